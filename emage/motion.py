@@ -1,0 +1,180 @@
+"""Motion: a whole body, hands, face and path through the room, in BEAT2's npz format.
+
+Format source: the BEAT2 data set (Liu et al., CVPR 2024): `betas`, `poses`, `expressions`, `trans`, `model`, `gender`,
+`mocap_frame_rate`; axis-angle in radians, metres, y up.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emage.errors import MotionError
+from emage.files import new_file, read_npz
+from emage.rotations import slerp
+from emage.skeleton import NUM_BETAS, NUM_EXPRESSIONS, POSE_CHANNELS
+
+FPS = 30
+"""Frames per second of everything the networks see and make."""
+
+FLAME2020 = "flame2020"
+"""Expressions in the basis of SMPL-X / FLAME 2020, as in BEAT2 files."""
+ARKIT52 = "arkit52"
+"""Expressions 0-51 are Apple's 52 ARKit actions in Apple's order, 0 to 1; the rest are zero. The stand-in body's."""
+EXPRESSION_BASES = (FLAME2020, ARKIT52)
+
+MAX_FRAMES = 3 * 3600 * 120
+"""Three hours at 120 frames per second; a longer file is taken for a mistake."""
+
+_KEYS = ("betas", "poses", "expressions", "trans", "model", "gender", "mocap_frame_rate", "expression_basis")
+_REQUIRED = ("betas", "poses", "expressions", "trans", "mocap_frame_rate")
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames of one person.
+
+    poses: (T, 165) float32, axis-angle of the 55 SMPL-X joints, radians.
+    expressions: (T, 100) float64, in `expression_basis`.
+    trans: (T, 3) float64, metres, y up.
+    betas: (300,) float32, body shape.
+    fps: frames per second.
+    expression_basis: `flame2020` (BEAT2 files) or `arkit52` (the stand-in body's).
+    model, gender: as BEAT2 files name them.
+
+    Raises:
+        MotionError: wrong shapes, no frames, too many, or values that are not finite.
+    """
+
+    poses: np.ndarray
+    expressions: np.ndarray
+    trans: np.ndarray
+    betas: np.ndarray
+    fps: float = FPS
+    expression_basis: str = FLAME2020
+    model: str = "smplx2020"
+    gender: str = "neutral"
+
+    def __post_init__(self):
+        for name, dtype in {"poses": "f4", "expressions": "f8", "trans": "f8", "betas": "f4"}.items():
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), dtype))
+        if self.poses.ndim != 2 or self.poses.shape[1] != POSE_CHANNELS:
+            raise MotionError(
+                f"poses has shape {self.poses.shape}; SMPL-X needs (frames, {POSE_CHANNELS}): 55 joints x 3 axis-angle."
+            )
+        if not 1 <= self.num_frames <= MAX_FRAMES:
+            raise MotionError(f"A motion has 1 to {MAX_FRAMES:,} frames; this one has {self.num_frames:,}.")
+        for name, width in {"expressions": NUM_EXPRESSIONS, "trans": 3}.items():
+            shape = getattr(self, name).shape
+            if shape != (self.num_frames, width):
+                raise MotionError(f"{name} has shape {shape}; with these poses it must be {(self.num_frames, width)}.")
+        if self.betas.shape != (NUM_BETAS,):
+            raise MotionError(f"betas has shape {self.betas.shape}; it must be ({NUM_BETAS},). Pad with zeros.")
+        for name in ("poses", "expressions", "trans", "betas"):
+            array = getattr(self, name)
+            if not np.isfinite(array).all():
+                at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+                raise MotionError(f"{name}{list(at)} is {array[at]}; every value must be a finite number.")
+        if not (np.isfinite(self.fps) and 1 <= self.fps <= 1000):
+            raise MotionError(f"{self.fps} frames per second make no sense; give between 1 and 1000.")
+        if self.expression_basis not in EXPRESSION_BASES:
+            raise MotionError(f"The expression basis is '{self.expression_basis}'; known are {EXPRESSION_BASES}.")
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.poses)
+
+    @property
+    def duration_s(self) -> float:
+        return self.num_frames / self.fps
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Motion":
+        """Read an npz as BEAT2 publishes it, or as `save` writes it.
+
+        Raises:
+            MotionError: not an npz, missing arrays, wrong shapes or values; pickled objects are never loaded.
+        """
+        arrays = read_npz(path, MotionError, keys=_KEYS)
+        missing = [key for key in _REQUIRED if key not in arrays]
+        if missing:
+            raise MotionError(
+                f"{Path(path).name} has no array {', '.join(missing)}; a BEAT2 motion has {', '.join(_KEYS[:-1])}."
+            )
+        texts = {key: _text(key, arrays.pop(key)) for key in ("model", "gender", "expression_basis") if key in arrays}
+        fps = _numbers("mocap_frame_rate", arrays.pop("mocap_frame_rate"), "f8")
+        if fps.size != 1:
+            raise MotionError(f"{Path(path).name}: mocap_frame_rate has shape {fps.shape}; it must be one number.")
+        try:
+            return cls(fps=float(fps.reshape(())), **arrays, **texts)
+        except MotionError as error:
+            raise MotionError(f"{Path(path).name}: {error}") from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write BEAT2's npz: the same keys, shapes and dtypes, plus `expression_basis` where it is not BEAT2's own.
+
+        Raises:
+            OutputError: the file cannot be written; nothing is left behind.
+        """
+        arrays = {
+            "betas": self.betas,
+            "poses": self.poses,
+            "expressions": self.expressions,
+            "trans": self.trans,
+            "model": np.array(self.model),
+            "gender": np.array(self.gender),
+            "mocap_frame_rate": np.array(self.fps, dtype=np.int32 if float(self.fps).is_integer() else np.float64),
+        }
+        if self.expression_basis != FLAME2020:
+            arrays["expression_basis"] = np.array(self.expression_basis)
+        with new_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)
+        return Path(path)
+
+    def resample(self, fps: float = FPS) -> "Motion":
+        """The same movement at `fps`: rotations by spherical, the rest by linear interpolation.
+
+        A clip of T frames lasts T / self.fps seconds and goes on doing so, to the nearest frame.
+        """
+        if fps == self.fps:
+            return self
+        num_frames = max(1, round(self.num_frames * fps / self.fps))
+        position = np.minimum(np.arange(num_frames) * (self.fps / fps), self.num_frames - 1)
+        before = np.minimum(position.astype(int), max(self.num_frames - 2, 0))
+        after = np.minimum(before + 1, self.num_frames - 1)
+        weight = (position - before)[:, None]
+
+        def blend(array: np.ndarray) -> np.ndarray:
+            return array[before] + weight * (array[after] - array[before])
+
+        # Interpolated in float64, for float32 sheds digits near half a turn.
+        joints = torch.from_numpy(self.poses.astype(np.float64)).unflatten(-1, (-1, 3))
+        poses = slerp(joints[before], joints[after], torch.from_numpy(weight)[..., None]).flatten(-2)
+        return replace(
+            self,
+            poses=poses.numpy(),
+            expressions=blend(self.expressions),
+            trans=blend(self.trans),
+            fps=fps,
+        )
+
+    def frames(self, start_frame: int, end_frame: int) -> "Motion":
+        """The frames from `start_frame` to `end_frame`, end exclusive."""
+        part = slice(start_frame, end_frame)
+        return replace(self, poses=self.poses[part], expressions=self.expressions[part], trans=self.trans[part])
+
+
+def _numbers(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiu":
+        raise MotionError(f"{name} holds {array.dtype}; it must hold numbers.")
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite and is refused by name
+        return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _text(name: str, array: np.ndarray) -> str:
+    if array.dtype.kind not in "US" or array.size != 1:
+        raise MotionError(f"{name} must be one piece of text; it is {array.dtype} of shape {array.shape}.")
+    value = array.reshape(()).item()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
