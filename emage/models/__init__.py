@@ -1,0 +1,1 @@
+"""The networks of the released checkpoint: four compositional VQ-VAEs, a global motion predictor, a generator."""

@@ -1,0 +1,146 @@
+"""MotionCodec: the four parts' codes <-> motion."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from emage.models.generator import GeneratorOutput
+from emage.models.parts import Parts
+from emage.models.vqvae import VQVAE, GlobalMotionPredictor
+from emage.motion import FPS
+from emage.rotations import (
+    axis_angle_to_rotation_6d,
+    matrix_to_rotation_6d,
+    rotation_6d_to_axis_angle,
+    rotation_6d_to_matrix,
+)
+from emage.skeleton import (
+    CONTACTS,
+    JAW_JOINT,
+    LOWER_CONTACTS,
+    LOWER_ROTATIONS,
+    LOWER_TRANSLATION,
+    MOTION_CHANNELS,
+    NUM_JOINTS,
+    PART_JOINTS,
+    POSE_CHANNELS,
+    ROTATION_CHANNELS,
+    TRANSLATION,
+    rotation_channels,
+)
+
+CHUNK_FRAMES = 512
+"""Frames decoded at once; longer motion is decoded in overlapping chunks with the same result."""
+
+
+@dataclass(frozen=True)
+class DecodedMotion:
+    """poses (B, T, 165) axis-angle, expressions (B, T, 100), trans (B, T, 3) in metres."""
+
+    poses: Tensor
+    expressions: Tensor
+    trans: Tensor
+
+
+class MotionCodec(nn.Module):
+    """Four VQ-VAEs and the global motion predictor. The eyes belong to none of them and stay at rest."""
+
+    def __init__(self, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor):
+        super().__init__()
+        self.face, self.upper, self.hands, self.lower = parts
+        self.global_motion = global_motion
+
+    @property
+    def parts(self) -> Parts[VQVAE]:
+        return Parts(self.face, self.upper, self.hands, self.lower)
+
+    def codes(self, output: GeneratorOutput, class_weight: Parts[float]) -> Parts[Tensor]:
+        """Most likely codes (B, T) of each part: by class, or nearest to the latent where the class has no weight."""
+        return Parts.of(
+            lambda part: (
+                output.logits[part].argmax(-1)
+                if class_weight[part] > 0
+                else self.parts[part].quantizer.nearest(output.latents[part])
+            )
+        )
+
+    def encode(self, motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
+        """motion (B, T, 337), expressions (B, T, 100) -> codes (B, T) of each part."""
+        return Parts(
+            self.face.encode(torch.cat([motion[..., rotation_channels((JAW_JOINT,))], expressions], -1)),
+            self.upper.encode(motion[..., rotation_channels(PART_JOINTS["upper"])]),
+            self.hands.encode(motion[..., rotation_channels(PART_JOINTS["hands"])]),
+            self.lower.encode(
+                torch.cat(
+                    [
+                        motion[..., rotation_channels(PART_JOINTS["lower"])],
+                        motion[..., TRANSLATION],
+                        motion[..., CONTACTS],
+                    ],
+                    -1,
+                )
+            ),
+        )
+
+    def channels(self, codes: Parts[Tensor]) -> Tensor:
+        """Codes (B, T) of each part -> (B, T, 337) as the generator sees motion.
+
+        Rotations are made orthonormal; translation and contacts are left as the lower decoder gives them.
+        """
+        decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
+        motion = decoded.lower.new_zeros(*decoded.lower.shape[:2], MOTION_CHANNELS)
+        motion[..., :ROTATION_CHANNELS] = _joint_channels(decoded)
+        motion[..., TRANSLATION] = decoded.lower[..., LOWER_TRANSLATION]
+        motion[..., CONTACTS] = decoded.lower[..., LOWER_CONTACTS]
+        return motion
+
+    def decode(self, codes: Parts[Tensor], start_position: Tensor) -> DecodedMotion:
+        """Codes (B, T) of each part -> motion of the whole body.
+
+        start_position: (B, 3) in metres; the path starts at its x and z, the height is the predictor's own.
+
+        Long motion is decoded in chunks that overlap by as much as a frame depends on its neighbours, so that memory
+        does not grow with it and no seam arises.
+        """
+        frames = codes.face.shape[1]
+        reach = self.global_motion.reach_frames + max(part.reach_frames for part in self.parts)
+        chunks = []
+        for start in range(0, frames, CHUNK_FRAMES):
+            end = min(start + CHUNK_FRAMES, frames)
+            low, high = max(start - reach, 0), min(end + reach, frames)
+            chunk = self._decode_chunk(codes.map(lambda index, low=low, high=high: index[:, low:high]))
+            chunks.append([tensor[:, start - low : end - low] for tensor in chunk])
+        poses, expressions, travel = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
+        return DecodedMotion(poses, expressions, integrate_path(travel, start_position))
+
+    def _decode_chunk(self, codes: Parts[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """-> poses (B, T, 165), expressions (B, T, 100), travel (B, T, 3): x velocity, height, z velocity."""
+        decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
+        travel = self.global_motion(decoded.lower)[..., LOWER_TRANSLATION]
+        poses = rotation_6d_to_axis_angle(_joint_channels(decoded))
+        return poses, decoded.face[..., 6:], travel
+
+
+def _joint_channels(decoded: Parts[Tensor]) -> Tensor:
+    """Decoded part vectors -> (B, T, 330) orthonormal 6D rotations of all joints, the eyes at rest."""
+    rest = axis_angle_to_rotation_6d(decoded.lower.new_zeros(POSE_CHANNELS))
+    rotations = rest.expand(*decoded.lower.shape[:2], ROTATION_CHANNELS).clone()
+    rotations[..., rotation_channels((JAW_JOINT,))] = decoded.face[..., :6]
+    rotations[..., rotation_channels(PART_JOINTS["upper"])] = decoded.upper
+    rotations[..., rotation_channels(PART_JOINTS["hands"])] = decoded.hands
+    rotations[..., rotation_channels(PART_JOINTS["lower"])] = decoded.lower[..., LOWER_ROTATIONS]
+    matrices = rotation_6d_to_matrix(rotations.unflatten(-1, (NUM_JOINTS, 6)))
+    return matrix_to_rotation_6d(matrices).flatten(-2)
+
+
+def integrate_path(travel: Tensor, start_position: Tensor) -> Tensor:
+    """travel (B, T, 3): x velocity (m/s), height (m), z velocity (m/s) -> (B, T, 3) positions in metres.
+
+    start_position: (B, 3); the first frame stands at its x and z. Summed in float64: a long walk does not drift by
+    rounding.
+    """
+    step = travel[..., [0, 2]].double() / FPS
+    path = torch.cat([torch.zeros_like(step[:, :1]), step[:, :-1]], 1).cumsum(1)
+    path = path + start_position[:, None, [0, 2]]
+    return torch.stack([path[..., 0], travel[..., 1].double(), path[..., 1]], -1)

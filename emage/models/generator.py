@@ -1,0 +1,215 @@
+"""The audio generator of the released checkpoint: speech and masked motion -> latents and code logits of four parts.
+
+Names of submodules are those of the released state dict.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from emage.errors import WeightsError
+from emage.models.layers import (
+    MLP,
+    ConvEncoder,
+    PeriodicPositions,
+    WaveEncoder,
+    load_strictly,
+    transformer_decoder,
+    transformer_encoder,
+)
+from emage.models.parts import Parts
+from emage.models.vqvae import config_field
+from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS
+
+NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
+"""Template layers that the released file stores and no forward pass of the published code calls."""
+
+_WEIGHT_KEYS = Parts(face="f", upper="u", hands="h", lower="l")
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes and sampling constants of the generator.
+
+    hidden: width of the transformers; audio_width, motion_width: of the encoders' features (motion_width is also the
+    latents'); codebook_size: K; window_frames, seed_frames, window_stride_frames (training); speakers: table length;
+    latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
+    its latent, the others from the class with the largest logit.
+    """
+
+    hidden: int = 768
+    audio_width: int = 256
+    motion_width: int = 256
+    codebook_size: int = 256
+    window_frames: int = 64
+    seed_frames: int = 4
+    window_stride_frames: int = 20
+    speakers: int = 1
+    latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
+    class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
+
+    def __post_init__(self):
+        sizes = ("hidden", "audio_width", "motion_width", "codebook_size", "window_frames", "seed_frames", "speakers")
+        for name in sizes:
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise WeightsError(f"Generator config: {name} is {value!r}; it must be a positive whole number.")
+        if self.hidden % 8 or self.audio_width % 4:
+            raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
+        if self.seed_frames >= self.window_frames:
+            raise WeightsError("Generator config: seed_frames must be smaller than pose_length.")
+
+    @classmethod
+    def from_json(cls, published: dict[str, Any]) -> "GeneratorConfig":
+        """From the released config.json; raises WeightsError for a missing field or a rate we do not serve."""
+        if (published.get("audio_sr", 16000), published.get("pose_fps", 30)) != (16000, 30):
+            raise WeightsError("config.json: only audio_sr 16000 with pose_fps 30 can be sampled here.")
+        return cls(
+            hidden=config_field(published, "hidden_size"),
+            audio_width=config_field(published, "audio_f"),
+            motion_width=config_field(published, "motion_f"),
+            codebook_size=config_field(published, "vae_codebook_size"),
+            window_frames=config_field(published, "pose_length"),
+            seed_frames=config_field(published, "seed_frames"),
+            window_stride_frames=published.get("stride", 20),
+            speakers=config_field(published, "speaker_dims"),
+            latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
+            class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under the names of the released config.json."""
+        return {
+            "hidden_size": self.hidden,
+            "audio_f": self.audio_width,
+            "motion_f": self.motion_width,
+            "vae_codebook_size": self.codebook_size,
+            "pose_length": self.window_frames,
+            "seed_frames": self.seed_frames,
+            "stride": self.window_stride_frames,
+            "speaker_dims": self.speakers,
+            "pose_dims": 330,
+            "audio_sr": 16000,
+            "pose_fps": 30,
+            **{f"l{_WEIGHT_KEYS[part]}": self.latent_weight[part] for part in NETWORK_PARTS},
+            **{f"c{_WEIGHT_KEYS[part]}": self.class_weight[part] for part in NETWORK_PARTS},
+        }
+
+
+@dataclass(frozen=True)
+class AudioFeatures:
+    """What the two wave encoders hear: face (B, T', audio_width), body (B, T', audio_width)."""
+
+    face: Tensor
+    body: Tensor
+
+
+@dataclass(frozen=True)
+class GeneratorOutput:
+    """latents (B, T, motion_width) and logits (B, T, K) of each part."""
+
+    latents: Parts[Tensor]
+    logits: Parts[Tensor]
+
+
+class Generator(nn.Module):
+    """Masked audio-gesture transformer (EMAGE, section 4; audio-only variant as released)."""
+
+    model_type = "emage_audio"
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.config = config
+        hidden, audio, motion = config.hidden, config.audio_width, config.motion_width
+        self.mask_embedding = nn.Parameter(torch.zeros(1, 1, MOTION_CHANNELS))
+        nn.init.normal_(self.mask_embedding, 0, motion**-0.5)
+        self.audio_encoder_face = WaveEncoder(audio)
+        self.audio_encoder_body = WaveEncoder(audio)
+        self.speaker_embedding_face = nn.Embedding(config.speakers, hidden)
+        self.speaker_embedding_body = nn.Embedding(config.speakers, hidden)
+        self.motion_encoder = ConvEncoder(MOTION_CHANNELS, motion, 3)
+        self.bodyhints_face = MLP(motion, hidden, motion)
+        self.bodyhints_body = MLP(motion, hidden, motion)
+        self.position_embeddings = PeriodicPositions(hidden, config.window_frames)
+
+        self.audio_face_motion_proj = nn.Linear(audio + motion, hidden)
+        self.face_motion_decoder = transformer_decoder(hidden, 4)
+        self.face_out_proj = nn.Linear(hidden, motion)
+        self.face_cls = MLP(motion, hidden, config.codebook_size)
+
+        self.moton_proj = nn.Linear(motion, hidden)
+        self.motion_self_encoder = transformer_encoder(hidden, 1)
+        self.audio_body_motion_proj = nn.Linear(audio, hidden)
+        self.audio_motion_cross_attn = transformer_decoder(hidden, 8)
+        for part in ("upper", "hands", "lower"):
+            self.add_module(f"motion2latent_{part}", MLP(hidden, hidden, hidden))
+            self.add_module(f"body_motion_decoder_{part}", transformer_decoder(hidden, 1))
+            self.add_module(f"motion_out_proj_{part}", nn.Linear(hidden, motion))
+            self.add_module(f"motion_cls_{part}", MLP(motion, hidden, config.codebook_size))
+
+    def forward(
+        self, audio: Tensor, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+    ) -> GeneratorOutput:
+        """One window.
+
+        Args:
+            audio: (B, N) waveform at 16 kHz.
+            motion: (B, T, 337) hint motion; only its visible channels matter.
+            mask: (B, T, 337), 1 hidden, 0 visible.
+            speaker: (B,) speaker index.
+            use_audio: False leaves the body without the audio, as in the third training pass.
+        """
+        return self.generate(self.encode_audio(audio), motion, mask, speaker, use_audio)
+
+    def encode_audio(self, audio: Tensor) -> AudioFeatures:
+        """(B, N) waveform at 16 kHz -> features; once a step serves all passes of training."""
+        return AudioFeatures(self.audio_encoder_face(audio), self.audio_encoder_body(audio))
+
+    def generate(
+        self, features: AudioFeatures, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+    ) -> GeneratorOutput:
+        """As `forward`, with the audio already encoded; it must cover the motion's frames."""
+        hint = self.motion_encoder(torch.where(mask == 1, self.mask_embedding, motion))
+        face = self._face_latent(features.face, hint, speaker)
+        upper, hands, lower = self._body_latents(features.body, hint, speaker, use_audio)
+        latents = Parts(face, upper, hands, lower)
+        logits = Parts(
+            self.face_cls(face), self.motion_cls_upper(upper), self.motion_cls_hands(hands), self.motion_cls_lower(lower)
+        )
+        return GeneratorOutput(latents, logits)
+
+    def _face_latent(self, audio: Tensor, hint: Tensor, speaker: Tensor) -> Tensor:
+        frames = hint.shape[1]
+        fused = torch.cat([audio[:, :frames], self.bodyhints_face(hint)], -1)
+        query = self.speaker_embedding_face(speaker)[:, None].expand(-1, frames, -1)
+        decoded = self.face_motion_decoder(self.position_embeddings(query), self.audio_face_motion_proj(fused))
+        return self.face_out_proj(decoded)
+
+    def _body_latents(
+        self, audio: Tensor, hint: Tensor, speaker: Tensor, use_audio: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        speaker_body = self.speaker_embedding_body(speaker)[:, None]
+        spatial = self.position_embeddings(self.moton_proj(self.bodyhints_body(hint)))
+        spatial = self.motion_self_encoder(spatial + speaker_body)
+        spatial = self.position_embeddings(spatial + speaker_body)
+        if use_audio:
+            spatial = spatial + self.audio_motion_cross_attn(spatial, self.audio_body_motion_proj(audio))
+        upper, hands, lower = (
+            self.motion2latent_upper(spatial),
+            self.motion2latent_hands(spatial),
+            self.motion2latent_lower(spatial),
+        )
+        refined_upper = self.body_motion_decoder_upper(upper + speaker_body, hands + lower)
+        refined_hands = self.body_motion_decoder_hands(hands + speaker_body, upper + lower)
+        refined_lower = self.body_motion_decoder_lower(lower + speaker_body, upper + hands)
+        return (
+            self.motion_out_proj_upper(upper + refined_upper),
+            self.motion_out_proj_hands(hands + refined_hands),
+            self.motion_out_proj_lower(lower + refined_lower),
+        )
+
+    def load_weights(self, state: dict[str, Tensor], name: str) -> None:
+        """Strictly, but for the two template layers that nobody calls; raises WeightsError naming `name`."""
+        load_strictly(self, state, name, unused=NEVER_CALLED)

@@ -1,0 +1,113 @@
+"""The VQ-VAE of one part, and the predictor of the path through the room."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from emage.errors import WeightsError
+from emage.models.layers import ConvDecoder, ConvEncoder, load_strictly
+from emage.models.quantizer import Quantizer
+
+
+@dataclass(frozen=True)
+class VQVAEConfig:
+    """Size of a VQVAE or, with no codebook, of the GlobalMotionPredictor.
+
+    channels: width of a motion frame; width: of a latent; layers: convolution layers each way; codebook_size: K.
+    """
+
+    channels: int
+    width: int = 256
+    layers: int = 2
+    codebook_size: int = 256
+
+    def __post_init__(self):
+        for name in ("channels", "width", "layers", "codebook_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise WeightsError(f"VQ-VAE config: {name} is {value!r}; it must be a positive whole number.")
+
+    @classmethod
+    def from_json(cls, published: dict[str, Any]) -> "VQVAEConfig":
+        """From the released config.json; raises WeightsError for a missing field."""
+        return cls(
+            channels=config_field(published, "vae_test_dim"),
+            width=config_field(published, "vae_length"),
+            layers=config_field(published, "vae_layer"),
+            codebook_size=published.get("vae_codebook_size", 256),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields under the names of the released config.json."""
+        return {
+            "vae_test_dim": self.channels,
+            "vae_length": self.width,
+            "vae_layer": self.layers,
+            "vae_codebook_size": self.codebook_size,
+        }
+
+
+class VQVAE(nn.Module):
+    """Motion of one part <-> one code a frame; no down-sampling in time."""
+
+    model_type = "emage_vqvaeconv"
+
+    def __init__(self, config: VQVAEConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = ConvEncoder(config.channels, config.width, config.layers)
+        self.quantizer = Quantizer(config.codebook_size, config.width)
+        self.decoder = ConvDecoder(config.width, config.channels, config.layers)
+
+    @property
+    def reach_frames(self) -> int:
+        """How many frames to each side a decoded frame depends on."""
+        return 4 + self.config.layers + 1
+
+    def encode(self, motion: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T) code indices."""
+        return self.quantizer.nearest(self.encoder(motion))
+
+    def decode(self, index: Tensor) -> Tensor:
+        """(B, T) code indices -> (B, T, C)."""
+        return self.decoder(self.quantizer.lookup(index))
+
+    def load_weights(self, state: dict[str, Tensor], name: str) -> None:
+        """Strictly; raises WeightsError naming `name`."""
+        load_strictly(self, state, name)
+
+
+class GlobalMotionPredictor(nn.Module):
+    """Lower-body motion -> lower-body motion whose translation channels say how the body travels.
+
+    Of the 61 output channels 54:57 are x velocity (m/s), height y (m) and z velocity (m/s).
+    """
+
+    model_type = "emage_vaeconv"
+
+    def __init__(self, config: VQVAEConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = ConvEncoder(config.channels, config.width, config.layers)
+        self.decoder = ConvDecoder(config.width, config.channels, config.layers)
+
+    @property
+    def reach_frames(self) -> int:
+        """How many frames to each side an output frame depends on."""
+        return 3 * self.config.layers + 4 + self.config.layers + 1
+
+    def forward(self, lower: Tensor) -> Tensor:
+        """(B, T, 61) -> (B, T, 61)."""
+        return self.decoder(self.encoder(lower))
+
+    def load_weights(self, state: dict[str, Tensor], name: str) -> None:
+        """Strictly; raises WeightsError naming `name`."""
+        load_strictly(self, state, name)
+
+
+def config_field(published: dict[str, Any], key: str) -> Any:
+    """A field of a config.json; raises WeightsError where it is missing."""
+    if key not in published:
+        raise WeightsError(f"config.json has no field '{key}'; it is not the config of an EMAGE network.")
+    return published[key]
