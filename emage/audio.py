@@ -1,0 +1,179 @@
+"""Any recording -> mono float32 at 16 kHz, and all arithmetic between samples, frames and seconds."""
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import soundfile
+import soxr
+
+from emage.errors import AudioError
+from emage.motion import FPS
+
+SAMPLE_RATE_HZ = 16000
+
+AudioSource = str | Path | tuple[int, np.ndarray]
+"""A file, or (sample rate in Hz, samples (N,) or (N, channels)) as Gradio hands over."""
+
+_BLOCK_SAMPLES = 1 << 18
+_MAX_CHANNELS = 64
+_MAX_RATE_HZ = 1_000_000
+
+# Containers that hold sound themselves. Playlists, which name other files and addresses, are not among them.
+_FFMPEG_FORMATS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,m4a,matroska,webm,mov,mp4,mp3,mpeg,mpegts,ogg,w64,wav"
+
+
+def num_frames(num_samples: int) -> int:
+    """Motion frames that a recording of `num_samples` at 16 kHz lasts: N * 30 / 16000 rounded, at least one."""
+    return max(1, round(num_samples * FPS / SAMPLE_RATE_HZ))
+
+
+def frame_to_sample(frame: int) -> int:
+    """The sample at which a frame starts: frame * 16000 / 30 rounded, so that nothing drifts however long."""
+    return (2 * frame * SAMPLE_RATE_HZ + FPS) // (2 * FPS)
+
+
+def frame_to_second(frame: int) -> float:
+    """The time in seconds at which a frame starts."""
+    return frame / FPS
+
+
+def second_to_frame(second: float) -> int:
+    """The frame that starts nearest to a time in seconds."""
+    return round(second * FPS)
+
+
+def load_audio(source: AudioSource, max_duration_s: float | None = None) -> np.ndarray:
+    """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), 16 kHz.
+
+    WAV, FLAC, OGG, MP3 and more are told by their content, not by their names; what libsndfile does not know, such
+    as M4A or the sound of a video, goes through ffmpeg. It is read block by block: memory holds the result alone.
+
+    Args:
+        source: a file, or (rate_hz, samples) with integer samples of any width or floats.
+        max_duration_s: refuse a longer recording.
+
+    Raises:
+        AudioError: not there, not audio, no samples, not finite, or longer than `max_duration_s`.
+    """
+    if isinstance(source, tuple):
+        recording = _from_array(*source)
+        return _collect(recording, "The recording", max_duration_s)
+    path = Path(source)
+    if not path.is_file():
+        raise AudioError(f"{path}: there is no such file.")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path.name} is empty (0 bytes). Record or upload it again.")
+    with _open(path) as recording:
+        return _collect(recording, path.name, max_duration_s)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """rate_hz and an iterator of (n, channels) float32 blocks."""
+
+    rate_hz: int
+    blocks: Iterator[np.ndarray]
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[_Recording]:
+    try:
+        sound = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
+        with _open_with_ffmpeg(path) as recording:
+            yield recording
+        return
+    with sound:
+        try:
+            yield _Recording(sound.samplerate, sound.blocks(_BLOCK_SAMPLES, dtype="float32", always_2d=True))
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{path.name} is damaged and cannot be decoded ({error}). Export it again.") from error
+
+
+@contextlib.contextmanager
+def _open_with_ffmpeg(path: Path) -> Iterator[_Recording]:
+    rate_hz = 48000  # above the needs of 16 kHz; soxr does the one resampling that matters
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error",
+        "-format_whitelist", _FFMPEG_FORMATS, "-protocol_whitelist", "file", "-i", f"file:{path.resolve()}",
+        "-vn", "-map", "0:a:0",
+        # rematrix_maxval: a mix of channels, not their louder sum
+        "-af", f"aresample={rate_hz}:out_chlayout=mono:rematrix_maxval=1", "-f", "f32le", "pipe:1",
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as complaints:  # a file, for an unread pipe would block a chatty decoder
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
+        try:
+            yield _Recording(rate_hz, _ffmpeg_blocks(process, complaints, path.name))
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+
+
+def _ffmpeg_blocks(process: subprocess.Popen, complaints, name: str) -> Iterator[np.ndarray]:
+    while data := process.stdout.read(4 * _BLOCK_SAMPLES):
+        yield np.frombuffer(data[: len(data) // 4 * 4], "<f4")[:, None]
+    if process.wait() != 0:
+        complaints.seek(0)
+        words = complaints.read(2000).decode("utf-8", "replace").strip().splitlines()
+        raise AudioError(
+            f"{name} is not a recording that can be decoded ({words[-1] if words else 'ffmpeg failed'}). "
+            "Give WAV, FLAC, OGG, MP3, M4A or a video with sound."
+        )
+
+
+def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= _MAX_CHANNELS):
+        raise AudioError(f"The samples have shape {samples.shape}; give (samples,) or (samples, channels).")
+    if samples.dtype.kind not in "fiu":
+        raise AudioError(f"The samples are of type {samples.dtype}; give integers or floats.")
+    if isinstance(rate_hz, bool) or not isinstance(rate_hz, int | np.integer):
+        raise AudioError(f"The sample rate is {rate_hz!r}; give a whole number of Hz.")
+    columns = samples.reshape(len(samples), -1)
+    starts = range(0, len(columns), _BLOCK_SAMPLES)
+    return _Recording(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts))
+
+
+def _to_float(samples: np.ndarray) -> np.ndarray:
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    offset = full_scale if samples.dtype.kind == "u" else 0.0
+    return ((samples.astype(np.float64) - offset) / full_scale).astype(np.float32)
+
+
+def _collect(recording: _Recording, name: str, max_duration_s: float | None) -> np.ndarray:
+    """Mix to mono, resample, check, join."""
+    rate_hz = recording.rate_hz
+    if not 1 <= rate_hz <= _MAX_RATE_HZ:
+        raise AudioError(f"{name}: a sample rate of {rate_hz} Hz makes no sense.")
+    resampler = None if rate_hz == SAMPLE_RATE_HZ else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, "float32")
+    pieces, read = [], 0
+    for block in recording.blocks:
+        mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+        finite = np.isfinite(mono)
+        if not finite.all():
+            at_s = (read + int(np.argmin(finite))) / rate_hz
+            raise AudioError(f"{name} holds samples that are not numbers, first at {at_s:.3f} s. Export it again.")
+        read += len(mono)
+        if max_duration_s is not None and read > max_duration_s * rate_hz:
+            raise AudioError(f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit.")
+        pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
+    if read == 0:
+        raise AudioError(f"{name} holds no samples. Record or upload it again.")
+    if resampler is not None:
+        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    audio = np.concatenate(pieces)
+    length = max(1, round(read * SAMPLE_RATE_HZ / rate_hz))
+    return np.pad(audio[:length], (0, max(0, length - len(audio))))
+
+
+def _spoken(duration_s: float) -> str:
+    return f"{duration_s / 60:g} minutes" if duration_s >= 60 else f"{duration_s:g} s"
