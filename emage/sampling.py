@@ -1,0 +1,284 @@
+"""Sampling: a recording of any length becomes codes, window by window, in bounded memory.
+
+Each window's first frames are the seed: the motion decoded from the end of the window before.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emage.audio import frame_to_sample, num_frames
+from emage.errors import AudioError
+from emage.hints import NetworkHints
+from emage.models.codec import MotionCodec
+from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
+from emage.models.parts import Parts
+from emage.rotations import axis_angle_to_rotation_6d
+from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS, POSE_CHANNELS, ROTATION_CHANNELS
+
+REFERENCE_SAMPLES_PER_FRAME = 533
+"""The published code's, for 533.33: its audio runs ahead of its motion by 37.5 ms a minute."""
+
+AUDIO_BATCH_WINDOWS = 4
+"""Windows whose audio is encoded at once; it does not depend on the motion."""
+
+_NOISE_KNOT_FRAMES = 30
+
+
+class Timing(Enum):
+    """Which samples belong to which window."""
+
+    EXACT = "exact"
+    """Frame t starts at sample round(t * 16000 / 30); every frame of the recording is generated."""
+    REFERENCE = "reference"
+    """The arithmetic of the published code: 533 samples a frame, up to eight frames of the tail lost."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames start_frame to end_frame, of which the first `kept_frames` go into the result."""
+
+    start_frame: int
+    end_frame: int
+    kept_frames: int
+    start_sample: int
+    end_sample: int
+
+    @property
+    def frames(self) -> int:
+        return self.end_frame - self.start_frame
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How a code is chosen.
+
+    temperature: 0 takes the likeliest code; above, codes are drawn from the softmax of logits / temperature.
+    top_k: draw among the k likeliest only. seed: makes the draw repeatable.
+
+    The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
+    over about a second): each frame's code has exactly the softmax's distribution, and yet neighbouring frames agree,
+    where independent draws would tremble.
+    """
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if not (np.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature is {self.temperature}; it must be 0 or more.")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k is {self.top_k}; it must be 1 or more.")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must be 0 or more.")
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """The kept frames of one window: codes (1, T) of each part and what they were chosen from."""
+
+    window: Window
+    codes: Parts[Tensor]
+    output: GeneratorOutput
+
+
+def generated_frames(num_samples: int, config: GeneratorConfig, timing: Timing) -> int:
+    """How many frames `plan_windows` covers."""
+    return sum(window.kept_frames for window in plan_windows(num_samples, config, timing))
+
+
+def plan_windows(num_samples: int, config: GeneratorConfig, timing: Timing) -> list[Window]:
+    """The windows of a recording of `num_samples` at 16 kHz: full ones, and what remains as a last, shorter one.
+
+    Raises:
+        AudioError: the recording is too short for the published code's arithmetic.
+    """
+    length, step = config.window_frames, config.window_frames - config.seed_frames
+    if timing is Timing.REFERENCE:
+        return _reference_windows(num_samples, config)
+    total = num_frames(num_samples)
+    windows = []
+    # A window starts for as long as there are frames beyond the seed it shares with the one before.
+    for start in range(0, max(total - config.seed_frames, 1), step):
+        end = min(start + length, total)
+        kept = end - start if end == total else step
+        windows.append(Window(start, end, kept, frame_to_sample(start), frame_to_sample(end)))
+    return windows
+
+
+def _reference_windows(num_samples: int, config: GeneratorConfig) -> list[Window]:
+    seed, step = config.seed_frames, config.window_frames - config.seed_frames
+    full, rest = divmod(num_samples * 30 // 16000 - seed, step)
+    lengths = [config.window_frames] * full + ([seed + rest] if rest > seed else [])
+    if not lengths or full < 0:
+        raise AudioError(
+            f"The published code's arithmetic makes no motion of {num_samples / 16000:.2f} s; "
+            "it needs more than 0.3 s. Use timing 'exact'."
+        )
+    return [
+        Window(
+            start_frame=i * step,
+            end_frame=i * step + frames,
+            kept_frames=step if i < full else frames,
+            start_sample=i * step * REFERENCE_SAMPLES_PER_FRAME,
+            end_sample=(i * step + frames) * REFERENCE_SAMPLES_PER_FRAME,
+        )
+        for i, frames in enumerate(lengths)
+    ]
+
+
+def rest_seed(seed_frames: int) -> Tensor:
+    """(1, S, 337): identity rotations, no translation, no contacts; what the released weights start from."""
+    seed = torch.zeros(1, seed_frames, MOTION_CHANNELS)
+    seed[..., :ROTATION_CHANNELS] = axis_angle_to_rotation_6d(torch.zeros(POSE_CHANNELS))
+    return seed
+
+
+@torch.inference_mode()
+def sample_windows(
+    generator: Generator,
+    codec: MotionCodec,
+    audio: np.ndarray,
+    windows: list[Window],
+    hints: NetworkHints | None = None,
+    speaker: int = 0,
+    sampler: SamplerConfig | None = None,
+    seed_motion: Tensor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[WindowResult]:
+    """Generate one window after the other; what has been handed out is not kept.
+
+    Args:
+        generator, codec: in eval mode, on one device.
+        audio: (N,) float32 at 16 kHz.
+        windows: from `plan_windows`.
+        hints: over at least the windows' frames.
+        speaker: index into the generator's speakers.
+        sampler: the likeliest codes by default.
+        seed_motion: (1, S, 337) for the first window; the hints' first frames or else `rest_seed` by default.
+        progress: called with frames done and frames in all; what it raises ends the sampling.
+    """
+    sampler = sampler or SamplerConfig()
+    config, device = generator.config, generator.mask_embedding.device
+    total = windows[-1].end_frame
+    speaker_index = torch.tensor([speaker], device=device)
+    seed = seed_motion
+    for window, features in _encode_audio(generator, audio, windows):
+        motion, mask = _window_hints(hints, window, device)
+        overlap = min(config.seed_frames, window.frames)
+        if seed is not None:
+            # A hint that is visible in the seed frames takes precedence over what was generated there.
+            visible = mask[:, :overlap] == 0
+            motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
+        elif hints is None:
+            motion[:, :overlap] = rest_seed(config.seed_frames).to(device)[:, :overlap]
+        mask[:, :overlap] = 0
+        output = generator.generate(features, motion, mask, speaker_index)
+        codes = choose_codes(codec, output, config, sampler, window.start_frame)
+        seed = codec.channels(codes)[:, -config.seed_frames :]
+        yield _kept(window, codes, output)
+        if progress is not None:
+            progress(window.start_frame + window.kept_frames, total)
+
+
+def _encode_audio(
+    generator: Generator, audio: np.ndarray, windows: list[Window]
+) -> Iterator[tuple[Window, AudioFeatures]]:
+    """Windows of equal length share a batch."""
+    device = generator.mask_embedding.device
+    batches: list[list[Window]] = []
+    for window in windows:
+        joins = batches and len(batches[-1]) < AUDIO_BATCH_WINDOWS and batches[-1][0].frames == window.frames
+        if joins and _num_samples(batches[-1][0]) == _num_samples(window):
+            batches[-1].append(window)
+        else:
+            batches.append([window])
+    for batch in batches:
+        waves = np.zeros((len(batch), _num_samples(batch[0])), dtype=np.float32)
+        for row, window in zip(waves, batch, strict=True):
+            # The last frame may end after the recording does; silence fills it.
+            piece = audio[window.start_sample : window.end_sample]
+            row[: len(piece)] = piece
+        features = generator.encode_audio(torch.from_numpy(waves).to(device))
+        for i, window in enumerate(batch):
+            yield window, AudioFeatures(features.face[i : i + 1], features.body[i : i + 1])
+
+
+def _num_samples(window: Window) -> int:
+    return window.end_sample - window.start_sample
+
+
+def _window_hints(hints: NetworkHints | None, window: Window, device: torch.device) -> tuple[Tensor, Tensor]:
+    """-> motion and mask (1, T, 337); without hints all is hidden."""
+    shape = (1, window.frames, MOTION_CHANNELS)
+    if hints is None:
+        return torch.zeros(shape, device=device), torch.ones(shape, device=device)
+    frames = slice(window.start_frame, window.end_frame)
+    motion = torch.from_numpy(hints.motion[None, frames]).to(device, torch.float32, copy=True)
+    return motion, torch.from_numpy(hints.mask[None, frames]).to(device, torch.float32, copy=True)
+
+
+def choose_codes(
+    codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig, sampler: SamplerConfig, start_frame: int
+) -> Parts[Tensor]:
+    """Codes (1, T) of each part of a window that starts at `start_frame`."""
+    if sampler.temperature == 0:
+        return codec.codes(output, config.class_weight)
+    return Parts.of(lambda part: _draw(part, codec, output, config, sampler, start_frame))
+
+
+def _draw(
+    part: str,
+    codec: MotionCodec,
+    output: GeneratorOutput,
+    config: GeneratorConfig,
+    sampler: SamplerConfig,
+    start_frame: int,
+) -> Tensor:
+    if config.class_weight[part] > 0:
+        logits = output.logits[part]
+    else:
+        # Codes of a part without classes are drawn by their distance, in units of a code's distance to its neighbour.
+        quantizer = codec.parts[part].quantizer
+        between = quantizer.distances(quantizer.embedding.weight[None])[0].fill_diagonal_(torch.inf)
+        logits = -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
+    if sampler.top_k is not None and sampler.top_k < logits.shape[-1]:
+        least = logits.topk(sampler.top_k, -1).values[..., -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), start_frame, *logits.shape[1:])
+    return (logits / sampler.temperature + noise.to(logits)).argmax(-1)
+
+
+def _gumbel_noise(seed: int, part: int, start_frame: int, frames: int, codes: int) -> Tensor:
+    """(T, K) of standard Gumbel distribution, the same for a frame of the recording in whichever window it falls."""
+    frame = np.arange(start_frame, start_frame + frames)
+    knot, within = frame // _NOISE_KNOT_FRAMES, frame % _NOISE_KNOT_FRAMES / _NOISE_KNOT_FRAMES
+    first = int(knot[0])
+    at_knots = np.stack(
+        [np.random.default_rng((seed, part, i)).standard_normal(codes) for i in range(first, int(knot[-1]) + 2)]
+    )
+    # Quarter-circle weights keep the variance at one between the knots.
+    angle = within[:, None] * (np.pi / 2)
+    normal = np.cos(angle) * at_knots[knot - first] + np.sin(angle) * at_knots[knot - first + 1]
+    return -torch.log(-torch.special.log_ndtr(torch.from_numpy(normal)))
+
+
+def _kept(window: Window, codes: Parts[Tensor], output: GeneratorOutput) -> WindowResult:
+    frames = slice(0, window.kept_frames)
+    return WindowResult(
+        window,
+        codes.map(lambda tensor: tensor[:, frames]),
+        GeneratorOutput(
+            output.latents.map(lambda tensor: tensor[:, frames]), output.logits.map(lambda tensor: tensor[:, frames])
+        ),
+    )
+
+
+def join_codes(results: list[Parts[Tensor]]) -> Parts[Tensor]:
+    """Codes (1, T) of window after window -> codes (1, sum of T)."""
+    return Parts.of(lambda part: torch.cat([codes[part] for codes in results], 1))
