@@ -1,0 +1,161 @@
+"""Cameras: where they stand in every frame so that nothing is cut off.
+
+A camera is a symmetric perspective; it frames spheres round the joints that hold the body's skin. Axes: y up, the
+camera looks along its own -z, as in OpenGL.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+_BODY_FOV_DEGREES = 26.0
+_BODY_PITCH_DEGREES = 7.0
+_FACE_FOV_DEGREES = 16.0
+_FACE_PITCH_DEGREES = 2.0
+_MARGIN = 0.06
+"""Of half the picture, kept free on each side."""
+_CAPTION_MARGIN = 0.16
+"""The same below the body where a caption stands."""
+_FOLLOW_SMOOTHING_S = 0.6
+_FACE_SMOOTHING_S = 0.25
+_FACE_TURN_SMOOTHING_S = 0.6
+
+_HIPS, _SHOULDERS = (1, 2), (16, 17)
+_PELVIS, _HEAD, _EYES = 0, 15, (23, 24)
+_HEAD_JOINTS = (15, 22, 23, 24)
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Spheres that hold a body: joints (T, 55, 3) metres, radii (55,) metres, 0 where a joint holds no skin; fps."""
+
+    joints: np.ndarray
+    radii: np.ndarray
+    fps: float
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A symmetric perspective camera in every frame.
+
+    poses: (T, 4, 4) float64, camera to world. yfov_rad: the whole vertical angle. near_m, far_m: depth range.
+    """
+
+    poses: np.ndarray
+    yfov_rad: float
+    near_m: float
+    far_m: float
+
+    def pose(self, frame: int) -> np.ndarray:
+        """(4, 4) camera to world in a frame; the last one's for frames after the end."""
+        return self.poses[min(frame, len(self.poses) - 1)]
+
+    def projection(self, aspect: float) -> np.ndarray:
+        """(4, 4) of OpenGL, clip = P @ eye, for a picture of width / height = aspect."""
+        f = 1 / np.tan(self.yfov_rad / 2)
+        near, far = self.near_m, self.far_m
+        matrix = np.zeros((4, 4))
+        matrix[0, 0], matrix[1, 1] = f / aspect, f
+        matrix[2, 2], matrix[2, 3] = (far + near) / (near - far), 2 * far * near / (near - far)
+        matrix[3, 2] = -1
+        return matrix
+
+
+def still_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
+    """One place from which the whole body is seen in all frames."""
+    axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
+    position, near, far = _fit(bounds.joints @ axes, bounds.radii, aspect, caption, centred=False)
+    return _camera(axes, np.broadcast_to(axes @ position, (len(bounds.joints), 3)), _BODY_FOV_DEGREES, near, far)
+
+
+def follow_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
+    """Goes along with the pelvis over the floor, smoothly, with the body in the middle; height and distance stay."""
+    axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
+    way = _smooth(bounds.joints[:, _PELVIS] * (1, 0, 1), _FOLLOW_SMOOTHING_S * bounds.fps)
+    local = (bounds.joints - way[:, None]) @ axes  # (T, J, 3)
+    position, near, far = _fit(local, bounds.radii, aspect, caption, centred=True)
+    return _camera(axes, way + axes @ position, _BODY_FOV_DEGREES, near, far)
+
+
+def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
+    """A close-up that follows the head's place and turn, but not its nods."""
+    joints, fps = bounds.joints, bounds.fps
+    left, right = joints[:, _EYES[0]], joints[:, _EYES[1]]
+    lateral = _smooth(_horizontal_unit(left - right), _FACE_TURN_SMOOTHING_S * fps)
+    size = max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
+    # Between the eyes and the root of the skull, which is at the height of the upper lip.
+    middle = _smooth(0.35 * (left + right) + 0.3 * joints[:, _HEAD], _FACE_SMOOTHING_S * fps)
+    half = np.tan(np.radians(_FACE_FOV_DEGREES) / 2) * min(aspect, 1.0)
+    distance = size / half
+    poses = np.tile(np.eye(4), (len(joints), 1, 1))
+    for pose, side, centre in zip(poses, lateral, middle, strict=True):
+        forward = np.cross(_horizontal_unit(side), (0.0, 1.0, 0.0))
+        pose[:3, :3] = _axes(forward, yaw_degrees, _FACE_PITCH_DEGREES)
+        pose[:3, 3] = centre + distance * pose[:3, 2]
+    # Hands may come between the camera and the face.
+    return Camera(poses, np.radians(_FACE_FOV_DEGREES), 0.25 * distance, distance + 4.0)
+
+
+def _camera(axes: np.ndarray, positions: np.ndarray, fov_degrees: float, near: float, far: float) -> Camera:
+    poses = np.tile(np.eye(4), (len(positions), 1, 1))
+    poses[:, :3, :3] = axes
+    poses[:, :3, 3] = positions
+    return Camera(poses, np.radians(fov_degrees), near, far)
+
+
+def _facing(joints: np.ndarray) -> np.ndarray:
+    """(3,) the horizontal direction to which the body looks on the whole; +z for one that turns round and round."""
+    across = sum(joints[:, left] - joints[:, right] for left, right in (_HIPS, _SHOULDERS))
+    mean = _horizontal_unit(across).mean(0)
+    if np.linalg.norm(mean) < 0.1:
+        return np.array([0.0, 0.0, 1.0])
+    return np.cross(_horizontal_unit(mean), (0.0, 1.0, 0.0))
+
+
+def _axes(facing: np.ndarray, yaw_degrees: float, pitch_degrees: float) -> np.ndarray:
+    """(3, 3) columns right, up, back of a camera that sees what faces it, `pitch` from above."""
+    yaw, pitch = np.radians(yaw_degrees), np.radians(pitch_degrees)
+    side = np.cross((0.0, 1.0, 0.0), facing)
+    level = np.cos(yaw) * facing + np.sin(yaw) * side
+    back = np.cos(pitch) * level + np.array([0.0, np.sin(pitch), 0.0])
+    right = np.cross((0.0, 1.0, 0.0), level)
+    return np.stack([right, np.cross(back, right), back], axis=1)
+
+
+def _fit(
+    centres: np.ndarray, radii: np.ndarray, aspect: float, caption: bool, centred: bool
+) -> tuple[np.ndarray, float, float]:
+    """The nearest place, in the camera's axes, from which all spheres (..., J, 3) lie inside the picture.
+
+    Each side of the picture is a plane through the camera; a sphere is inside when its centre keeps its radius from
+    the plane. Opposite sides together give the distance, then the room left over is shared. `centred` keeps x = 0 in the
+    middle of the picture.
+    """
+    used = radii > 0
+    x, y, z = (centres[..., used, i].ravel() for i in range(3))
+    r = np.broadcast_to(radii[used], centres[..., used, 0].shape).ravel()
+    half = np.tan(np.radians(_BODY_FOV_DEGREES) / 2)
+    side = half * aspect * (1 - _MARGIN)
+    above, below = half * (1 - _MARGIN), half * (1 - (_CAPTION_MARGIN if caption else _MARGIN))
+
+    def reach(along: np.ndarray, slope: float) -> float:
+        return float((along + slope * z + r * np.hypot(1, slope)).max())
+
+    right, left = reach(x, side), reach(-x, side)
+    if centred:
+        right = left = max(right, left)
+    top, bottom = reach(y, above), reach(-y, below)
+    distance = max((right + left) / (2 * side), (top + bottom) / (above + below))
+    position = np.array([(right - left) / 2, (top - bottom + (below - above) * distance) / 2, distance])
+    depth = distance - z
+    return position, 0.5 * float((depth - r).min()), 1.5 * float((depth + r).max())
+
+
+def _smooth(track: np.ndarray, sigma_frames: float) -> np.ndarray:
+    return gaussian_filter1d(track, sigma_frames, axis=0, mode="nearest")
+
+
+def _horizontal_unit(vectors: np.ndarray) -> np.ndarray:
+    flat = vectors * (1, 0, 1)
+    return flat / np.maximum(np.linalg.norm(flat, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,175 @@
+"""The loop: a motion's vertices in chunks, drawn frame by frame on a thread that owns the graphics context."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+
+from emage.render.overlay import InsetFrame, caption_patch
+from emage.render.scene import (
+    Actor,
+    Figure,
+    Mesh,
+    RenderSettings,
+    Shot,
+    check_actors,
+    count_frames,
+    rgb_of,
+)
+
+_VERTICES_CHUNK = 16
+"""Frames whose vertices are computed at once."""
+_AHEAD = 3
+"""Frames drawn before they are asked for, so that drawing and encoding overlap."""
+
+
+class Renderer(Protocol):
+    """Draws figures; made, used and closed on one thread."""
+
+    def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
+        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot."""
+
+    def close(self) -> None:
+        """Give back all that the renderer holds."""
+
+
+def frame_size(num_actors: int, settings: RenderSettings) -> tuple[int, int]:
+    """(width, height) in pixels of the frames of so many actors, side by side."""
+    return num_actors * settings.panel_width, settings.panel_height
+
+
+def render_frames(actors: Sequence[Actor], settings: RenderSettings) -> Iterator[np.ndarray]:
+    """Draw actors side by side.
+
+    Each call has its own graphics context on its own thread: several may run at once, and the iterator may be passed
+    between threads. Everything is given back when it ends, is closed, or an error leaves it.
+
+    Args:
+        actors: one or more. Motions share a frame rate; the longest sets the number of frames, and the others wait
+            in their last one.
+        settings: how to draw.
+
+    Returns:
+        Iterator over frames (height, width, 3) uint8 RGB, of `frame_size(len(actors), settings)`.
+
+    Raises:
+        RenderError: the actors do not go together (at once), or nothing can be drawn on this machine (at the first
+            frame).
+    """
+    check_actors(actors)
+    return _frames(tuple(actors), settings)
+
+
+def _frames(actors: tuple[Actor, ...], settings: RenderSettings) -> Iterator[np.ndarray]:
+    with ThreadPoolExecutor(1, thread_name_prefix="render") as drawing:
+        painter = drawing.submit(_Painter, actors, settings).result()
+        pending: deque[Future[np.ndarray]] = deque()
+        try:
+            for frame in range(count_frames(actors)):
+                pending.append(drawing.submit(painter.paint, frame))
+                if len(pending) > _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+            drawing.submit(painter.close).result()
+
+
+class _Painter:
+    """Composes whole frames. All methods run on the thread that made it, in the order of frames."""
+
+    def __init__(self, actors: Sequence[Actor], settings: RenderSettings):
+        self._settings = settings
+        # First, for where nothing can be drawn nobody should wait for the cameras.
+        check_renderer_of(settings)
+        self._figures = [Figure(actor, settings) for actor in actors]
+        self._vertices = [_VertexStream(actor) for actor in actors]
+        self._inset = InsetFrame(settings.panel_width, settings.panel_height)
+        background = rgb_of(settings.background)
+        self._captions = [
+            caption_patch(actor.caption, settings.panel_width, settings.panel_height, background)
+            if settings.captions and actor.caption.strip()
+            else None
+            for actor in actors
+        ]
+        self._renderer = _make_renderer(self._figures, settings)
+
+    def paint(self, frame: int) -> np.ndarray:
+        """(H, W, 3) uint8 of one frame; frames are asked for in rising order."""
+        width = self._settings.panel_width
+        picture = np.empty((self._settings.panel_height, width * len(self._figures), 3), np.uint8)
+        for i in range(len(self._figures)):
+            picture[:, i * width : (i + 1) * width] = self._panel(i, frame)
+        return picture
+
+    def close(self) -> None:
+        self._renderer.close()
+
+    def _panel(self, i: int, frame: int) -> np.ndarray:
+        figure, settings = self._figures[i], self._settings
+        own_frame = min(frame, figure.actor.motion.num_frames - 1)
+        shots = [
+            Shot(
+                figure.camera.pose(own_frame),
+                figure.camera,
+                settings.panel_width,
+                settings.panel_height,
+                floor=settings.floor and settings.camera != "face",
+            )
+        ]
+        if figure.inset is not None:
+            size = self._inset.size
+            shots.append(Shot(figure.inset.pose(own_frame), figure.inset, size, size, floor=False))
+        mesh = figure.mesh(own_frame, self._vertices[i].at(own_frame))
+        panel, *close_ups = self._renderer.draw(i, mesh, shots)
+        for close_up in close_ups:
+            self._inset.apply(panel, close_up)
+        if self._captions[i] is not None:
+            self._captions[i].apply(panel)
+        return panel
+
+
+class _VertexStream:
+    """A motion's vertices, evaluated in chunks as rising frames ask for them."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._start = 0
+        self._chunk = np.empty((0, 0, 3), np.float32)
+
+    def at(self, frame: int) -> np.ndarray:
+        """(V, 3) float32, metres."""
+        if not self._start <= frame < self._start + len(self._chunk):
+            self._start = frame
+            end = min(frame + _VERTICES_CHUNK, self._actor.motion.num_frames)
+            self._chunk = self._actor.body.vertices(self._actor.motion, frame, end)
+        return self._chunk[frame - self._start]
+
+
+def check_renderer(name: str = "moderngl") -> None:
+    """Try the renderer on this machine: make its context and give it back.
+
+    Raises:
+        RenderError: an unknown name, or nothing can be drawn here; the message names the packages to install.
+    """
+    check_renderer_of(RenderSettings(renderer=name))
+
+
+def check_renderer_of(settings: RenderSettings) -> None:
+    with ThreadPoolExecutor(1, thread_name_prefix="render") as drawing:
+        drawing.submit(lambda: _make_renderer([], settings).close()).result()
+
+
+def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Renderer:
+    # Imported here, for either library may be broken on a machine that uses the other or draws nothing.
+    if settings.renderer == "moderngl":
+        from emage.render.moderngl_renderer import ModernglRenderer
+
+        return ModernglRenderer(figures, settings)
+    from emage.render.pyrender_renderer import PyrenderRenderer
+
+    return PyrenderRenderer(figures, settings)

@@ -1,0 +1,85 @@
+"""What lies over the pictures: captions, and the rounded frame of the face close-up. The same for every renderer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_SUPERSAMPLING = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A rectangle to be laid over a picture at (top, left).
+
+    paint: (h, w, 3) float32 in 0..255, already times its opacity; keep: (h, w, 1) float32, how much of the picture
+    stays.
+    """
+
+    top: int
+    left: int
+    paint: np.ndarray
+    keep: np.ndarray
+
+    def apply(self, picture: np.ndarray) -> None:
+        """Blend into picture (H, W, 3) uint8, in place."""
+        height, width = self.keep.shape[:2]
+        region = picture[self.top : self.top + height, self.left : self.left + width]
+        region[:] = (region * self.keep + self.paint + 0.5).astype(np.uint8)
+
+
+def caption_patch(text: str, panel_width: int, panel_height: int, background: np.ndarray) -> Patch:
+    """The caption's line in the middle of the bottom edge; shortened where the panel is too narrow.
+
+    background: (3,) sRGB in 0..1, for a colour of the text that can be read on it.
+    """
+    font = ImageFont.load_default(max(10, round(panel_height * 0.036)))
+    text = _shortened(" ".join(text.split()), font, 0.94 * panel_width)
+    left, _, right, _ = font.getbbox(text)
+    ascent, descent = font.getmetrics()
+    height, width = ascent + descent, max(1, int(np.ceil(right - left)))
+    image = Image.new("L", (width, height))
+    ImageDraw.Draw(image).text((-left, 0), text, font=font, fill=255)
+    opacity = np.asarray(image, dtype=np.float32)[..., None] / 255
+    light = float(background @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)) < 0.5
+    color = np.float32([235, 237, 240] if light else [52, 56, 64])
+    top = panel_height - height - round(panel_height * 0.022)
+    return Patch(top, (panel_width - width) // 2, opacity * color, 1 - opacity)
+
+
+class InsetFrame:
+    """Places a square close-up in the upper right corner, with round corners and a thin light border."""
+
+    def __init__(self, panel_width: int, panel_height: int):
+        self.size = 2 * round(0.155 * min(panel_width, panel_height))
+        margin = round(0.022 * min(panel_width, panel_height))
+        self.top, self.left = margin, panel_width - margin - self.size
+        radius, border = 0.09 * self.size, max(1.5, 0.011 * self.size)
+        inner = _rounded_square(self.size, border, radius - border)
+        ring = _rounded_square(self.size, 0, radius) - inner
+        self._inside = inner
+        self._border = ring * np.float32([255, 255, 255])
+        self._keep = 1 - inner - ring
+
+    def apply(self, picture: np.ndarray, close_up: np.ndarray) -> None:
+        """Blend close_up (size, size, 3) into picture (H, W, 3) uint8, in place."""
+        Patch(self.top, self.left, close_up * self._inside + self._border, self._keep).apply(picture)
+
+
+def _rounded_square(size: int, inset: float, radius: float) -> np.ndarray:
+    """(size, size, 1) float32 opacity of a square with round corners, `inset` pixels inside the border."""
+    big = size * _SUPERSAMPLING
+    image = Image.new("L", (big, big))
+    edge = inset * _SUPERSAMPLING
+    ImageDraw.Draw(image).rounded_rectangle(
+        (edge, edge, big - 1 - edge, big - 1 - edge), radius * _SUPERSAMPLING, fill=255
+    )
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32)[..., None] / 255
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1].rstrip()
+    return text + "…"

@@ -1,0 +1,284 @@
+"""What is drawn: actors, settings, and each actor made ready: floor, colours, normals, shadow, cameras.
+
+Nothing here knows a renderer; both renderers are handed the same meshes and the same camera matrices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse
+from PIL import ImageColor
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import KDTree
+
+from emage.errors import RenderError
+from emage.motion import Motion
+from emage.render.camera import Bounds, Camera, face_camera, follow_camera, still_camera
+from emage.skeleton import LEAF_PARTS
+
+if TYPE_CHECKING:
+    from emage.body import Body
+
+RENDERERS = ("moderngl", "pyrender")
+CAMERAS = ("still", "follow", "face")
+
+_SAMPLED_FRAMES = 48
+"""Frames looked at to find the floor and the thickness of the body."""
+_JOINTS_CHUNK = 1024
+
+_SHADOW_TEXELS = 128
+_SHADOW_WIDTH_M = 2.56
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """One body to draw.
+
+    body: the body model.
+    motion: T frames.
+    hints: (T, 5) bool in the order of `LEAF_PARTS`: this part is a hint in this frame and drawn grey. None: no hints.
+    caption: one line below the body; may be empty.
+
+    Raises:
+        RenderError: hints of another shape or type.
+    """
+
+    body: "Body"
+    motion: Motion
+    hints: np.ndarray | None = None
+    caption: str = ""
+
+    def __post_init__(self):
+        if self.hints is None:
+            return
+        shape = (self.motion.num_frames, len(LEAF_PARTS))
+        if self.hints.shape != shape or self.hints.dtype != np.bool_:
+            raise RenderError(
+                f"The hints of an actor are {self.hints.dtype} of shape {self.hints.shape}; they must be bool of shape "
+                f"{shape}: frames x {', '.join(LEAF_PARTS)}."
+            )
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How to draw.
+
+    renderer: "moderngl" (the default, fast) or "pyrender".
+    panel_width, panel_height: pixels of one body's picture, even; bodies stand side by side.
+    camera: "follow" goes along with the body, "still" sees the whole path, "face" is a close-up that follows the head.
+    yaw_degrees: turns the camera round the body, from its front towards its left side.
+    face_inset: a close-up of the face in the corner of each picture ("face" has none).
+    captions: write each actor's caption.
+    floor: draw the floor, its grid and the shadow.
+    background, generated_color, hint_color: "#rrggbb" or any colour name of CSS.
+    samples: antialiasing samples a pixel of moderngl; 1 is none. pyrender has always 4.
+
+    Raises:
+        RenderError: an unknown name, a size or colour that is not possible.
+    """
+
+    renderer: str = "moderngl"
+    panel_width: int = 720
+    panel_height: int = 720
+    camera: str = "follow"
+    yaw_degrees: float = 0.0
+    face_inset: bool = True
+    captions: bool = True
+    floor: bool = True
+    background: str = "#eef0f4"
+    generated_color: str = "#5b8fd9"
+    hint_color: str = "#b4b6ba"
+    samples: int = 4
+
+    def __post_init__(self):
+        for name, value, known in (("renderer", self.renderer, RENDERERS), ("camera", self.camera, CAMERAS)):
+            if value not in known:
+                raise RenderError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
+        for name in ("panel_width", "panel_height"):
+            size = getattr(self, name)
+            if not 64 <= size <= 4096 or size % 2:
+                raise RenderError(f"{name}={size} is not possible; give an even number of pixels from 64 to 4096.")
+        if not np.isfinite(self.yaw_degrees):
+            raise RenderError(f"yaw_degrees={self.yaw_degrees} is no angle; give degrees.")
+        if self.samples not in (1, 2, 4, 8):
+            raise RenderError(f"samples={self.samples} is not possible; give 1, 2, 4 or 8.")
+        for name in ("background", "generated_color", "hint_color"):
+            rgb_of(getattr(self, name))
+
+
+def rgb_of(color: str) -> np.ndarray:
+    """(3,) float32 in 0..1, sRGB, of a CSS colour.
+
+    Raises:
+        RenderError: not a colour.
+    """
+    try:
+        return np.array(ImageColor.getrgb(color)[:3], dtype=np.float32) / 255
+    except ValueError as error:
+        raise RenderError(f"'{color}' is no colour; write it as '#5b8fd9' or by a CSS name such as 'white'.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Shadow:
+    """How much light the floor lacks around a body.
+
+    darkness: (S, S, 2) float32 in 0..1, rows along z, columns along x: [..., 0] close contact, [..., 1] soft.
+    corner: (2,) x and z in metres of the first texel's outer corner. width_m: side of the square.
+    """
+
+    darkness: np.ndarray
+    corner: np.ndarray
+    width_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A body in one frame: vertices and unit normals (V, 3) float32, part_colors (5, 3) float32 sRGB."""
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    part_colors: np.ndarray
+    shadow: Shadow | None
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One picture of a body: the camera's place, (4, 4) camera to world looking along -z, and the size in pixels."""
+
+    pose: np.ndarray
+    camera: Camera
+    width: int
+    height: int
+    floor: bool
+
+
+class Figure:
+    """An actor made ready for drawing; holds what stays the same in all frames.
+
+    faces (F, 3) int32; vertex_leaves (V,) uint8; vertex_colors (V, 4) float32; floor_y metres; camera of the picture;
+    inset of the face or None.
+    """
+
+    def __init__(self, actor: Actor, settings: RenderSettings):
+        self.actor = actor
+        self.faces = np.ascontiguousarray(actor.body.faces, dtype=np.int32)
+        self.vertex_leaves = np.ascontiguousarray(actor.body.vertex_leaves, dtype=np.uint8)
+        self.vertex_colors = np.ascontiguousarray(actor.body.vertex_colors, dtype=np.float32)
+        self._colors = np.stack([rgb_of(settings.generated_color), rgb_of(settings.hint_color)])
+        self._shadows = settings.floor
+
+        joints = _all_joints(actor)
+        rest = _posed_at_rest(actor.motion)
+        rest_vertices = actor.body.vertices(rest)[0]
+        sampled = np.unique(np.linspace(0, actor.motion.num_frames - 1, _SAMPLED_FRAMES).round().astype(int))
+        vertices = actor.body.vertices(_at_frames(actor.motion, sampled))
+        nearest = KDTree(actor.body.joints(rest)[0]).query(rest_vertices)[1]
+
+        self._incidence = _incidence(self.faces, len(rest_vertices))
+        self._corners = np.ascontiguousarray(self.faces.T)
+        self._vertex_areas = 0.5 * np.linalg.norm(self._incidence @ self._face_normals(rest_vertices), axis=1) / 3
+        # A few frames may dip below the floor, for the network's height is not exact: the floor is not for them.
+        self.floor_y = float(np.percentile(vertices[:, :, 1].min(1), 5))
+
+        bounds = Bounds(joints, _radii(vertices, joints[sampled], nearest), actor.motion.fps)
+        aspect = settings.panel_width / settings.panel_height
+        if settings.camera == "face":
+            self.camera = face_camera(bounds, aspect, settings.yaw_degrees)
+        else:
+            make = {"still": still_camera, "follow": follow_camera}[settings.camera]
+            self.camera = make(bounds, aspect, settings.yaw_degrees, caption=settings.captions and bool(actor.caption))
+        self.inset = face_camera(bounds, 1.0, 0.0) if settings.face_inset and settings.camera != "face" else None
+
+    def mesh(self, frame: int, vertices: np.ndarray) -> Mesh:
+        """The mesh of a frame from its vertices (V, 3) float32."""
+        normals = self._incidence @ self._face_normals(vertices)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        shadow = self._shadow(vertices) if self._shadows else None
+        return Mesh(vertices, normals, self.part_colors(frame), shadow)
+
+    def part_colors(self, frame: int) -> np.ndarray:
+        """(5, 3) sRGB colours of the leaf parts in a frame."""
+        hints = self.actor.hints
+        if hints is None:
+            return np.repeat(self._colors[:1], len(LEAF_PARTS), axis=0)
+        return self._colors[hints[frame].astype(int)]
+
+    def _face_normals(self, vertices: np.ndarray) -> np.ndarray:
+        """(F, 3) normals as long as twice the triangle's area; a third of numpy.cross's time."""
+        points = np.ascontiguousarray(vertices.T)  # (3, V)
+        a, b, c = (points.take(corner, axis=1) for corner in self._corners)  # (3, F) each
+        u, v = b - a, c - a
+        return np.stack([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]], axis=1)
+
+    def _shadow(self, vertices: np.ndarray) -> Shadow:
+        """Splat the vertices on the floor; what is near darkens sharply, what is higher softly."""
+        size, texel = _SHADOW_TEXELS, _SHADOW_WIDTH_M / _SHADOW_TEXELS
+        plan = vertices[:, [0, 2]]
+        # In whole texels, so that the shadow does not flicker when the body sways.
+        corner = np.floor((plan.mean(0) - _SHADOW_WIDTH_M / 2) / texel) * texel
+        columns, rows = np.floor((plan - corner) / texel).astype(int).T
+        # A border of texels stays clear, for beyond it the floor repeats the last one.
+        seen = (columns > 4) & (columns < size - 5) & (rows > 4) & (rows < size - 5)
+        cells = rows[seen] * size + columns[seen]
+        height = np.maximum(vertices[seen, 1] - self.floor_y, 0)
+        areas = self._vertex_areas[seen] / texel**2
+        layers = []
+        for reach_m, blur, strength in ((0.05, 1.6, 1.4), (0.7, 5.0, 0.55)):
+            mass = np.bincount(cells, areas * np.exp(-height / reach_m), size * size).reshape(size, size)
+            layers.append(1 - np.exp(-strength * gaussian_filter(mass.astype(np.float32), blur, truncate=3)))
+        return Shadow(np.stack(layers, axis=-1).astype(np.float32), corner, _SHADOW_WIDTH_M)
+
+
+def check_actors(actors: Sequence[Actor]) -> None:
+    """Raise RenderError where the actors cannot share a video."""
+    if not actors:
+        raise RenderError("There is no actor to draw; give at least one.")
+    rates = {actor.motion.fps for actor in actors}
+    if len(rates) > 1:
+        raise RenderError(
+            f"The motions have {', '.join(f'{rate:g}' for rate in sorted(rates))} frames per second; "
+            "resample them to one rate with Motion.resample."
+        )
+
+
+def count_frames(actors: Sequence[Actor]) -> int:
+    """Frames of the video: those of the longest motion; the others wait in their last one."""
+    return max(actor.motion.num_frames for actor in actors)
+
+
+def _all_joints(actor: Actor) -> np.ndarray:
+    """(T, 55, 3) float64; in chunks, for a body may hold much more than joints at a time."""
+    chunks = range(0, actor.motion.num_frames, _JOINTS_CHUNK)
+    ends = [min(start + _JOINTS_CHUNK, actor.motion.num_frames) for start in chunks]
+    parts = [actor.body.joints(actor.motion, start, end) for start, end in zip(chunks, ends, strict=True)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _at_frames(motion: Motion, frames: np.ndarray) -> Motion:
+    return replace(
+        motion, poses=motion.poses[frames], expressions=motion.expressions[frames], trans=motion.trans[frames]
+    )
+
+
+def _posed_at_rest(motion: Motion) -> Motion:
+    return replace(motion, poses=motion.poses[:1] * 0, expressions=motion.expressions[:1] * 0, trans=motion.trans[:1])
+
+
+def _incidence(faces: np.ndarray, num_vertices: int) -> scipy.sparse.csr_matrix:
+    """(V, F) with a one where the vertex is a corner of the face: sums face normals at vertices."""
+    ones = np.ones(faces.size, dtype=np.float32)
+    owners = np.repeat(np.arange(len(faces)), 3)
+    return scipy.sparse.csr_matrix((ones, (faces.ravel(), owners)), shape=(num_vertices, len(faces)))
+
+
+def _radii(vertices: np.ndarray, joints: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """(J,) metres: how far the skin that is nearest to a joint at rest is from it in any sampled frame; 0 for none.
+
+    With these radii the joints alone, which cost little, bound the body in every frame.
+    """
+    distance = np.linalg.norm(vertices - joints[:, nearest], axis=2).max(0)  # (V,)
+    radii = np.zeros(joints.shape[1])
+    np.maximum.at(radii, nearest, distance)
+    return radii
