@@ -85,15 +85,19 @@ _NETWORK_REMEDY = (
     "HF_HUB_ETAG_TIMEOUT (seconds), or download on another machine and give the folder."
 )
 
+_QUESTION_FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, KeyError)
+"""What a question to the Hub raises for faults of the network, of HF_ENDPOINT or of what answers there."""
+
 T = TypeVar("T")
 
 
 class HubUnavailable(WeightsError):
-    """The Hub cannot be reached, refuses, or has not got what was asked; `reason` says it without the advice."""
+    """The Hub cannot be reached, refuses, or has not got what was asked: the `reason`, and the `remedy`."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(f"{reason}. {remedy}")
         self.reason = reason
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -170,8 +174,7 @@ def find_weights(
     try:
         return _hub_weights(weights, revision or (DEFAULT_REVISION if weights == DEFAULT_REPO else "main"))
     except HubUnavailable as error:
-        remedy = str(error).removeprefix(f"{error.reason}. ")
-        raise HubUnavailable(f"{error.reason} (and no folder is at {path.absolute()})", remedy) from error
+        raise HubUnavailable(error.reason, f"{error.remedy} (No folder is at {path.absolute()} either.)") from error
 
 
 def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_type: str = "model") -> Path:
@@ -369,8 +372,10 @@ def _ask(question: Callable[[], T], file: _HubFile) -> T:
         answer, error = answers.get(timeout=_answer_seconds())
     except queue.Empty:
         answer, error = None, TimeoutError("no answer")
-    if error is not None:
+    if isinstance(error, _QUESTION_FAULTS):
         raise _unavailable(error, file) from error
+    if error is not None:
+        raise error
     return answer
 
 
@@ -397,7 +402,7 @@ def _unavailable(error: Exception, file: _HubFile) -> HubUnavailable:
         return HubUnavailable(f"the proxy on the way to {hub} failed ({error})", _NETWORK_REMEDY)
     if isinstance(error, HFValidationError):
         return HubUnavailable(f"'{file.repo_id}' is no valid repo id", "Write it as 'owner/name'.")
-    if isinstance(error, (FileMetadataError, ValueError, KeyError, TypeError)):  # no JSON, or not the Hub's
+    if isinstance(error, (FileMetadataError, ValueError, KeyError)):  # no JSON, or not the Hub's
         return HubUnavailable(f"what answers at {hub} is not a Hub (a sign-in page, a proxy?)", _NETWORK_REMEDY)
     return HubUnavailable(f"{hub} cannot be reached ({_first_line(error)})", _NETWORK_REMEDY)
 
@@ -593,7 +598,7 @@ def _load_pickled(path: Path, is_zip: bool) -> object:
     except MemoryError:
         raise
     except Exception as error:  # bytes of unknown origin make the parser fail in more ways than can be listed
-        if refused := re.search(r"(?:Unsupported global: GLOBAL|Unsupported class) ([\w.]+)", str(error)):
+        if refused := re.search(r"nsupported (?:global: )?GLOBAL ([\w.]+\w)", str(error)):
             raise WeightsError(
                 f"{path} is refused: it asks for {refused.group(1)}, and weights need no such thing. Nothing of it was "
                 "run. Use only weights whose origin you trust, as safetensors where there is a choice."

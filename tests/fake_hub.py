@@ -1,0 +1,232 @@
+"""A loopback server that answers as the Hugging Face Hub does, and misbehaves where a test wants it to.
+
+It knows `/api/models/{repo}[/revision/{rev}]` (the model-info call, with `?blobs=true`) and HEAD and GET of
+`/{repo}/resolve/{rev}/{file}`. As on the Hub, a large file (here: any weights file) is redirected to another host,
+the CDN, with its sha256 and size in `X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
+"""
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "c0ffee" + "0" * 34
+API, RESOLVE, CDN = "api", "resolve", "cdn"
+LARGE = (".bin", ".safetensors", ".npz")
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request: `kind` is `API`, `RESOLVE`, `CDN` or "other"."""
+
+    kind: str
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+@dataclass
+class Faults:
+    """What goes wrong, by kind of request."""
+
+    status: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> status, X-Error-Code
+    silent: set[str] = field(default_factory=set)  # kinds that are accepted and never answered
+    body: dict[str, bytes] = field(default_factory=dict)  # kind -> another body, with status 200
+    wrong_bytes: dict[str, bytes] = field(default_factory=dict)  # file -> what is sent in its place
+    cut_after: int = 0  # close the connection after that many bytes of a body ...
+    cuts: int = 0  # ... that many times
+    pause_s: float = 0.0  # before every `chunk` of a body from the CDN
+    chunk: int = 1 << 16
+
+
+class FakeHub:
+    """`with FakeHub({"config.json": b"{}"}) as hub: ...`; `hub.url` is its endpoint."""
+
+    def __init__(self, files: dict[str, bytes], repo_id: str = "team/weights", commit: str = COMMIT) -> None:
+        self.files = files
+        self.repo_id = repo_id
+        self.commit = commit
+        self.revisions = {"main": commit, commit: commit}
+        self.faults = Faults()
+        self.required_token: str | None = None
+        self.seen: list[Seen] = []
+        self.stopped = threading.Event()
+        self._servers = [_serve(self, "127.0.0.1"), _serve(self, "localhost")]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._servers[0].server_port}"
+
+    @property
+    def cdn_url(self) -> str:
+        return f"http://localhost:{self._servers[1].server_port}/cdn"
+
+    def of_kind(self, kind: str, method: str | None = None) -> list[Seen]:
+        return [seen for seen in self.seen if seen.kind == kind and method in (None, seen.method)]
+
+    def stop(self) -> None:
+        """From now on connections are refused."""
+        self.stopped.set()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if not self.stopped.is_set():
+            self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    hub: FakeHub
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of the tests."""
+
+
+def _serve(hub: FakeHub, host: str) -> _Server:
+    server = _Server((host, 0), _Handler)
+    server.hub = hub
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        """Silence: `FakeHub.seen` has it all."""
+
+    def do_GET(self) -> None:
+        hub: FakeHub = self.server.hub
+        path = urlsplit(self.path).path
+        kind = _kind(hub, path)
+        hub.seen.append(Seen(kind, self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+        if hub.stopped.is_set() or kind in hub.faults.silent:
+            hub.stopped.wait(30)
+            self.close_connection = True
+        elif kind in hub.faults.status:
+            self._refuse(*hub.faults.status[kind])
+        elif kind in hub.faults.body:
+            self._answer(200, hub.faults.body[kind], {"Content-Type": "text/html"})
+        elif kind == CDN:
+            self._bytes(unquote(path.removeprefix("/cdn/")), {})
+        elif hub.required_token and self.headers.get("authorization") != f"Bearer {hub.required_token}":
+            self._refuse(401, "RepoNotFound")
+        elif kind == API:
+            self._model_info(path)
+        elif kind == RESOLVE:
+            self._resolve(path)
+        else:
+            self._refuse(404, "")
+
+    do_HEAD = do_GET
+
+    def _model_info(self, path: str) -> None:
+        hub: FakeHub = self.server.hub
+        repo_id, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+        revision = unquote(revision) or "main"
+        if not self._knows(repo_id, revision):
+            return
+        blobs = "blobs" in parse_qs(urlsplit(self.path).query)
+        info = {
+            "_id": "0",
+            "id": hub.repo_id,
+            "sha": hub.revisions[revision],
+            "siblings": [_sibling(name, content, blobs) for name, content in hub.files.items()],
+        }
+        self._answer(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def _resolve(self, path: str) -> None:
+        hub: FakeHub = self.server.hub
+        repo_id, _, rest = path.removeprefix("/").partition("/resolve/")
+        revision, name = map(unquote, rest.split("/", 1))
+        if not self._knows(repo_id, revision):
+            return
+        commit = {"X-Repo-Commit": hub.revisions[revision]}
+        if name not in hub.files:
+            self._refuse(404, "EntryNotFound", commit)
+        elif name.endswith(LARGE):
+            content = hub.files[name]
+            linked = {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
+            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{name}"})
+        else:
+            self._bytes(name, commit | {"ETag": f'"{git_hash(hub.files[name])}"'})
+
+    def _knows(self, repo_id: str, revision: str) -> bool:
+        hub: FakeHub = self.server.hub
+        if repo_id != hub.repo_id:
+            self._refuse(404, "RepoNotFound")
+        elif revision not in hub.revisions:
+            self._refuse(404, "RevisionNotFound")
+        return repo_id == hub.repo_id and revision in hub.revisions
+
+    def _bytes(self, name: str, headers: dict[str, str]) -> None:
+        """A file or, on request, a range of it; cut off and slow as the faults say."""
+        faults = self.server.hub.faults
+        content = faults.wrong_bytes.get(name, self.server.hub.files[name])
+        start, stop, status = 0, len(content), 200
+        if asked := self.headers.get("Range"):
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, stop, status = int(first), int(last) + 1 if last else len(content), 206
+            headers = headers | {"Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"}
+        body = content[start:stop]
+        self._head(status, headers | {"Content-Length": str(len(body)), "Accept-Ranges": "bytes"})
+        if self.command == "HEAD":
+            return
+        if faults.cuts > 0 and len(body) > faults.cut_after:
+            faults.cuts -= 1
+            body = body[: faults.cut_after]
+            self.close_connection = True
+        for begin in range(0, len(body), faults.chunk):
+            self.server.hub.stopped.wait(faults.pause_s)
+            self.wfile.write(body[begin : begin + faults.chunk])
+
+    def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps({"error": f"the Hub says {status}"}).encode()
+        codes = {"X-Error-Code": code} if code else {}
+        self._answer(status, body, {"Content-Type": "application/json"} | codes | (headers or {}))
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self._head(status, headers | {"Content-Length": str(len(body))})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+
+def _kind(hub: FakeHub, path: str) -> str:
+    if path.startswith("/api/models/"):
+        return API
+    if path.startswith("/cdn/"):
+        return CDN
+    return RESOLVE if "/resolve/" in path else "other"
+
+
+def _sibling(name: str, content: bytes, blobs: bool) -> dict:
+    entry: dict = {"rfilename": name}
+    if blobs:
+        entry |= {"size": len(content), "blobId": git_hash(content)}
+        if name.endswith(LARGE):
+            entry["blobId"] = "0" * 40  # git's hash of the pointer, not of the content
+            entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
+    return entry
