@@ -48,8 +48,10 @@ def second_to_frame(second: float) -> int:
     return round(second * FPS)
 
 
-def load_audio(source: AudioSource, max_duration_s: float | None = None) -> np.ndarray:
-    """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), 16 kHz.
+def load_audio(
+    source: AudioSource, max_duration_s: float | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ
+) -> np.ndarray:
+    """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), at `sample_rate_hz`.
 
     WAV, FLAC, OGG, MP3 and more are told by their content, not by their names; what libsndfile does not know, such
     as M4A or the sound of a video, goes through ffmpeg. It is read block by block: memory holds the result alone.
@@ -57,20 +59,21 @@ def load_audio(source: AudioSource, max_duration_s: float | None = None) -> np.n
     Args:
         source: a file, or (rate_hz, samples) with integer samples of any width or floats.
         max_duration_s: refuse a longer recording.
+        sample_rate_hz: of the result; the networks hear 16 kHz, a video may sound better.
 
     Raises:
         AudioError: not there, not audio, no samples, not finite, or longer than `max_duration_s`.
     """
     if isinstance(source, tuple):
         recording = _from_array(*source)
-        return _collect(recording, "The recording", max_duration_s)
+        return _collect(recording, "The recording", max_duration_s, sample_rate_hz)
     path = Path(source)
     if not path.is_file():
         raise AudioError(f"{path}: there is no such file.")
     if path.stat().st_size == 0:
         raise AudioError(f"{path.name} is empty (0 bytes). Record or upload it again.")
     with _open(path) as recording:
-        return _collect(recording, path.name, max_duration_s)
+        return _collect(recording, path.name, max_duration_s, sample_rate_hz)
 
 
 @dataclass(frozen=True)
@@ -149,12 +152,12 @@ def _to_float(samples: np.ndarray) -> np.ndarray:
     return ((samples.astype(np.float64) - offset) / full_scale).astype(np.float32)
 
 
-def _collect(recording: _Recording, name: str, max_duration_s: float | None) -> np.ndarray:
+def _collect(recording: _Recording, name: str, max_duration_s: float | None, sample_rate_hz: int) -> np.ndarray:
     """Mix to mono, resample, check, join."""
     rate_hz = recording.rate_hz
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
         raise AudioError(f"{name}: a sample rate of {rate_hz} Hz makes no sense.")
-    resampler = None if rate_hz == SAMPLE_RATE_HZ else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, "float32")
+    resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32")
     pieces, read = [], 0
     for block in recording.blocks:
         mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
@@ -171,7 +174,7 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None) -> 
     if resampler is not None:
         pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     audio = np.concatenate(pieces)
-    length = max(1, round(read * SAMPLE_RATE_HZ / rate_hz))
+    length = max(1, round(read * sample_rate_hz / rate_hz))
     return np.pad(audio[:length], (0, max(0, length - len(audio))))
 
 

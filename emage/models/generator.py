@@ -21,6 +21,7 @@ from emage.models.layers import (
 )
 from emage.models.parts import Parts
 from emage.models.vqvae import config_field
+from emage.motion import EXPRESSION_BASES, FLAME2020
 from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS
 
 NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
@@ -35,6 +36,7 @@ class GeneratorConfig:
 
     hidden: width of the transformers; audio_width, motion_width: of the encoders' features (motion_width is also the
     latents'); codebook_size: K; window_frames, seed_frames, window_stride_frames (training); speakers: table length;
+    expression_basis: what the face's 100 expression channels mean;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """
@@ -47,6 +49,7 @@ class GeneratorConfig:
     seed_frames: int = 4
     window_stride_frames: int = 20
     speakers: int = 1
+    expression_basis: str = FLAME2020
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -58,6 +61,8 @@ class GeneratorConfig:
                 raise WeightsError(f"Generator config: {name} is {value!r}; it must be a positive whole number.")
         if self.hidden % 8 or self.audio_width % 4:
             raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
+        if self.expression_basis not in EXPRESSION_BASES:
+            raise WeightsError(f"Generator config: the expression basis '{self.expression_basis}' is not known.")
         if self.seed_frames >= self.window_frames:
             raise WeightsError("Generator config: seed_frames must be smaller than pose_length.")
 
@@ -75,6 +80,7 @@ class GeneratorConfig:
             seed_frames=config_field(published, "seed_frames"),
             window_stride_frames=published.get("stride", 20),
             speakers=config_field(published, "speaker_dims"),
+            expression_basis=published.get("expression_basis", FLAME2020),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -90,6 +96,7 @@ class GeneratorConfig:
             "seed_frames": self.seed_frames,
             "stride": self.window_stride_frames,
             "speaker_dims": self.speakers,
+            "expression_basis": self.expression_basis,
             "pose_dims": 330,
             "audio_sr": 16000,
             "pose_fps": 30,

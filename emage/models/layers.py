@@ -150,7 +150,9 @@ def transformer_encoder(width: int, layers: int) -> nn.TransformerEncoder:
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], name: str, unused: Iterable[str] = ()) -> None:
-    """Put `state` into `network`: every key, every shape, nothing over.
+    """Make `state` the weights of `network`: every key, every shape, nothing over.
+
+    The tensors are taken as they are, not copied, but for those of another dtype; `network` may be on "meta".
 
     Args:
         name: what to call the weights in an error.
@@ -175,4 +177,4 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], name: str, un
             f"{name}: these weights do not fit the network that config.json describes: "
             f"{'; '.join(sorted(faults)[:5])}{more}. Use the config.json and the weights of one and the same checkpoint."
         )
-    network.load_state_dict(state)
+    network.load_state_dict({key: state[key].to(expected[key].dtype) for key in expected}, assign=True)

@@ -1,0 +1,52 @@
+# make app    everything from a fresh clone to the running page
+# make test   everything from a fresh clone to the checked project
+# make format put the code into the checked form
+#
+# TORCH_INDEX: package index for torch, e.g. PyTorch's own index of CPU builds (see README); default: your pip's.
+# PYTHON:      the Python to make .venv from, 3.11 or newer.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUNTIME_PACKAGES := $(shell cat packages.txt)
+
+.PHONY: app test format clean
+
+app: $(VENV)/.runtime
+	$(BIN)/python app.py
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)
+
+# The stamps below say what is installed; a step runs again only when the file it installs from is newer.
+
+$(VENV)/.venv: assets/system_packages.sh packages.txt
+	sh assets/system_packages.sh $(RUNTIME_PACKAGES) -- $(PYTHON)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.venv
+	$(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.torch requirements.txt
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	sh assets/system_packages.sh chromium -- $(PYTHON)
+	$(PIP) -r requirements-dev.txt
+	touch $@

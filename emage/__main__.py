@@ -1,0 +1,200 @@
+"""The command line: `python -m emage generate | render | doctor`."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from emage.errors import EmageError
+from emage.render import RenderSettings
+
+
+@dataclass(frozen=True)
+class BodyOptions:
+    smplx: Path | None = None
+    """A SMPL-X model file (SMPLX_NEUTRAL_2020.npz); SMPLX_MODEL_PATH says the same. Default: the stand-in body."""
+    accept_smplx_licence: bool = False
+    """You accept the SMPL-X licence (https://smpl-x.is.tue.mpg.de): the body is fetched from the Hub."""
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    renderer: Literal["moderngl", "pyrender"] = "moderngl"
+    camera: Literal["follow", "still", "face"] = "follow"
+    yaw_degrees: float = 0.0
+    """Turns the camera round the body."""
+    size: int = 720
+    """Width and height of the picture in pixels, even."""
+    face_inset: bool = True
+    background: str = RenderSettings.background
+
+    def settings(self) -> RenderSettings:
+        return RenderSettings(
+            renderer=self.renderer,
+            panel_width=self.size,
+            panel_height=self.size,
+            camera=self.camera,
+            yaw_degrees=self.yaw_degrees,
+            face_inset=self.face_inset,
+            background=self.background,
+        )
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Turn a recording into motion and, with --out, into a video."""
+
+    audio: Annotated[Path, tyro.conf.Positional]
+    """WAV, FLAC, OGG, MP3, M4A, or a video with sound."""
+    out: Path | None = None
+    """The mp4 to write; without it no video is made."""
+    motion: Path | None = None
+    """The BEAT2 npz to write."""
+    weights: str | None = None
+    """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
+    timing: Literal["exact", "reference"] = "exact"
+    """"reference" is the published code's arithmetic, which drifts and drops up to eight frames."""
+    hint_motion: Path | None = None
+    """An npz to take hints from; needs --plan."""
+    plan: Path | None = None
+    """JSON: {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "follow"}]}."""
+    speaker: int = 0
+    seed: int | None = None
+    """Draw another take, the same one for the same number. Default: the likeliest motion."""
+    temperature: float = 1.0
+    """Of the draw with --seed."""
+    top_k: int | None = None
+    """Draw among the k likeliest codes only."""
+    device: str | None = None
+    """Such as cpu or cuda:0. Default: a GPU where there is one."""
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+    picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
+
+    def run(self) -> None:
+        from emage.files import check_writable
+        from emage.hints import HintPlan, Hints
+        from emage.motion import Motion
+        from emage.pipeline import EmagePipeline, Take
+
+        if self.out is None and self.motion is None:
+            raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
+        if (self.hint_motion is None) != (self.plan is None):
+            raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
+        for path in (self.out, self.motion):
+            if path is not None:
+                check_writable(path)
+        hints = None
+        if self.hint_motion is not None:
+            hints = Hints(Motion.load(self.hint_motion), HintPlan.load(self.plan))
+        settings = self.picture.settings()
+        pipe = EmagePipeline.from_pretrained(
+            self.weights,
+            device=self.device,
+            smplx_file=self.body.smplx,
+            accept_smplx_licence=self.body.accept_smplx_licence,
+        )
+        if pipe.source.notice:
+            print(pipe.source.notice, file=sys.stderr)
+        with progress_bars() as progress:
+            motion = pipe.generate(
+                self.audio,
+                hints,
+                self.speaker,
+                self.seed,
+                self.timing,
+                progress,
+                temperature=self.temperature,
+                top_k=self.top_k,
+            )
+            if self.motion is not None:
+                motion.save(self.motion)
+            if self.out is not None:
+                pipe.render_video(self.out, [Take(motion, hints=hints)], self.audio, settings, progress)
+
+
+@dataclass(frozen=True)
+class Render:
+    """Turn motion files into a video, side by side where there are several."""
+
+    motions: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """BEAT2 npz files."""
+    out: Path
+    """The mp4 to write."""
+    audio: Path | None = None
+    """The sound. Default: a silent film."""
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+    picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
+
+    def run(self) -> None:
+        from emage.body import load_body
+        from emage.files import check_writable
+        from emage.motion import Motion
+        from emage.pipeline import Take, render_video
+
+        if not self.motions:
+            raise EmageError("Name one or more motion files (npz).")
+        check_writable(self.out)
+        settings = self.picture.settings()
+        several = len(self.motions) > 1
+        takes = [Take(Motion.load(path).resample(), path.stem if several else "") for path in self.motions]
+        body = load_body(self.body.smplx, self.body.accept_smplx_licence)
+        with progress_bars() as progress:
+            render_video(self.out, takes, body, self.audio, settings, progress)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, whether pictures can be drawn, which weights and body are used, and what to do about each."""
+
+    weights: str | None = None
+    """As for generate."""
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+
+    def run(self) -> None:
+        from emage.doctor import examine
+
+        reports = examine(self.weights, self.body.smplx, self.body.accept_smplx_licence)
+        for report in reports:
+            print(f"{'ok  ' if report.ok else 'FAIL'}  {report.topic}: {report.finding}")
+        if not all(report.ok for report in reports):
+            raise SystemExit(1)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress callback that shows one bar a stage."""
+    bars: dict[str, tqdm] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(total=total, desc=stage, unit=" frames")
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield progress
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def main() -> None:
+    """Run a subcommand; a user fault ends with its sentence and exit code 2."""
+    warnings.formatwarning = lambda message, *_: f"{message}\n"
+    command = tyro.cli(Generate | Render | Doctor, prog="python -m emage", description=__doc__)
+    try:
+        command.run()
+    except EmageError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What is installed, what works on this machine, and what to do where something does not."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import imageio_ffmpeg
+import torch
+
+from emage.body import load_body
+from emage.errors import EmageError
+from emage.hub import find_weights
+from emage.pipeline import load_networks
+from emage.render import RENDERERS, check_renderer
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "smplx", "trimesh", "moderngl", "pyrender",
+    "imageio-ffmpeg", "huggingface_hub", "safetensors", "gradio", "tyro", "tqdm",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """One topic, whether it is well, and what was found or is to be done."""
+
+    topic: str
+    ok: bool
+    finding: str
+
+
+def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: bool) -> list[Report]:
+    """Try everything a run needs, in the order it is needed."""
+    return [
+        Report("Python", True, f"{platform.python_version()} on {platform.platform()}"),
+        *(_package(name) for name in PACKAGES),
+        Report("GPU", True, _gpu()),
+        _try("ffmpeg", imageio_ffmpeg.get_ffmpeg_exe, (RuntimeError,)),
+        *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in RENDERERS),
+        _try("weights", lambda: _weights(weights)),
+        _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
+    ]
+
+
+def _try(topic: str, find: Callable[[], str], faults: tuple[type[Exception], ...] = (EmageError,)) -> Report:
+    try:
+        return Report(topic, True, find())
+    except faults as error:
+        return Report(topic, False, str(error))
+
+
+def _package(name: str) -> Report:
+    try:
+        return Report(name, True, version(name))
+    except PackageNotFoundError:
+        return Report(name, False, "not installed; run `pip install -r requirements.txt`.")
+
+
+def _gpu() -> str:
+    if not torch.cuda.is_available():
+        return "none; the CPU is used"
+    return torch.cuda.get_device_name()
+
+
+def _drawn(renderer: str) -> str:
+    check_renderer(renderer)
+    return "works"
+
+
+def _weights(weights: str | None) -> str:
+    source = find_weights(weights)
+    load_networks(source)
+    return source.notice or source.description
+
+
+def _body(smplx_file: Path | None, accept_smplx_licence: bool) -> str:
+    body = load_body(smplx_file, accept_smplx_licence)
+    return f"{body.name} ({body.licence})"

@@ -1,0 +1,296 @@
+"""EmagePipeline: what a user of the library calls.
+
+    pipe = EmagePipeline.from_pretrained()
+    motion = pipe.generate("talk.wav")
+    pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from huggingface_hub import ModelHubMixin
+
+from emage.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
+from emage.body import Body, load_body
+from emage.errors import EmageError
+from emage.files import new_file
+from emage.hints import Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
+from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
+from emage.models.codec import MotionCodec
+from emage.models.generator import Generator, GeneratorConfig
+from emage.models.parts import Parts
+from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
+from emage.motion import FPS, Motion
+from emage.render import Actor, RenderSettings, frame_size, render_frames
+from emage.sampling import (
+    SamplerConfig,
+    Timing,
+    generated_frames,
+    join_codes,
+    plan_windows,
+    sample_windows,
+)
+from emage.skeleton import NETWORK_PARTS, NUM_BETAS
+from emage.video import write_video
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, frames done and frames in all. What it raises stops the work."""
+
+STAGE_MOTION = "Generating motion"
+STAGE_VIDEO = "Drawing the video"
+
+VIDEO_SAMPLE_RATE_HZ = 48000
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """One motion to show: its caption, and the hints it was made with, which are drawn grey."""
+
+    motion: Motion
+    caption: str = ""
+    hints: Hints | None = None
+
+
+class EmagePipeline(
+    ModelHubMixin,
+    library_name="emage",
+    license="apache-2.0",
+    pipeline_tag="audio-to-audio",
+    tags=["emage", "smplx", "co-speech-gesture"],
+):
+    """Speech to motion, and motion to video.
+
+    generator, codec: the networks, put in eval mode.
+    source: where they come from.
+    body_loader: makes the body when it is first needed.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        codec: MotionCodec,
+        source: WeightsSource | None = None,
+        body_loader: Callable[[], Body] = load_body,
+    ):
+        self.generator = generator.eval()
+        self.codec = codec.eval()
+        self.source = source
+        self._body_loader = body_loader
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        weights: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        smplx_file: str | Path | None = None,
+        accept_smplx_licence: bool = False,
+    ) -> "EmagePipeline":
+        """Load all six networks.
+
+        Args:
+            weights: a folder in the released layout, a repo id on the Hub, or "demo" for the embedded weights; by
+                default the published weights, or the embedded ones where those cannot be reached (see
+                `source.notice`).
+            revision: of the repo.
+            device: of the networks; by default a CUDA GPU where there is one, else the CPU.
+            smplx_file, accept_smplx_licence: which body to draw; see `emage.body.load_body`.
+
+        Raises:
+            WeightsError: no weights, damaged ones, or ones that do not fit their config.
+        """
+        source = find_weights(weights, revision)
+        generator, codec = load_networks(source)
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(
+            generator.to(device),
+            codec.to(device),
+            source,
+            lambda: load_body(smplx_file, accept_smplx_licence),
+        )
+
+    @cached_property
+    def body(self) -> Body:
+        """The body model; loaded when first asked for. Raises BodyError."""
+        return self._body_loader()
+
+    def generate(
+        self,
+        audio: AudioSource,
+        hints: Hints | None = None,
+        speaker: int = 0,
+        seed: int | None = None,
+        timing: str | Timing = Timing.EXACT,
+        progress: Progress | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed_motion: Motion | None = None,
+        max_duration_s: float | None = None,
+    ) -> Motion:
+        """Motion for a recording: round(N * 30 / 16000) frames for N samples at 16 kHz.
+
+        Args:
+            audio: a file, or (rate_hz, samples).
+            hints: parts of the user's own, over spans of time.
+            speaker: index into the speakers that the weights know.
+            seed: None takes the likeliest motion; a number draws another take, the same one each time.
+            timing: "exact", or "reference" for the published code's arithmetic and frame count.
+            progress: called after each window; what it raises stops the work.
+            temperature, top_k: of the draw with a `seed`.
+            seed_motion: at least four frames that the motion goes on from, by their end.
+            max_duration_s: refuse a longer recording.
+
+        Raises:
+            AudioError, HintError: see `load_audio`, `Hints` and `apply_locks`.
+            EmageError: no such speaker, or settings out of range.
+        """
+        timing = Timing(timing)
+        config = self.generator.config
+        if not 0 <= speaker < config.speakers:
+            raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
+        sampler = SamplerConfig() if seed is None else SamplerConfig(temperature, top_k, seed)
+        waveform = load_audio(audio, max_duration_s)
+        windows = plan_windows(len(waveform), config, timing)
+        codes = [
+            result.codes
+            for result in sample_windows(
+                self.generator,
+                self.codec,
+                waveform,
+                windows,
+                None if hints is None else self._network_hints(hints, len(waveform), timing),
+                speaker,
+                sampler,
+                None if seed_motion is None else self._seed_channels(seed_motion),
+                None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
+            )
+        ]
+        motion = self._decode(join_codes(codes), hints)
+        return motion if hints is None else apply_locks(motion, hints)
+
+    def render_video(
+        self,
+        path: str | Path,
+        takes: Sequence[Take],
+        audio: AudioSource | None = None,
+        settings: RenderSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Takes side by side as an mp4 with sound.
+
+        Args:
+            path: the mp4; it appears whole or not at all.
+            takes: motions of one frame rate; the longest sets the length.
+            audio: the sound, cut or filled with silence to the length of the motion; None for a silent film.
+            settings: how to draw.
+            progress: called after each frame; what it raises stops the work.
+
+        Raises:
+            RenderError, VideoError, OutputError, BodyError.
+        """
+        settings = settings or RenderSettings()
+        return render_video(path, takes, self.body, audio, settings, progress)
+
+    def _network_hints(self, hints: Hints, num_samples: int, timing: Timing) -> NetworkHints:
+        frames = generated_frames(num_samples, self.generator.config, timing)
+        return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), frames)
+
+    def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:
+        seed = seed_motion.resample(FPS)
+        needed = self.generator.config.seed_frames
+        if seed.num_frames < needed:
+            raise EmageError(f"The seed motion has {seed.num_frames} frames; at least {needed} are needed.")
+        seed = seed.frames(seed.num_frames - needed, seed.num_frames)
+        return torch.from_numpy(motion_channels(seed, foot_contacts(self.body.joints(seed))))[None]
+
+    @torch.inference_mode()
+    def _decode(self, codes: Parts[torch.Tensor], hints: Hints | None) -> Motion:
+        decoded = self.codec.decode(codes, start_position=torch.zeros(1, 3, device=codes.face.device))
+        return Motion(
+            poses=decoded.poses[0].cpu().numpy(),
+            expressions=decoded.expressions[0].cpu().numpy(),
+            trans=decoded.trans[0].cpu().numpy(),
+            betas=np.zeros(NUM_BETAS) if hints is None else hints.reference.betas,
+            expression_basis=self.generator.config.expression_basis,
+        )
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """The released layout, with safetensors; `save_pretrained` and `push_to_hub` come from ModelHubMixin."""
+        networks = {"generator": self.generator, "global": self.codec.global_motion}
+        networks.update({part: self.codec.parts[part] for part in NETWORK_PARTS})
+        for name, network in networks.items():
+            save_network(network, save_directory / NETWORK_FOLDERS[name])
+
+
+Network = Generator | VQVAE | GlobalMotionPredictor
+
+
+def save_network(network: Network, folder: Path) -> None:
+    """Write config.json and model.safetensors as `load_networks` reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"model_type": network.model_type, **network.config.to_json()}
+    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    with new_file(folder / WEIGHTS_NAMES[0]) as temporary:
+        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+
+
+def load_networks(source: WeightsSource) -> tuple[Generator, MotionCodec]:
+    """The six networks of a source, strictly loaded, float32, on the CPU.
+
+    Raises:
+        WeightsError: a damaged file, or weights that do not fit their config or one another.
+    """
+
+    def load(name: str, make: Callable[[dict[str, Any]], Network]) -> Any:
+        folder = source.folders[name]
+        with torch.device("meta"):  # nothing is allocated or drawn at random for what the file's tensors replace
+            network = make(load_config(folder))
+        network.load_weights(load_state(folder), name)
+        return network
+
+    generator = load("generator", lambda config: Generator(GeneratorConfig.from_json(config)))
+    parts = Parts.of(lambda part: load(part, lambda config: VQVAE(VQVAEConfig.from_json(config))))
+    global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
+    return generator, MotionCodec(parts, global_motion)
+
+
+def render_video(
+    path: str | Path,
+    takes: Sequence[Take],
+    body: Body,
+    audio: AudioSource | None = None,
+    settings: RenderSettings | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """As `EmagePipeline.render_video`, for motion that needs no networks."""
+    settings = settings or RenderSettings()
+    actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
+    sound = None if audio is None else load_audio(audio, sample_rate_hz=VIDEO_SAMPLE_RATE_HZ)
+    width, height = frame_size(len(actors), settings)
+    num_frames = max(take.motion.num_frames for take in takes)
+    return write_video(
+        path,
+        render_frames(actors, settings),
+        width=width,
+        height=height,
+        fps=takes[0].motion.fps,
+        num_frames=num_frames,
+        audio=sound,
+        audio_rate_hz=VIDEO_SAMPLE_RATE_HZ,
+        progress=None if progress is None else lambda done, total: progress(STAGE_VIDEO, done, total),
+    )
+
+
+def _drawn_hints(take: Take) -> np.ndarray | None:
+    return None if take.hints is None else take.hints.plan.covers(take.motion.num_frames)
