@@ -12,7 +12,6 @@ brows) that the bare mesh lacks -> skinning weights of 55 joints, shape directio
 Axes here are SMPL-X's: x to the person's left, y up, z forward; metres.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -335,8 +334,11 @@ def _opaque(colors: np.ndarray) -> np.ndarray:
 
 
 EYE_RINGS_DEG = (9.5, 10.5, 14, 19, 24, 25.5, 27, 28.5, 34, 45, 60, 80, 105, 135, 160)
-SCLERA, LIMBUS, IRIS, IRIS_INNER, PUPIL = (0.93, 0.92, 0.9), (0.1, 0.09, 0.09), (0.3, 0.4, 0.46), (0.42, 0.42, 0.36), (
-    0.02, 0.02, 0.02)  # fmt: skip
+EYE_COLORS = (
+    (10, (0.02, 0.02, 0.02)), (15, (0.42, 0.42, 0.36)), (25, (0.3, 0.4, 0.46)), (28, (0.1, 0.09, 0.09)),
+    (181, (0.93, 0.92, 0.9)),
+)  # fmt: skip
+"""Pupil, inner iris, iris, its dark rim, white: up to so many degrees from the line of sight."""
 
 
 def eyeball(helper: np.ndarray, directions: np.ndarray, side: str) -> Part:
@@ -345,16 +347,16 @@ def eyeball(helper: np.ndarray, directions: np.ndarray, side: str) -> Part:
     radius = np.linalg.norm(helper - center, axis=1).mean()
     segments = 40
     turn = 2 * np.pi * np.arange(segments) / segments
-    points, colors = [center + [0, 0, radius * 1.03]], [PUPIL]
+    points, colors = [center + np.array([0, 0, radius * 1.03])], [EYE_COLORS[0][1]]
     for ring in EYE_RINGS_DEG:
         angle = np.radians(ring)
         bulge = 1 + 0.03 * max(0.0, 1 - (ring / 32) ** 2)  # the cornea
-        circle = np.stack([np.cos(turn) * np.sin(angle), np.sin(turn) * np.sin(angle), np.full(segments, np.cos(angle))])
-        points.extend(center + radius * bulge * circle.T)
-        color = PUPIL if ring < 10 else IRIS_INNER if ring < 15 else IRIS if ring < 25 else LIMBUS if ring < 28 else SCLERA
+        flat = np.sin(angle) * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        points.extend(center + radius * bulge * np.c_[flat, np.full(segments, np.cos(angle))])
+        color = next(color for limit, color in EYE_COLORS if ring < limit)
         colors.extend([color] * segments)
     points.append(center - [0, 0, radius])
-    colors.append(SCLERA)
+    colors.append(EYE_COLORS[-1][1])
     last = len(points) - 1
     around = np.arange(segments)
     following = (around + 1) % segments
@@ -384,12 +386,22 @@ def _bite_edge(helper: np.ndarray, upward: float) -> np.ndarray:
 
 
 def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> Part:
-    """Fourteen teeth and their gum along MakeHuman's dental arch: rows from the outer gum over the edge to the inner."""
+    """Fourteen teeth and their gum along MakeHuman's dental arch."""
     upward = 1.0 if jaw == "upper" else -1.0
     curve = _bite_edge(helper, upward)
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))]
     widths = np.array(TOOTH_WIDTHS[jaw])
-    borders = np.cumsum(np.r_[0, widths, ]) / widths.sum() * length[-1] / 2
+    borders = (
+        np.cumsum(
+            np.r_[
+                0,
+                widths,
+            ]
+        )
+        / widths.sum()
+        * length[-1]
+        / 2
+    )
     borders = length[-1] / 2 + np.r_[-borders[::-1], borders[1:]]
     steps = 6
     across = np.linspace(-1, 1, steps, endpoint=False)  # position in a tooth, -1 and 1 at its borders
@@ -462,16 +474,21 @@ def brow(skin: Part, eye: np.ndarray, sign: float) -> Part:
     )  # fmt: skip
 
 
+def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(n,) z of the cross product of vectors in the plane."""
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
 def _below(skin: Part, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For points (n, 2) in x and y: corners (n, 3) and barycentric shares (n, 3) of the foremost triangle there."""
     triangles = skin.vertices[skin.faces]
     near = (triangles[:, :, 2].min(1) > 0.06) & (triangles[:, :, 1].min(1) > 0.6)
     faces, triangles = skin.faces[near], triangles[near]
     a, b, c = (triangles[:, i, :2] for i in range(3))
-    area = np.cross(b - a, c - a)
+    area = _cross(b - a, c - a)
     corners, shares = [], []
     for p in flat:
-        share = np.stack([np.cross(b - p, c - p), np.cross(c - p, a - p), np.cross(a - p, b - p)], 1) / area[:, None]
+        share = np.stack([_cross(b - p, c - p), _cross(c - p, a - p), _cross(a - p, b - p)], 1) / area[:, None]
         inside = np.flatnonzero((share >= -1e-9).all(1))
         best = inside[np.argmax(np.einsum("nk,nk->n", share[inside], triangles[inside, :, 2]))]
         corners.append(faces[best])
@@ -509,7 +526,7 @@ def joint_weights(source: AnnySource) -> np.ndarray:
     for toe in ("toe1-1", "toe3-1", "toe4-1", "toe5-1"):
         joint_of.update({f"{toe}.L": JOINTS.index("left_foot"), f"{toe}.R": JOINTS.index("right_foot")})
     weights = np.zeros((HEAD_SIZE, 55))
-    for i, name in enumerate(source.bones):
+    for i in range(len(source.bones)):
         ancestor = i
         while source.bones[ancestor] not in joint_of:
             ancestor = source.parents[ancestor]
@@ -591,7 +608,8 @@ def regressor(part: Part, heads: np.ndarray, head_directions: np.ndarray) -> np.
             part.weights[:, [joint, max(PARENTS[joint], 0)]].sum(1) > 0.3
         )  # fmt: skip
         if JOINTS[joint] in ("jaw", "head"):
-            own = still & (part.weights[:, [JOINTS.index("head"), JOINTS.index("jaw"), JOINTS.index("neck")]].sum(1) > 0.5)
+            skull = [JOINTS.index(name) for name in ("head", "jaw", "neck")]
+            own = still & (part.weights[:, skull].sum(1) > 0.5)
         ids = np.flatnonzero(own)
         ids = ids[np.argsort(np.linalg.norm(part.vertices[ids] - head, axis=1))[:600]]
         points = np.concatenate([part.vertices[ids] - head, *np.moveaxis(part.directions[ids, :, :shapes], 2, 0)], 1)
@@ -676,8 +694,8 @@ def _with_sum_one(weights: np.ndarray) -> np.ndarray:
     return kept.astype(np.float32)
 
 
-PELVIS = np.array([0.0, -0.385, 0.0])
-"""Where the pelvis joint lies; the soles are then 1.3 m below the origin, as those of SMPL-X at its trans of about 1.3."""
+PELVIS = np.array([0.0, -0.4, 0.0])
+"""Where the pelvis joint lies: the soles come to 1.3 m below the origin, for BEAT2's people stand at a trans of 1.3."""
 
 
 def build() -> dict[str, np.ndarray]:
@@ -735,7 +753,8 @@ def main() -> None:
     error = np.linalg.norm(arrays["J_regressor"] @ arrays["v_template"] - arrays["bone_heads"], axis=1)
     np.savez_compressed(OUTPUT, **arrays)
     vertices = arrays["v_template"]
-    print(f"{OUTPUT.name}: {OUTPUT.stat().st_size / 1e6:.2f} MB, {len(vertices)} vertices, {len(arrays['f'])} triangles")
+    size = f"{OUTPUT.stat().st_size / 1e6:.2f} MB, {len(vertices)} vertices, {len(arrays['f'])} triangles"
+    print(f"{OUTPUT.name}: {size}")
     print(f"from {vertices.min(0).round(3)} to {vertices.max(0).round(3)}; joints within {error.max() * 1e3:.2f} mm")
 
 

@@ -1,0 +1,394 @@
+"""The body that shows a motion: a SMPL-X file of the user's, or the free stand-in of assets/. Both go through `smplx`.
+
+What a body applies of a motion:
+- poses and trans always.
+- expressions and betas only where the motion's `expression_basis` is the body's own. FLAME expressions mean nothing to
+  the stand-in's 52 ARKit actions, nor SMPL-X betas to its shapes, and the other way round. Such a face moves by its jaw
+  alone, and a body says so once (`warnings.warn`).
+- hand poses as they are: angles from the flat hand. BEAT2's finger joints stop at 0 (straight), so SMPL-X's mean
+  hand, which smplx adds unless told otherwise, would curl them twice.
+
+The jaw has two ways to open. Joint 22 turns the lower jaw with teeth, tongue, lip and chin, on every body. The
+stand-in's action jawOpen (expression 17) moves the same parts by a sculpted displacement, at 1 like a turn of 0.29 rad.
+They add up: a motion uses one or the other.
+"""
+
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import smplx
+import torch
+from smplx.lbs import batch_rigid_transform, batch_rodrigues
+from torch import Tensor
+
+from emage.errors import BodyError, WeightsError
+from emage.files import read_npz
+from emage.hub import fetch_file
+from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
+from emage.skeleton import (
+    EYE_JOINTS,
+    JAW_JOINT,
+    JOINT_NAMES,
+    LEAF_PARTS,
+    NUM_BETAS,
+    NUM_EXPRESSIONS,
+    NUM_JOINTS,
+    PARENTS,
+    leaf_of_joint,
+)
+
+SMPLX_FILE_VARIABLE = "SMPLX_MODEL_PATH"
+LICENCE_VARIABLE = "EMAGE_ACCEPT_SMPLX_LICENCE"
+SMPLX_REPO = "H-Liu1997/emage_evaltools"
+SMPLX_FILENAME = "smplx_models/smplx/SMPLX_NEUTRAL_2020.npz"
+SMPLX_LICENCE = "SMPL-X model licence, non-commercial (https://smpl-x.is.tue.mpg.de/modellicense.html)"
+STAND_IN_FILE = Path(__file__).resolve().parents[1] / "assets" / "stand_in_body.npz"
+
+_MIN_VERTICES = 9930
+"""smplx picks vertices by number, up to 9929."""
+_POSE_BASIS = 9 * (NUM_JOINTS - 1)
+_SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size, V for the number of vertices
+    "v_template": ("V", 3),
+    "f": (None, 3),
+    "weights": ("V", NUM_JOINTS),
+    "J_regressor": (NUM_JOINTS, "V"),
+    "kintree_table": (2, NUM_JOINTS),
+    "shapedirs": ("V", 3, None),
+    "posedirs": ("V", 3, _POSE_BASIS),
+    "hands_meanl": (45,),
+    "hands_meanr": (45,),
+    "hands_componentsl": (45, 45),
+    "hands_componentsr": (45, 45),
+    "lmk_faces_idx": (None,),
+    "lmk_bary_coords": (None, 3),
+}
+_EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-in's own
+
+_CHUNK_FRAMES = 32
+_HEAD_JOINT = JOINT_NAMES.index("head")
+_FACE_REACH = 0.12
+"""Skin is face where expressions reach it by this share of what they do to the most movable vertex."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Blend:
+    """Displacements that are linear in some coefficients and touch some vertices only.
+
+    columns: (K,) indices of the coefficients that do anything; vertices: (n,) indices of vertices that move;
+    directions: (K, n * 3).
+    """
+
+    columns: Tensor
+    vertices: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(cls, directions: Tensor) -> "_Blend":
+        """From (V, 3, C), mostly zeros or not."""
+        touched = directions != 0
+        columns = touched.any(1).any(0).nonzero().flatten()
+        vertices = touched.any(2).any(1).nonzero().flatten()
+        kept = directions[vertices][:, :, columns]
+        return cls(columns, vertices, kept.flatten(0, 1).T.contiguous())
+
+    def add_to(self, shape: Tensor, coefficients: Tensor) -> None:
+        """Add, in place, what (N, C) coefficients do to (N, V, 3)."""
+        if len(self.columns):
+            offsets = (coefficients[:, self.columns] @ self.directions).unflatten(1, (-1, 3))
+            shape.index_add_(1, self.vertices, offsets)
+
+
+class Body:
+    """A SMPL-X body, evaluated in bounded memory.
+
+    Attributes:
+        name, licence: for people.
+        faces: (F, 3) int32.
+        vertex_leaves: (V,) uint8, index into `LEAF_PARTS`: the part of the joint with the largest skinning weight;
+            head skin that expressions move, too, is face. The palms belong to the wrists and so to the upper body.
+        vertex_colors: (V, 4) float32 RGBA in 0..1: a vertex's own colour, and how far it replaces its part's colour
+            (0 on skin; 1 on eyes, teeth, tongue, ...).
+        expression_basis: the basis of the expressions (and betas) that it applies.
+    """
+
+    def __init__(self, model: smplx.SMPLX, name: str, licence: str, expression_basis: str, vertex_colors: np.ndarray):
+        self.name = name
+        self.licence = licence
+        self.expression_basis = expression_basis
+        self.vertex_colors = vertex_colors
+        self.faces = model.faces.astype(np.int32)
+        self._said_foreign = False
+        with torch.inference_mode():
+            self._template = model.v_template
+            self._shape_directions = model.shapedirs  # (V, 3, betas)
+            self._expressions = _Blend.of(model.expr_dirs)
+            self._correctives = _Blend.of(model.posedirs.T.unflatten(0, (-1, 3)))
+            self._regressor = model.J_regressor
+            self._joint_expressions = torch.einsum("jv,vik->kji", model.J_regressor, model.expr_dirs)
+            self._weights = model.lbs_weights
+            self._parents = model.parents
+            self._pose_mean = model.pose_mean.detach()
+        self.vertex_leaves = _vertex_leaves(self._weights.numpy(), model.expr_dirs.numpy())
+
+    @classmethod
+    def from_file(cls, path: str | Path, flat_hand_mean: bool = True) -> "Body":
+        """Read a SMPL-X npz, or the stand-in's.
+
+        Args:
+            path: the npz; nothing in it is unpickled.
+            flat_hand_mean: False adds the file's mean hand pose to the hands, as the published renderings of EMAGE do.
+
+        Raises:
+            BodyError: not there, not an npz, damaged, or not of SMPL-X's layout.
+        """
+        path = Path(path)
+        arrays = _read(path)
+        extras = {key: arrays.pop(key) for key in _EXTRAS if key in arrays}
+        model = _smplx_model(arrays, flat_hand_mean)
+        if "vertex_colors" in extras:
+            colors = _own_colors(path, extras["vertex_colors"], len(arrays["v_template"]))
+        else:
+            colors = _eye_colors(arrays)
+        basis = str(extras.get("expression_basis", FLAME2020))
+        if basis not in EXPRESSION_BASES:
+            raise BodyError(f"{path.name}: its expression basis is '{basis}'; known are {EXPRESSION_BASES}.")
+        name = str(extras.get("name", path.stem))
+        return cls(model, name, str(extras.get("licence", SMPLX_LICENCE)), basis, colors)
+
+    def vertices(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
+        """Vertices of the frames from `start_frame` to `end_frame`, end exclusive: (T, V, 3) float32, metres.
+
+        All frames by default; indices as in a Python slice. Memory beyond the result does not grow with T.
+        """
+        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
+        result = np.empty((len(frames), len(self._template), 3), np.float32)
+        with torch.inference_mode():
+            shaped, joints = self._shaped(motion)
+            for first in range(0, len(frames), _CHUNK_FRAMES):
+                part = slice(first, min(first + _CHUNK_FRAMES, len(frames)))
+                chunk = frames[part]
+                self._skin(motion, slice(chunk.start, chunk.stop), shaped, joints, torch.from_numpy(result[part]))
+        return result
+
+    def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
+        """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
+        start, stop, _ = slice(start_frame, end_frame).indices(motion.num_frames)
+        with torch.inference_mode():
+            _, joints = self._shaped(motion)
+            posed, _, _ = self._posed_joints(motion, slice(start, max(start, stop)), joints)
+            return (posed + _rows(motion.trans, slice(start, max(start, stop)))[:, None]).numpy()
+
+    def _shaped(self, motion: Motion) -> tuple[Tensor, Tensor]:
+        """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
+        shaped = self._template
+        if self._is_native(motion):
+            count = self._shape_directions.shape[-1]
+            betas = torch.from_numpy(motion.betas[:count])
+            used = betas.nonzero().flatten()
+            shaped = shaped + self._shape_directions[:, :, used] @ betas[used]
+        return shaped, self._regressor @ shaped
+
+    def _is_native(self, motion: Motion) -> bool:
+        """Whether expressions and betas are in this body's basis; says once where they are lost."""
+        if motion.expression_basis == self.expression_basis:
+            return True
+        if motion.expressions.any() and not self._said_foreign:
+            self._said_foreign = True
+            warnings.warn(
+                f"The motion's expressions (and body shape) are in the basis '{motion.expression_basis}', those of the "
+                f"body '{self.name}' in '{self.expression_basis}': its face shows the jaw alone, and it keeps its own "
+                "shape. "
+                + ("Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in."),
+                stacklevel=4,
+            )
+        return False
+
+    def _posed_joints(self, motion: Motion, frames: slice, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Posed joints (N, 55, 3) without trans, their transforms (N, 55, 4, 4), rotations (N, 55, 3, 3)."""
+        poses = _rows(motion.poses, frames) + self._pose_mean
+        count = len(poses)
+        rotations = batch_rodrigues(poses.reshape(-1, 3)).unflatten(0, (count, NUM_JOINTS))
+        joints = rest.expand(count, -1, -1)
+        if motion.expression_basis == self.expression_basis:
+            expressions = self._coefficients(motion, frames)
+            joints = joints + torch.einsum("nk,kji->nji", expressions, self._joint_expressions)
+        posed, transforms = batch_rigid_transform(rotations, joints, self._parents)
+        return posed, transforms, rotations
+
+    def _coefficients(self, motion: Motion, frames: slice) -> Tensor:
+        return _rows(motion.expressions, frames)[:, : len(self._joint_expressions)]
+
+    def _skin(self, motion: Motion, frames: slice, shaped: Tensor, joints: Tensor, result: Tensor) -> None:
+        """Write the vertices of a few frames into result (N, V, 3): the formula of `smplx.lbs.lbs`."""
+        _, transforms, rotations = self._posed_joints(motion, frames, joints)
+        result[:] = shaped
+        if motion.expression_basis == self.expression_basis:
+            self._expressions.add_to(result, self._coefficients(motion, frames))
+        self._correctives.add_to(result, (rotations[:, 1:] - torch.eye(3)).flatten(1))
+        blended = (self._weights @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))  # (N, V, 3, 4)
+        turned = torch.einsum("nvij,nvj->nvi", blended[..., :3], result)
+        torch.add(turned, blended[..., 3] + _rows(motion.trans, frames)[:, None], out=result)
+
+
+def load_body(smplx_file: str | Path | None = None, accept_smplx_licence: bool = False) -> Body:
+    """The body to draw with.
+
+    Order: `smplx_file`, else the file in the environment variable SMPLX_MODEL_PATH; else, with consent to the SMPL-X
+    licence (`accept_smplx_licence`, or EMAGE_ACCEPT_SMPLX_LICENCE=1), SMPLX_NEUTRAL_2020 from the Hub; else the
+    stand-in. What was asked for is never replaced by something else.
+
+    Raises:
+        BodyError: the file is not usable, or the Hub does not give it.
+    """
+    named = smplx_file or os.environ.get(SMPLX_FILE_VARIABLE)
+    if named:
+        return Body.from_file(named)
+    if accept_smplx_licence or _is_true(LICENCE_VARIABLE):
+        try:
+            path = fetch_file(SMPLX_REPO, SMPLX_FILENAME)
+        except WeightsError as error:
+            raise BodyError(
+                f"SMPL-X could not be had from the Hub: {error} Or name a SMPL-X file of your own in "
+                f"{SMPLX_FILE_VARIABLE}, or take back the consent to its licence for the free stand-in body."
+            ) from error
+        return Body.from_file(path)
+    return Body.from_file(STAND_IN_FILE)
+
+
+def _is_true(variable: str) -> bool:
+    value = os.environ.get(variable, "").strip().lower()
+    if value in ("1", "true", "yes"):
+        return True
+    if value in ("", "0", "false", "no"):
+        return False
+    raise BodyError(f"{variable} is '{value}'; set it to 1 to accept the SMPL-X licence, or to 0.")
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a SMPL-X file, checked. Official files hold pickled dictionaries too; those are not touched."""
+    if path.is_dir():
+        raise BodyError(f"{path} is a folder; name the file in it, such as SMPLX_NEUTRAL_2020.npz.")
+    if path.suffix == ".pkl":
+        raise BodyError(f"{path.name} is a pickle, which could run code; take the npz from the same SMPL-X download.")
+    arrays = read_npz(path, BodyError, keys=(*_SHAPES, *_EXTRAS))
+    missing = [key for key in _SHAPES if key not in arrays]
+    if missing:
+        raise BodyError(
+            f"{path.name} is no SMPL-X body: it lacks {', '.join(missing)}. Give SMPLX_NEUTRAL_2020.npz or another npz "
+            "of SMPL-X v1.1 (SMPL, SMPL-H and FLAME files do not fit)."
+        )
+    for key, expected in _SHAPES.items():
+        _check_array(path, key, arrays[key], expected, len(arrays["v_template"]))
+    _check_values(path, arrays)
+    _check_directions(path, arrays["shapedirs"].shape[2])
+    return arrays
+
+
+def _check_array(path: Path, key: str, array: np.ndarray, expected: tuple, count: int) -> None:
+    sizes = [count if size == "V" else size for size in expected]
+    fits = len(array.shape) == len(sizes) and all(
+        size in (None, got) for size, got in zip(sizes, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in sizes)
+        raise BodyError(f"{path.name}: {key} has shape {array.shape}; in a SMPL-X file it is ({wanted}).")
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise BodyError(f"{path.name}: {key} holds {array.dtype} values that are not all finite numbers. Get it anew.")
+
+
+def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    count = len(arrays["v_template"])
+    if count < _MIN_VERTICES:
+        raise BodyError(f"{path.name} has {count} vertices; smplx needs at least {_MIN_VERTICES}. SMPL-X has 10475.")
+    faces = arrays["f"]
+    if faces.min() < 0 or faces.max() >= count:
+        raise BodyError(f"{path.name}: a triangle names vertex {faces.max()} of {count}. The file is damaged.")
+    landmarks = arrays["lmk_faces_idx"]
+    if len(landmarks) != len(arrays["lmk_bary_coords"]) or landmarks.min() < 0 or landmarks.max() >= len(faces):
+        raise BodyError(f"{path.name}: its landmarks do not fit its triangles. The file is damaged.")
+    if not np.array_equal(arrays["kintree_table"][0][1:].astype(np.int64), PARENTS[1:]):
+        raise BodyError(f"{path.name}: its kinematic tree is not that of SMPL-X.")
+    if not np.allclose(arrays["weights"].sum(1), 1, atol=1e-3):
+        raise BodyError(f"{path.name}: the skinning weights of a vertex do not add up to 1. The file is damaged.")
+
+
+def _check_directions(path: Path, columns: int) -> None:
+    if columns >= NUM_BETAS + NUM_EXPRESSIONS:
+        return
+    if columns != 20:
+        raise BodyError(
+            f"{path.name} has {columns} shape directions; {NUM_BETAS} of shape and {NUM_EXPRESSIONS} of expression are "
+            "needed. Give SMPLX_NEUTRAL_2020.npz."
+        )
+    warnings.warn(
+        f"{path.name} has only 10 shape and 10 expression directions: betas and expressions beyond the tenth are left "
+        "out. Give SMPLX_NEUTRAL_2020.npz to see them.",
+        stacklevel=4,
+    )
+
+
+def _smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> smplx.SMPLX:
+    """The arrays as smplx reads them.
+
+    smplx unpickles whatever a file holds, so it is handed a copy with nothing but the checked arrays.
+    """
+    with tempfile.TemporaryDirectory(prefix="emage_body_") as folder:
+        copy = Path(folder) / "SMPLX_NEUTRAL.npz"
+        try:
+            np.savez(copy, **arrays)
+        except OSError as error:
+            raise BodyError(f"The body cannot be read: {folder} is not writable ({error}). Set TMPDIR.") from error
+        return smplx.SMPLX(
+            str(copy),
+            num_betas=10 if arrays["shapedirs"].shape[2] == 20 else NUM_BETAS,
+            num_expression_coeffs=10 if arrays["shapedirs"].shape[2] == 20 else NUM_EXPRESSIONS,
+            use_pca=False,
+            flat_hand_mean=flat_hand_mean,
+            use_face_contour=False,
+            ext="npz",
+        ).requires_grad_(False)
+
+
+def _rows(array: np.ndarray, frames: slice) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array[frames], dtype=np.float32))
+
+
+# --- how it looks -----------------------------------------------------------------------------------------------------
+
+
+def _vertex_leaves(weights: np.ndarray, expressions: np.ndarray) -> np.ndarray:
+    """(V,) uint8 index into LEAF_PARTS, from weights (V, 55) and expression directions (V, 3, E)."""
+    leaf_of = np.array([LEAF_PARTS.index(leaf_of_joint(joint)) for joint in range(NUM_JOINTS)], dtype=np.uint8)
+    dominant = weights.argmax(1)
+    leaves = leaf_of[dominant]
+    reach = np.sqrt(np.square(expressions).sum((1, 2)))
+    is_face = np.isin(dominant, (_HEAD_JOINT, JAW_JOINT)) & (reach > _FACE_REACH * reach.max())
+    leaves[is_face] = LEAF_PARTS.index("face")
+    return leaves
+
+
+def _own_colors(path: Path, colors: np.ndarray, count: int) -> np.ndarray:
+    if colors.shape != (count, 4) or colors.dtype != np.uint8:
+        raise BodyError(f"{path.name}: vertex_colors is {colors.dtype} {colors.shape}; it must be uint8 ({count}, 4).")
+    return colors.astype(np.float32) / 255
+
+
+def _eye_colors(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """(V, 4) for a SMPL-X file, which has no colours: white, iris and pupil by the angle from straight ahead (+z)."""
+    vertices = arrays["v_template"]
+    colors = np.zeros((len(vertices), 4), np.float32)
+    for joint in EYE_JOINTS:
+        eye = np.flatnonzero(arrays["weights"].argmax(1) == joint)
+        offset = vertices[eye] - arrays["J_regressor"][joint] @ vertices
+        angle = np.degrees(np.arccos(offset[:, 2] / np.maximum(np.linalg.norm(offset, axis=1), 1e-9)))
+        colors[eye] = (0.93, 0.92, 0.9, 1)
+        colors[eye[angle < 26]] = (0.3, 0.4, 0.46, 1)
+        colors[eye[angle < 11]] = (0.02, 0.02, 0.02, 1)
+    return colors
