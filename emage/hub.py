@@ -5,7 +5,8 @@ Downloads, resuming, locks, progress bars and the cache are huggingface_hub's, w
 
 - Waiting. A commit that the cache holds whole needs no network. Otherwise every question to the Hub must be answered
   within `ANSWER_SECONDS`, looking up its name included, before huggingface_hub (which retries for minutes) may start
-  on a file. `HF_HUB_ETAG_TIMEOUT` changes that limit. A download that has begun may be as slow as it likes.
+  on a file. `HF_HUB_ETAG_TIMEOUT` changes that limit. A download that has begun may be as slow as it likes; where it
+  stalls or is cut, huggingface_hub goes on from there, up to about a minute without a byte.
 - Checking. Every file from the Hub is compared with its hash each time it is asked for, just downloaded or long in
   the cache: the sha256 (large files) or git hash (small files) that the Hub lists for it, or without the network the
   name of its blob in the cache, which is that hash. That costs about a second a gigabyte and leaves no altered file
@@ -321,7 +322,8 @@ def _head(file: _HubFile) -> HfFileMetadata:
 
 def _ask_first_byte(file: _HubFile, metadata: HfFileMetadata) -> None:
     """See that the file's bytes come: they may be served by another host than the Hub's own, under other rules."""
-    at_hub = _origin(metadata.location) in (_origin(constants.ENDPOINT), _origin(constants.HUGGINGFACE_CO_URL_HOME))
+    host = _origin(metadata.location)
+    at_hub = host in (_origin(constants.ENDPOINT), _origin(constants.HUGGINGFACE_CO_URL_HOME))
 
     def ask() -> None:
         headers = build_hf_headers(token=None if at_hub else False, library_name="emage")
@@ -330,7 +332,7 @@ def _ask_first_byte(file: _HubFile, metadata: HfFileMetadata) -> None:
             hf_raise_for_status(response)
 
     if metadata.size != 0:
-        _ask(ask, file)
+        _ask(ask, file, host)
 
 
 def _download(file: _HubFile, metadata: HfFileMetadata) -> Path:
@@ -353,8 +355,8 @@ def _download(file: _HubFile, metadata: HfFileMetadata) -> Path:
     return _verified(Path(path), file)
 
 
-def _ask(question: Callable[[], T], file: _HubFile) -> T:
-    """The answer to one question to the Hub, or the named error, within `_answer_seconds`.
+def _ask(question: Callable[[], T], file: _HubFile, host: str | None = None) -> T:
+    """The answer to one question to the Hub (or another host), or the named error, within `_answer_seconds`.
 
     In a thread, because the timeouts of an HTTP client count anew for every address and every received byte, and
     not at all while a name is looked up. A thread without an answer is left to end by itself.
@@ -364,7 +366,7 @@ def _ask(question: Callable[[], T], file: _HubFile) -> T:
     def run() -> None:
         try:
             answers.put((question(), None))
-        except Exception as error:  # noqa: BLE001 - handed over to the asking thread, which raises it
+        except Exception as error:  # handed over to the asking thread, which raises it
             answers.put((None, error))
 
     threading.Thread(target=run, name="hub-question", daemon=True).start()
@@ -373,7 +375,7 @@ def _ask(question: Callable[[], T], file: _HubFile) -> T:
     except queue.Empty:
         answer, error = None, TimeoutError("no answer")
     if isinstance(error, _QUESTION_FAULTS):
-        raise _unavailable(error, file) from error
+        raise _unavailable(error, file, host) from error
     if error is not None:
         raise error
     return answer
@@ -385,9 +387,9 @@ def _answer_seconds() -> float:
     return ANSWER_SECONDS
 
 
-def _unavailable(error: Exception, file: _HubFile) -> HubUnavailable:
-    """What a failure of a question to the Hub means, in the words of a user."""
-    hub = constants.ENDPOINT
+def _unavailable(error: Exception, file: _HubFile, host: str | None = None) -> HubUnavailable:
+    """What a failure of a question to the Hub (or another host) means, in the words of a user."""
+    hub = host or constants.ENDPOINT
     if isinstance(error, HfHubHTTPError):
         return _refused(error, file)
     if isinstance(error, OfflineModeIsEnabled):
@@ -427,6 +429,7 @@ def _broken_download(error: Exception, file: _HubFile) -> WeightsError:
 def _refused(error: HfHubHTTPError, file: _HubFile) -> HubUnavailable:
     """The Hub answered, but with an error status."""
     hub, repo, status = constants.ENDPOINT, file.repo_id, error.response.status_code
+    host = _origin(str(error.response.url))
     token = "put a token that may read it in HF_TOKEN (or run `hf auth login`)"
     if isinstance(error, GatedRepoError):
         return HubUnavailable(f"{repo} is gated", f"Accept its licence at {hub}/{repo}, then {token}.")
@@ -440,19 +443,19 @@ def _refused(error: HfHubHTTPError, file: _HubFile) -> HubUnavailable:
             f"Check the spelling; if it is private, {token}.",
         )
     if status == 401:
-        return HubUnavailable(f"{hub} does not accept the token for {repo} (401)", f"If a token is old, {token}.")
+        return HubUnavailable(f"{host} does not accept the token for {repo} (401)", f"If a token is old, {token}.")
     if status == 403:
-        return HubUnavailable(f"{hub} forbids access to {repo} (403)", f"Accept its licence at {hub}/{repo}, {token}.")
+        return HubUnavailable(f"{host} forbids access to {repo} (403)", f"Accept its licence at {hub}/{repo}, {token}.")
     if status == 404:
-        return HubUnavailable(f"{hub} does not know {file} (404)", "Check the names of repo, revision and file.")
+        return HubUnavailable(f"{host} does not know {file} (404)", "Check the names of repo, revision and file.")
     if status == 429:
         return HubUnavailable(
-            f"{hub} limits the rate of requests (429)",
+            f"{host} limits the rate of requests (429)",
             "Wait some minutes; signed-in users have a higher limit: put a token in HF_TOKEN.",
         )
     if status >= 500:
-        return HubUnavailable(f"{hub} has a fault of its own ({status})", f"Try later. {_NETWORK_REMEDY}")
-    return HubUnavailable(f"{hub} answered {file} with status {status}", _NETWORK_REMEDY)
+        return HubUnavailable(f"{host} has a fault of its own ({status})", f"Try later. {_NETWORK_REMEDY}")
+    return HubUnavailable(f"{host} answered {file} with status {status}", _NETWORK_REMEDY)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -639,7 +642,8 @@ def _named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
 def _damaged(path: Path, why: str) -> WeightsError:
     origin = path.resolve()
     return WeightsError(
-        f"{path} ({origin.stat().st_size:,} bytes) cannot be used: {why}. Delete {origin} and download or copy it again."
+        f"{path} ({origin.stat().st_size:,} bytes) cannot be used: {why}. Delete {origin} and get it again, by "
+        "download or copy."
     )
 
 
@@ -666,9 +670,9 @@ def _join(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
-def _origin(url: str) -> tuple[str, str]:
+def _origin(url: str) -> str:
     parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _first_line(error: Exception) -> str:

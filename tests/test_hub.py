@@ -16,7 +16,6 @@ from typing import Self
 import pytest
 import safetensors.torch
 import torch
-from fake_hub import API, CDN, COMMIT, RESOLVE, FakeHub, git_hash, sha256
 from huggingface_hub import constants
 from huggingface_hub.utils import _detect_agent
 
@@ -33,6 +32,7 @@ from emage.hub import (
     load_config,
     load_state,
 )
+from tests.fake_hub import API, CDN, COMMIT, RESOLVE, FakeHub, git_hash, sha256
 
 REPO = "team/weights"
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,12 +149,12 @@ class TestFolder:
 
     def test_file_is_not_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "model.bin").write_bytes(b"x")
-        with pytest.raises(WeightsError, match="is a file. Give the folder"):
+        with pytest.raises(WeightsError, match=r"is a file. Give the folder"):
             find_weights(tmp_path / "model.bin")
 
     @pytest.mark.parametrize("weights", ["nowhere", "a/b/c", "/no/such/folder", Path("team/weights"), "team/we ights"])
     def test_neither_folder_nor_repo(self, weights: str | Path) -> None:
-        with pytest.raises(WeightsError, match="neither a folder .* nor a repo id") as caught:
+        with pytest.raises(WeightsError, match=r"neither a folder .* nor a repo id") as caught:
             find_weights(weights)
         assert not isinstance(caught.value, HubUnavailable)
 
@@ -245,10 +245,10 @@ class TestDownload:
         cache = client(hub.url)
         monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
         hub.faults.cut_after, hub.faults.cuts = 0, 100
-        with pytest.raises(HubUnavailable, match="download of config.json of .* broke off .*Run again"):
+        with pytest.raises(HubUnavailable, match=r"download of config.json of .* broke off .*Run again"):
             find_weights(REPO)
         hub.faults.cut_after, hub.faults.cuts = 500, 100  # configs pass, weights do not
-        with pytest.raises(HubUnavailable, match="download of pytorch_model.bin of .* broke off"):
+        with pytest.raises(HubUnavailable, match=r"download of pytorch_model.bin of .* broke off"):
             find_weights(REPO)
         assert not list(cache.rglob("*.incomplete"))
         hub.faults.cuts = 0
@@ -271,7 +271,7 @@ class TestDownload:
         cache = client(hub.url)
         cache.parent.mkdir(parents=True)
         cache.write_text("a file where the cache's folder should be")
-        with pytest.raises(WeightsError, match="cannot be written to the cache in .*HF_HOME") as caught:
+        with pytest.raises(WeightsError, match=r"cannot be written to the cache in .*HF_HOME") as caught:
             fetch_file(REPO, "config.json")
         assert not isinstance(caught.value, HubUnavailable)
 
@@ -338,7 +338,7 @@ class TestDamage:
         path = source.folders["upper"] / "pytorch_model.bin"
         assert not path.is_symlink()
         path.write_bytes(b"x" * path.stat().st_size)
-        with pytest.raises(WeightsError, match="upper/pytorch_model.bin of .* truncated or altered: expected sha256"):
+        with pytest.raises(WeightsError, match=r"upper/pytorch_model.bin of .* truncated or altered: expected sha256"):
             find_weights(REPO)
         assert_weights(find_weights(REPO))
 
@@ -347,7 +347,7 @@ class TestDamage:
         path = fetch_file(REPO, "emage_vq/face/model.safetensors")
         path.write_bytes(b"x" * path.stat().st_size)
         hub.stop()
-        with pytest.raises(WeightsError, match="model.safetensors of .* truncated or altered: expected sha256"):
+        with pytest.raises(WeightsError, match=r"model.safetensors of .* truncated or altered: expected sha256"):
             fetch_file(REPO, "emage_vq/face/model.safetensors")
         assert not path.exists()
 
@@ -384,7 +384,7 @@ class TestRefusals:
     def test_refused_by_the_cdn(self, hub: FakeHub, client: Callable, status: int, words: str) -> None:
         client(hub.url)
         hub.faults.status[CDN] = (status, "")
-        with Timer() as timer, pytest.raises(HubUnavailable, match=words):
+        with Timer() as timer, pytest.raises(HubUnavailable, match=f"http://localhost:.*{words}"):  # the CDN's name
             fetch_file(REPO, "pytorch_model.bin")
         assert timer.seconds < 2
 
@@ -401,19 +401,21 @@ class TestRefusals:
     def test_repo_without_a_network(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
         del hub.files["emage_vq/global/pytorch_model.bin"]
-        with pytest.raises(HubUnavailable, match="has no emage_vq/global/model.safetensors or emage_vq/global/pytorch"):
+        with pytest.raises(
+            HubUnavailable, match=r"has no emage_vq/global/model.safetensors or emage_vq/global/pytorch"
+        ):
             find_weights(REPO)
 
     def test_unknown_file(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
-        with pytest.raises(HubUnavailable, match="there is no nothing.npz of team/weights at main"):
+        with pytest.raises(HubUnavailable, match=r"there is no nothing.npz of team/weights at main"):
             fetch_file(REPO, "nothing.npz")
 
     @pytest.mark.parametrize("kind", [API, RESOLVE])
     def test_sign_in_page(self, hub: FakeHub, client: Callable, kind: str) -> None:
         client(hub.url)
         hub.faults.body[kind] = b"<html>Welcome to the hotel's network</html>"
-        with pytest.raises(HubUnavailable, match="what answers at .* is not a Hub"):
+        with pytest.raises(HubUnavailable, match=r"what answers at .* is not a Hub"):
             find_weights(REPO)
 
     def test_cached_copy_when_the_hub_refuses(self, hub: FakeHub, client: Callable) -> None:
@@ -429,7 +431,7 @@ class TestRefusals:
 class TestUnreachable:
     def test_refused_port(self, client: Callable) -> None:
         client(refused_port())
-        with Timer() as timer, pytest.raises(HubUnavailable, match="cannot be reached .*proxy.*HF_ENDPOINT"):
+        with Timer() as timer, pytest.raises(HubUnavailable, match=r"cannot be reached .*proxy.*HF_ENDPOINT"):
             find_weights(REPO)
         assert timer.seconds < 2
 
@@ -437,7 +439,8 @@ class TestUnreachable:
     def test_silent_server(self, hub: FakeHub, client: Callable, kind: str) -> None:
         client(hub.url)
         hub.faults.silent = {kind, "other"} if kind == API else {kind}
-        with Timer() as timer, pytest.raises(HubUnavailable, match="did not answer within 4 s"):
+        host = "http://localhost" if kind == CDN else hub.url
+        with Timer() as timer, pytest.raises(HubUnavailable, match=f"{host}.* did not answer within 4 s"):
             find_weights(REPO)
         assert timer.seconds < NOTICED_WITHIN_S
 
@@ -445,7 +448,7 @@ class TestUnreachable:
         client("http://hub.invalid")
         monkeypatch.setattr(hub_module, "ANSWER_SECONDS", 0.5)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(8))
-        with Timer() as timer, pytest.raises(HubUnavailable, match="did not answer within 0.5 s"):
+        with Timer() as timer, pytest.raises(HubUnavailable, match=r"did not answer within 0.5 s"):
             find_weights(REPO)
         assert timer.seconds < 1.5
 
@@ -466,7 +469,7 @@ class TestUnreachable:
 
     def test_offline(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url, offline=True)
-        with pytest.raises(HubUnavailable, match="HF_HUB_OFFLINE is set, and the cache in .* has not all of team"):
+        with pytest.raises(HubUnavailable, match=r"HF_HUB_OFFLINE is set, and the cache in .* has not all of team"):
             find_weights(REPO)
         client(hub.url)
         find_weights(REPO)
@@ -641,14 +644,16 @@ class TestLoading:
         state = {"a": torch.arange(1000.0)}
         content = saved(state) if name.endswith("bin") else safetensors.torch.save(state)
         content = content[: int(len(content) * keep) if isinstance(keep, float) else keep]
-        with pytest.raises(WeightsError, match=rf"{name} \({len(content):,} bytes\) cannot be used: .*Delete .*again"):
+        with pytest.raises(
+            WeightsError, match=rf"{name} \({len(content):,} bytes\) cannot be used: .*Delete .*get it again"
+        ):
             load_state(self.folder(tmp_path, name, content))
 
     @pytest.mark.parametrize("where", [0.1, 0.3, 0.5, 0.7])
     def test_altered_byte(self, tmp_path: Path, where: float) -> None:
         content = bytearray(saved({"a": torch.arange(5000.0)}))
         content[int(where * len(content))] ^= 4
-        with pytest.raises(WeightsError, match="checksum of its record .* is wrong"):
+        with pytest.raises(WeightsError, match=r"checksum of its record .* is wrong"):
             load_state(self.folder(tmp_path, "pytorch_model.bin", bytes(content)))
 
     def test_altered_file_of_old_torch(self, tmp_path: Path) -> None:
@@ -696,7 +701,7 @@ class TestLoading:
 
     def test_lfs_pointer(self, tmp_path: Path) -> None:
         pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
-        with pytest.raises(WeightsError, match="is a Git LFS pointer.*git lfs pull"):
+        with pytest.raises(WeightsError, match=r"is a Git LFS pointer.*git lfs pull"):
             load_state(self.folder(tmp_path, "model.safetensors", pointer))
 
     def test_no_weights(self, tmp_path: Path) -> None:
@@ -717,7 +722,7 @@ class TestLoading:
             load_config(self.folder(tmp_path, "config.json", content))
 
     def test_no_config(self, tmp_path: Path) -> None:
-        with pytest.raises(WeightsError, match="config.json is missing"):
+        with pytest.raises(WeightsError, match=r"config.json is missing"):
             load_config(tmp_path)
 
 
