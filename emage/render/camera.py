@@ -48,8 +48,8 @@ class Camera:
     far_m: float
 
     def pose(self, frame: int) -> np.ndarray:
-        """(4, 4) camera to world in a frame; the last one's for frames after the end."""
-        return self.poses[min(frame, len(self.poses) - 1)]
+        """(4, 4) camera to world in a frame."""
+        return self.poses[frame]
 
     def projection(self, aspect: float) -> np.ndarray:
         """(4, 4) of OpenGL, clip = P @ eye, for a picture of width / height = aspect."""

@@ -29,7 +29,7 @@ class Renderer(Protocol):
     """Draws figures; made, used and closed on one thread."""
 
     def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
-        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot."""
+        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot; valid until the next call."""
 
     def close(self) -> None:
         """Give back all that the renderer holds."""
@@ -100,37 +100,30 @@ class _Painter:
 
     def paint(self, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 of one frame; frames are asked for in rising order."""
-        width = self._settings.panel_width
-        picture = np.empty((self._settings.panel_height, width * len(self._figures), 3), np.uint8)
-        for i in range(len(self._figures)):
-            picture[:, i * width : (i + 1) * width] = self._panel(i, frame)
+        width, height = frame_size(len(self._figures), self._settings)
+        picture = np.empty((height, width, 3), np.uint8)
+        for i, panel in enumerate(np.split(picture, len(self._figures), axis=1)):
+            self._paint_panel(i, min(frame, self._figures[i].actor.motion.num_frames - 1), panel)
         return picture
 
     def close(self) -> None:
         self._renderer.close()
 
-    def _panel(self, i: int, frame: int) -> np.ndarray:
-        figure, settings = self._figures[i], self._settings
-        own_frame = min(frame, figure.actor.motion.num_frames - 1)
-        shots = [
-            Shot(
-                figure.camera.pose(own_frame),
-                figure.camera,
-                settings.panel_width,
-                settings.panel_height,
-                floor=settings.floor and settings.camera != "face",
-            )
-        ]
+    def _paint_panel(self, i: int, frame: int, panel: np.ndarray) -> None:
+        """Fill panel (h, w, 3) with actor i in one of its own frames."""
+        figure = self._figures[i]
+        height, width = panel.shape[:2]
+        floor = self._settings.floor and self._settings.camera != "face"
+        shots = [Shot(figure.camera.pose(frame), figure.camera, width, height, floor)]
         if figure.inset is not None:
             size = self._inset.size
-            shots.append(Shot(figure.inset.pose(own_frame), figure.inset, size, size, floor=False))
-        mesh = figure.mesh(own_frame, self._vertices[i].at(own_frame))
-        panel, *close_ups = self._renderer.draw(i, mesh, shots)
+            shots.append(Shot(figure.inset.pose(frame), figure.inset, size, size, floor=False))
+        mesh = figure.mesh(frame, self._vertices[i].at(frame))
+        panel[:], *close_ups = self._renderer.draw(i, mesh, shots)
         for close_up in close_ups:
             self._inset.apply(panel, close_up)
         if self._captions[i] is not None:
             self._captions[i].apply(panel)
-        return panel
 
 
 class _VertexStream:

@@ -16,68 +16,67 @@ from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_o
 INSTALL = "sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
 """Debian and Ubuntu: the loader of EGL, the loader of OpenGL, and Mesa's drivers with llvmpipe."""
 
+_SHADOW_UNIT, _BODY_UNIT = 0, 1
+
 # EGL's display is one for the process, and not every driver lets two threads come and go at once.
 _EGL_LOCK = threading.Lock()
 
-_SRGB = """
-vec3 to_linear(vec3 c) { return pow(c, vec3(2.2)); }
-vec3 to_srgb(vec3 c) { return pow(clamp(c, 0.0, 1.0), vec3(1.0 / 2.2)); }
+# Light is added up in linear values; a gamma of 2 is near sRGB and costs a root.
+_ENCODING = """
+vec3 to_linear(vec3 c) { return c * c; }
+vec3 to_display(vec3 c) { return sqrt(clamp(c, 0.0, 1.0)); }
 """
 
-_BODY_VERTEX = """
+# Lit at the vertices: they are as close as a few pixels, and there are far fewer of them than of samples.
+_BODY_VERTEX = (
+    """
 #version 330
 uniform mat4 view_projection;
 uniform vec3 part_colors[5];
+uniform vec3 eye;
+uniform mat3 camera_axes;
 in vec3 position;
 in vec3 normal;
 in uint leaf;
 in vec4 own_color;
-out vec3 world;
-out vec3 world_normal;
-out vec4 color;
-void main() {
-    world = position;
-    world_normal = normal;
-    color = vec4(mix(part_colors[min(leaf, 4u)], own_color.rgb, own_color.a), own_color.a);
-    gl_Position = view_projection * vec4(position, 1.0);
-}
+out vec3 front;
+out vec3 back;
 """
-
-_BODY_FRAGMENT = (
-    """
-#version 330
-uniform vec3 eye;
-uniform mat3 camera_axes;
-in vec3 world;
-in vec3 world_normal;
-in vec4 color;
-out vec4 pixel;
-"""
-    + _SRGB
+    + _ENCODING
     + """
-void main() {
-    vec3 n = normalize(world_normal);
-    if (!gl_FrontFacing) n = -n;  // lashes and other thin sheets have two sides
-    vec3 v = normalize(eye - world);
-    vec3 key = camera_axes * normalize(vec3(-0.55, 0.75, 0.65));
-    vec3 fill = camera_axes * normalize(vec3(0.85, 0.15, 0.55));
-    vec3 rim = camera_axes * normalize(vec3(0.35, 0.55, -0.75));
-    vec3 albedo = to_linear(color.rgb);
-
+vec3 lit(vec3 n, vec3 v, vec3 albedo, float polish) {
+    vec3 key = camera_axes * vec3(-0.485, 0.661, 0.573);
+    vec3 fill = camera_axes * vec3(0.830, 0.147, 0.538);
+    vec3 rim = camera_axes * vec3(0.352, 0.553, -0.755);
     float wrapped = max((dot(n, key) + 0.25) / 1.25, 0.0);
     vec3 sky = mix(vec3(0.20, 0.19, 0.20), vec3(0.42, 0.44, 0.48), 0.5 + 0.5 * n.y);
     vec3 light = sky + vec3(0.80, 0.77, 0.72) * wrapped * wrapped + vec3(0.16, 0.18, 0.22) * max(dot(n, fill), 0.0);
-
-    float facing = max(dot(n, v), 0.0);
-    float edge = pow(1.0 - facing, 4.0);
-    float glint = pow(max(dot(n, normalize(key + v)), 0.0), mix(28.0, 90.0, color.a));
-    vec3 shine = vec3(mix(0.055, 0.30, color.a) * glint) + vec3(0.30) * edge * max(dot(n, rim) + 0.2, 0.0);
-    pixel = vec4(to_srgb(albedo * light + shine), 1.0);
+    float edge = pow(1.0 - max(dot(n, v), 0.0), 4.0);
+    float glint = pow(max(dot(n, normalize(key + v)), 0.0), mix(28.0, 90.0, polish));
+    float shine = mix(0.055, 0.30, polish) * glint + 0.30 * edge * max(dot(n, rim) + 0.2, 0.0);
+    return to_display(albedo * light + shine);
+}
+void main() {
+    vec3 albedo = to_linear(mix(part_colors[min(leaf, 4u)], own_color.rgb, own_color.a));
+    vec3 v = normalize(eye - position);
+    front = lit(normal, v, albedo, own_color.a);
+    back = lit(-normal, v, albedo, own_color.a);
+    gl_Position = view_projection * vec4(position, 1.0);
 }
 """
 )
 
-_BACKDROP_VERTEX = """
+_BODY_FRAGMENT = """
+#version 330
+in vec3 front;
+in vec3 back;
+out vec4 pixel;
+void main() {
+    pixel = vec4(gl_FrontFacing ? front : back, 1.0);  // lashes and other thin sheets have two sides
+}
+"""
+
+_PICTURE_VERTEX = """
 #version 330
 out vec2 place;  // -1..1
 void main() {
@@ -86,10 +85,13 @@ void main() {
 }
 """
 
-# Background and floor in one pass over the picture: a ray for each pixel, and where it meets the floor.
-_BACKDROP_FRAGMENT = (
+# The whole picture in one pass: the floor where the pixel's ray meets it, the background, and the body's samples.
+_PICTURE_FRAGMENT = (
     """
 #version 330
+uniform SAMPLER body;
+uniform int samples;
+uniform vec4 body_area;   // pixels: left, bottom, right, top
 uniform vec3 background;  // linear
 uniform bool has_floor;
 uniform vec3 eye;
@@ -102,7 +104,7 @@ uniform sampler2D shadow;
 in vec2 place;
 out vec4 pixel;
 """
-    + _SRGB
+    + _ENCODING
     + """
 float line(vec2 at, float spacing, float width, float footprint) {
     vec2 distance_m = abs(fract(at / spacing - 0.5) - 0.5) * spacing;
@@ -111,7 +113,12 @@ float line(vec2 at, float spacing, float width, float footprint) {
     return max(cover.x, cover.y);
 }
 void main() {
-    vec3 color = background * (1.04 - 0.10 * dot(place, place) * 0.5);
+    vec4 figure = vec4(0.0);
+    if (all(greaterThanEqual(gl_FragCoord.xy, body_area.xy)) && all(lessThan(gl_FragCoord.xy, body_area.zw))) {
+        for (int i = 0; i < samples; i++) figure += texelFetch(body, ivec2(gl_FragCoord.xy), i);
+        figure /= float(samples);
+    }
+    vec3 color = background * (1.04 - 0.05 * dot(place, place));
     vec3 ray = camera_axes * vec3(place * slopes, -1.0);
     vec2 at = eye.xz + ray.xz * ((floor_y - eye.y) / min(ray.y, -1e-4));
     float footprint = 0.75 * length(vec2(length(dFdx(at)), length(dFdy(at))));
@@ -124,7 +131,9 @@ void main() {
             color = mix(color, color * 0.93 * light, fade);
         }
     }
-    pixel = vec4(to_srgb(color), 1.0);
+    // Less than one step of 8 bits, in a fine pattern: without it the wide gradients show rings.
+    float dither = fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715)))) - 0.5;
+    pixel = vec4(figure.rgb + (1.0 - figure.a) * (to_display(color) + dither / 255.0), 1.0);
 }
 """
 )
@@ -133,19 +142,26 @@ void main() {
 class ModernglRenderer:
     """Draws figures; buffers are made once, and each frame uploads vertices, normals and a few small values.
 
+    Bodies are drawn with many samples a pixel and only where they are; the picture around them with one.
+
     Raises:
         RenderError: no OpenGL 3.3 can be had on this machine; says what to install.
     """
 
     def __init__(self, figures: Sequence[Figure], settings: RenderSettings):
-        self._context = _create_context()
+        self._context = context = _create_context()
         try:
-            self._samples = min(settings.samples, self._context.max_samples)
-            self._background = rgb_of(settings.background) ** 2.2
-            self._body = self._context.program(vertex_shader=_BODY_VERTEX, fragment_shader=_BODY_FRAGMENT)
-            self._backdrop = self._context.program(vertex_shader=_BACKDROP_VERTEX, fragment_shader=_BACKDROP_FRAGMENT)
-            self._backdrop_corners = self._context.vertex_array(self._backdrop, [])
-            self._bodies = [_BodyBuffers(self._context, self._body, figure) for figure in figures]
+            self._samples = min(settings.samples, context.max_samples)
+            sampler = "sampler2DMS" if self._samples > 1 else "sampler2D"
+            self._body = context.program(vertex_shader=_BODY_VERTEX, fragment_shader=_BODY_FRAGMENT)
+            self._picture = context.program(
+                vertex_shader=_PICTURE_VERTEX, fragment_shader=_PICTURE_FRAGMENT.replace("SAMPLER", sampler)
+            )
+            self._picture["background"].write(rgb_of(settings.background) ** 2)
+            self._picture["samples"] = self._samples if self._samples > 1 else 1
+            self._picture["body"], self._picture["shadow"] = _BODY_UNIT, _SHADOW_UNIT
+            self._corners = context.vertex_array(self._picture, [])
+            self._bodies = [_BodyBuffers(context, self._body, figure) for figure in figures]
             self._canvases: dict[tuple[int, int], _Canvas] = {}
             self._shadow: moderngl.Texture | None = None
         except BaseException:
@@ -153,7 +169,10 @@ class ModernglRenderer:
             raise
 
     def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
-        """Pictures (height, width, 3) uint8 of figure `index` as it is in `mesh`, one for each shot."""
+        """Pictures (height, width, 3) uint8 of figure `index` as it is in `mesh`, one for each shot.
+
+        They are valid until the next call.
+        """
         body = self._bodies[index]
         body.vertices.write(np.ascontiguousarray(mesh.vertices, dtype=np.float32))
         body.normals.write(np.ascontiguousarray(mesh.normals, dtype=np.float32))
@@ -172,37 +191,56 @@ class ModernglRenderer:
 
     def _draw_shot(self, body: "_BodyBuffers", mesh: Mesh, shot: Shot) -> np.ndarray:
         canvas = self._canvas(shot.width, shot.height)
-        canvas.target.use()
-        canvas.target.clear()
-        eye, axes = shot.pose[:3, 3], shot.pose[:3, :3]
         projection = shot.camera.projection(shot.width / shot.height)
-        for program in (self._body, self._backdrop):
-            program["eye"].write(eye.astype(np.float32))
-            program["camera_axes"].write(np.ascontiguousarray(axes.T, dtype=np.float32))  # columns first
-
-        self._context.disable(moderngl.DEPTH_TEST)
-        backdrop = self._backdrop
-        backdrop["background"].write(self._background)
-        backdrop["has_floor"] = shot.floor and mesh.shadow is not None
-        if mesh.shadow is not None:
-            backdrop["slopes"] = (1 / projection[0, 0], 1 / projection[1, 1])
-            backdrop["floor_y"] = body.floor_y
-            backdrop["centre"] = tuple(mesh.shadow.corner + mesh.shadow.width_m / 2)
-            backdrop["shadow_area"] = (*mesh.shadow.corner, mesh.shadow.width_m)
-        self._backdrop_corners.render(moderngl.TRIANGLES, vertices=3)
-
-        self._context.enable(moderngl.DEPTH_TEST)
         view_projection = projection @ np.linalg.inv(shot.pose)
+        for program in (self._body, self._picture):
+            program["eye"].write(shot.pose[:3, 3].astype(np.float32))
+            program["camera_axes"].write(np.ascontiguousarray(shot.pose[:3, :3].T, dtype=np.float32))  # columns first
+        outline = _Outline(mesh.vertices, view_projection, shot.width, shot.height)
+        self._draw_body(body, canvas, view_projection, outline)
+        self._draw_picture(body.floor_y, canvas, projection, outline.area, mesh.shadow if shot.floor else None)
+        return canvas.read()
+
+    def _draw_body(
+        self, body: "_BodyBuffers", canvas: "_Canvas", view_projection: np.ndarray, outline: "_Outline"
+    ) -> None:
+        left, bottom, right, top = outline.area
+        canvas.body.use()
+        canvas.body.clear(viewport=(left, bottom, right - left, top - bottom))
+        self._context.enable(moderngl.DEPTH_TEST)
         self._body["view_projection"].write(np.ascontiguousarray(view_projection.T, dtype=np.float32))
-        body.array.render(moderngl.TRIANGLES)
-        return canvas.read(self._context)
+        self._context.enable(moderngl.CULL_FACE)
+        body.closed.render(outline.outside)
+        self._context.disable(moderngl.CULL_FACE)
+        body.sheets.render(outline.outside)
+
+    def _draw_picture(
+        self,
+        floor_y: float,
+        canvas: "_Canvas",
+        projection: np.ndarray,
+        area: tuple[int, int, int, int],
+        shadow: Shadow | None,
+    ) -> None:
+        picture = self._picture
+        picture["body_area"] = area
+        picture["slopes"] = (1 / projection[0, 0], 1 / projection[1, 1])
+        picture["has_floor"] = shadow is not None
+        if shadow is not None:
+            picture["floor_y"] = floor_y
+            picture["centre"] = tuple(shadow.corner + shadow.width_m / 2)
+            picture["shadow_area"] = (*shadow.corner, shadow.width_m)
+        canvas.picture.use()
+        canvas.samples.use(_BODY_UNIT)
+        self._context.disable(moderngl.DEPTH_TEST)
+        self._corners.render(moderngl.TRIANGLES, vertices=3)
 
     def _upload_shadow(self, shadow: Shadow) -> None:
         if self._shadow is None:
             rows, columns = shadow.darkness.shape[:2]
             self._shadow = self._context.texture((columns, rows), 2, dtype="f1")
             self._shadow.repeat_x = self._shadow.repeat_y = False
-            self._shadow.use(0)
+            self._shadow.use(_SHADOW_UNIT)
         self._shadow.write(np.rint(shadow.darkness * 255).astype(np.uint8))
 
     def _canvas(self, width: int, height: int) -> "_Canvas":
@@ -212,45 +250,101 @@ class ModernglRenderer:
 
 
 class _BodyBuffers:
-    """The buffers of one figure."""
+    """The buffers of one figure.
+
+    Surfaces that close on themselves are drawn by their outer side alone, which is half the work; lashes and other
+    open sheets by both.
+    """
 
     def __init__(self, context: moderngl.Context, program: moderngl.Program, figure: Figure):
         num_vertices = len(figure.vertex_leaves)
         self.floor_y = figure.floor_y
         self.vertices = context.buffer(reserve=num_vertices * 12, dynamic=True)
         self.normals = context.buffer(reserve=num_vertices * 12, dynamic=True)
-        leaves = context.buffer(figure.vertex_leaves)
-        colors = context.buffer(np.rint(figure.vertex_colors * 255).astype(np.uint8))
-        self.array = context.vertex_array(
-            program,
-            [
-                (self.vertices, "3f4", "position"),
-                (self.normals, "3f4", "normal"),
-                (leaves, "1u1", "leaf"),
-                (colors, "4f1", "own_color"),
-            ],
-            index_buffer=context.buffer(figure.faces),
-        )
+        content = [
+            (self.vertices, "3f4", "position"),
+            (self.normals, "3f4", "normal"),
+            (context.buffer(figure.vertex_leaves), "1u1", "leaf"),
+            (context.buffer(np.rint(figure.vertex_colors * 255).astype(np.uint8)), "4f1", "own_color"),
+        ]
+
+        self.closed = _Surface(context, program, content, figure.faces[figure.closed_faces])
+        self.sheets = _Surface(context, program, content, figure.faces[~figure.closed_faces])
+
+
+class _Surface:
+    """Some faces of a figure, drawn all or as far as they can be seen."""
+
+    def __init__(
+        self,
+        context: moderngl.Context,
+        program: moderngl.Program,
+        content: list[tuple[moderngl.Buffer, str, str]],
+        faces: np.ndarray,
+    ):
+        self._faces = np.ascontiguousarray(faces)
+        self._corners = np.ascontiguousarray(faces.T)
+        if len(faces):
+            self._all = context.vertex_array(program, content, index_buffer=context.buffer(self._faces))
+            self._indices = context.buffer(reserve=self._faces.nbytes, dynamic=True)
+            self._some = context.vertex_array(program, content, index_buffer=self._indices)
+
+    def render(self, outside: np.ndarray | None) -> None:
+        """outside: (V,) uint8, a bit for each edge of the picture that the vertex is beyond; None to draw all."""
+        if not len(self._faces):
+            return
+        if outside is None:
+            self._all.render(moderngl.TRIANGLES)
+            return
+        a, b, c = (outside[corner] for corner in self._corners)
+        seen = self._faces[(a & b & c) == 0]
+        if len(seen):
+            self._indices.write(seen)
+            self._some.render(moderngl.TRIANGLES, vertices=seen.size)
 
 
 class _Canvas:
-    """A multisampled picture and the plain one that it is resolved to for reading."""
+    """Where a picture of one size is drawn: the body's samples, and the picture that is read."""
 
     def __init__(self, context: moderngl.Context, width: int, height: int, samples: int):
-        self.size = (width, height)
+        size = (width, height)
         samples = samples if samples > 1 else 0
-        self.target = context.framebuffer(
-            context.renderbuffer(self.size, 4, samples=samples), context.depth_renderbuffer(self.size, samples=samples)
-        )
-        self._resolved = context.framebuffer(context.renderbuffer(self.size, 4)) if samples else self.target
-        self._pixels = np.empty((height, width, 4), np.uint8)
+        self.samples = context.texture(size, 4, samples=samples)
+        self.body = context.framebuffer(self.samples, context.depth_renderbuffer(size, samples=samples))
+        self.picture = context.framebuffer(context.renderbuffer(size, 4))
+        self._pixels = np.empty((height, width, 3), np.uint8)
 
-    def read(self, context: moderngl.Context) -> np.ndarray:
-        """(height, width, 3) uint8, first row on top."""
-        if self._resolved is not self.target:
-            context.copy_framebuffer(self._resolved, self.target)
-        self._resolved.read_into(self._pixels, components=4)
-        return np.ascontiguousarray(self._pixels[::-1, :, :3])
+    def read(self) -> np.ndarray:
+        """(height, width, 3) uint8, first row on top; valid until the next call."""
+        self.picture.read_into(self._pixels, components=3)
+        return self._pixels[::-1]
+
+
+class _Outline:
+    """Where a body lies in a picture.
+
+    area: (left, bottom, right, top) in pixels of a rectangle that holds all that is seen of it.
+    outside: None where all of it is in the picture; else (V,) uint8, a bit for each edge that a vertex is beyond.
+    """
+
+    def __init__(self, vertices: np.ndarray, view_projection: np.ndarray, width: int, height: int):
+        matrix = view_projection[[0, 1, 3]].astype(np.float32)
+        x, y, w = matrix[:, :3] @ vertices.T + matrix[:, 3:]  # (V,) each, of clip space
+        self.area = (0, 0, width, height)
+        self.outside = None
+        beyond = (x < -w, x > w, y < -w, y > w)
+        if any(side.any() for side in beyond):
+            self.outside = sum(side.astype(np.uint8) << bit for bit, side in enumerate(beyond))
+        if w.min() > 1e-3:  # behind the camera nothing can be said
+            left, right = _pixel_range(x / w, width)
+            bottom, top = _pixel_range(y / w, height)
+            self.area = (left, bottom, right, top)
+
+
+def _pixel_range(places: np.ndarray, size: int) -> tuple[int, int]:
+    """First pixel and one past the last that places in -1..1 touch, with two to spare, inside 0..size."""
+    first = int(np.clip(np.floor((places.min() + 1) / 2 * size) - 2, 0, size - 1))
+    return first, int(np.clip(np.ceil((places.max() + 1) / 2 * size) + 2, first + 1, size))
 
 
 def _create_context() -> moderngl.Context:

@@ -10,22 +10,26 @@ _SUPERSAMPLING = 4
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A rectangle to be laid over a picture at (top, left).
-
-    paint: (h, w, 3) float32 in 0..255, already times its opacity; keep: (h, w, 1) float32, how much of the picture
-    stays.
+    """Pixels to be laid over a picture: rows and columns (n,), paint (n, 3) float32 in 0..255 and already times its
+    opacity, and keep (n, 1) float32, how much of the picture stays.
     """
 
-    top: int
-    left: int
+    rows: np.ndarray
+    columns: np.ndarray
     paint: np.ndarray
     keep: np.ndarray
 
+    @classmethod
+    def at(cls, top: int, left: int, opacity: np.ndarray, color: tuple[int, int, int]) -> "Patch":
+        """opacity (h, w) of a colour, with its first corner at (top, left)."""
+        rows, columns = np.nonzero(opacity > 0)
+        seen = opacity[rows, columns, None].astype(np.float32)
+        return cls(rows + top, columns + left, seen * np.float32(color), 1 - seen)
+
     def apply(self, picture: np.ndarray) -> None:
         """Blend into picture (H, W, 3) uint8, in place."""
-        height, width = self.keep.shape[:2]
-        region = picture[self.top : self.top + height, self.left : self.left + width]
-        region[:] = (region * self.keep + self.paint + 0.5).astype(np.uint8)
+        under = picture[self.rows, self.columns]
+        picture[self.rows, self.columns] = (under * self.keep + self.paint + 0.5).astype(np.uint8)
 
 
 def caption_patch(text: str, panel_width: int, panel_height: int, background: np.ndarray) -> Patch:
@@ -40,11 +44,11 @@ def caption_patch(text: str, panel_width: int, panel_height: int, background: np
     height, width = ascent + descent, max(1, int(np.ceil(right - left)))
     image = Image.new("L", (width, height))
     ImageDraw.Draw(image).text((-left, 0), text, font=font, fill=255)
-    opacity = np.asarray(image, dtype=np.float32)[..., None] / 255
+    opacity = np.asarray(image, dtype=np.float32) / 255
     light = float(background @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)) < 0.5
-    color = np.float32([235, 237, 240] if light else [52, 56, 64])
+    color = (235, 237, 240) if light else (52, 56, 64)
     top = panel_height - height - round(panel_height * 0.022)
-    return Patch(top, (panel_width - width) // 2, opacity * color, 1 - opacity)
+    return Patch.at(top, (panel_width - width) // 2, opacity, color)
 
 
 class InsetFrame:
@@ -55,26 +59,27 @@ class InsetFrame:
         margin = round(0.022 * min(panel_width, panel_height))
         self.top, self.left = margin, panel_width - margin - self.size
         radius, border = 0.09 * self.size, max(1.5, 0.011 * self.size)
-        inner = _rounded_square(self.size, border, radius - border)
-        ring = _rounded_square(self.size, 0, radius) - inner
-        self._inside = inner
-        self._border = ring * np.float32([255, 255, 255])
-        self._keep = 1 - inner - ring
+        # Three quarters of the way into the border, which hides the close-up's hard edge.
+        self._inside = _rounded_square(self.size, 0.75 * border, radius - 0.75 * border)[..., None] > 0.5
+        ring = _rounded_square(self.size, 0, radius) - _rounded_square(self.size, border, radius - border)
+        self._border = Patch.at(self.top, self.left, ring, (255, 255, 255))
 
     def apply(self, picture: np.ndarray, close_up: np.ndarray) -> None:
-        """Blend close_up (size, size, 3) into picture (H, W, 3) uint8, in place."""
-        Patch(self.top, self.left, close_up * self._inside + self._border, self._keep).apply(picture)
+        """Lay close_up (size, size, 3) over picture (H, W, 3) uint8, in place."""
+        region = picture[self.top : self.top + self.size, self.left : self.left + self.size]
+        np.copyto(region, close_up, where=self._inside)
+        self._border.apply(picture)
 
 
 def _rounded_square(size: int, inset: float, radius: float) -> np.ndarray:
-    """(size, size, 1) float32 opacity of a square with round corners, `inset` pixels inside the border."""
+    """(size, size) float32 opacity of a square with round corners, `inset` pixels inside the border."""
     big = size * _SUPERSAMPLING
     image = Image.new("L", (big, big))
     edge = inset * _SUPERSAMPLING
     ImageDraw.Draw(image).rounded_rectangle(
         (edge, edge, big - 1 - edge, big - 1 - edge), radius * _SUPERSAMPLING, fill=255
     )
-    return np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32)[..., None] / 255
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:

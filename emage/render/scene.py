@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 from PIL import ImageColor
 from scipy.ndimage import gaussian_filter
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from emage.errors import RenderError
@@ -157,8 +158,8 @@ class Shot:
 class Figure:
     """An actor made ready for drawing; holds what stays the same in all frames.
 
-    faces (F, 3) int32; vertex_leaves (V,) uint8; vertex_colors (V, 4) float32; floor_y metres; camera of the picture;
-    inset of the face or None.
+    faces (F, 3) int32; closed_faces (F,) bool, of a surface without a border that faces outwards; vertex_leaves (V,)
+    uint8; vertex_colors (V, 4) float32; floor_y metres; camera of the picture; inset of the face or None.
     """
 
     def __init__(self, actor: Actor, settings: RenderSettings):
@@ -176,6 +177,7 @@ class Figure:
         vertices = actor.body.vertices(_at_frames(actor.motion, sampled))
         nearest = KDTree(actor.body.joints(rest)[0]).query(rest_vertices)[1]
 
+        self.closed_faces = _closed_faces(self.faces, rest_vertices)
         self._incidence = _incidence(self.faces, len(rest_vertices))
         self._corners = np.ascontiguousarray(self.faces.T)
         self._vertex_areas = 0.5 * np.linalg.norm(self._incidence @ self._face_normals(rest_vertices), axis=1) / 3
@@ -271,6 +273,21 @@ def _incidence(faces: np.ndarray, num_vertices: int) -> scipy.sparse.csr_matrix:
     ones = np.ones(faces.size, dtype=np.float32)
     owners = np.repeat(np.arange(len(faces)), 3)
     return scipy.sparse.csr_matrix((ones, (faces.ravel(), owners)), shape=(num_vertices, len(faces)))
+
+
+def _closed_faces(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(F,) bool: belongs to a connected surface without a border and with its outer side counter-clockwise."""
+    num_vertices = len(vertices)
+    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    links = scipy.sparse.coo_matrix((np.ones(len(starts)), (starts, ends)), shape=(num_vertices, num_vertices))
+    count, component = connected_components(links, directed=False)
+    # On a closed, oriented surface each edge is walked once in each direction.
+    is_open = np.zeros(count, bool)
+    is_open[component[(links - links.T).nonzero()[0]]] = True
+    of_face = component[faces[:, 0]]
+    a, b, c = vertices[faces].astype(np.float64).transpose(1, 0, 2)
+    volume = np.bincount(of_face, np.einsum("fi,fi->f", a, np.cross(b, c)), count)
+    return ~is_open[of_face] & (volume[of_face] > 0)
 
 
 def _radii(vertices: np.ndarray, joints: np.ndarray, nearest: np.ndarray) -> np.ndarray:
