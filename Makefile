@@ -33,8 +33,8 @@ clean:
 
 # The stamps below say what is installed; a step runs again only when the file it installs from is newer.
 
-$(VENV)/.venv: assets/system_packages.sh packages.txt
-	sh assets/system_packages.sh $(RUNTIME_PACKAGES) -- $(PYTHON)
+$(VENV)/.venv: .ci/system_packages.sh packages.txt
+	sh .ci/system_packages.sh $(RUNTIME_PACKAGES) -- $(PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	touch $@
 
@@ -47,6 +47,6 @@ $(VENV)/.runtime: $(VENV)/.torch requirements.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	sh assets/system_packages.sh chromium -- $(PYTHON)
+	sh .ci/system_packages.sh chromium -- $(PYTHON)
 	$(PIP) -r requirements-dev.txt
 	touch $@

@@ -150,7 +150,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what is installed, whether pictures can be drawn, which weights and body are used, and what to do about each."""
+    """Say what is installed, whether pictures can be drawn, which weights and body are used, and how to mend it."""
 
     weights: str | None = None
     """As for generate."""

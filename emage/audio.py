@@ -139,7 +139,7 @@ def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
         raise AudioError(f"The samples are of type {samples.dtype}; give integers or floats.")
     if isinstance(rate_hz, bool) or not isinstance(rate_hz, int | np.integer):
         raise AudioError(f"The sample rate is {rate_hz!r}; give a whole number of Hz.")
-    columns = samples.reshape(len(samples), -1)
+    columns = samples[:, None] if samples.ndim == 1 else samples
     starts = range(0, len(columns), _BLOCK_SAMPLES)
     return _Recording(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts))
 
@@ -167,7 +167,9 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
             raise AudioError(f"{name} holds samples that are not numbers, first at {at_s:.3f} s. Export it again.")
         read += len(mono)
         if max_duration_s is not None and read > max_duration_s * rate_hz:
-            raise AudioError(f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit.")
+            raise AudioError(
+                f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit."
+            )
         pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
     if read == 0:
         raise AudioError(f"{name} holds no samples. Record or upload it again.")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 import smplx
 import torch
 from smplx.lbs import batch_rigid_transform, batch_rodrigues
@@ -70,8 +71,9 @@ _EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-
 
 _CHUNK_FRAMES = 32
 _HEAD_JOINT = JOINT_NAMES.index("head")
-_FACE_REACH = 0.12
+_FACE_REACH = 0.025
 """Skin is face where expressions reach it by this share of what they do to the most movable vertex."""
+_SMOOTHING_ROUNDS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,8 @@ class Body:
         name, licence: for people.
         faces: (F, 3) int32.
         vertex_leaves: (V,) uint8, index into `LEAF_PARTS`: the part of the joint with the largest skinning weight;
-            head skin that expressions move, too, is face. The palms belong to the wrists and so to the upper body.
+            the front of the head, where expressions move it, is face too. The palms belong to the wrists and so to the
+            upper body.
         vertex_colors: (V, 4) float32 RGBA in 0..1: a vertex's own colour, and how far it replaces its part's colour
             (0 on skin; 1 on eyes, teeth, tongue, ...).
         expression_basis: the basis of the expressions (and betas) that it applies.
@@ -124,7 +127,8 @@ class Body:
         self._said_foreign = False
         with torch.inference_mode():
             self._template = model.v_template
-            self._shape_directions = model.shapedirs  # (V, 3, betas)
+            self._shape_columns = model.shapedirs.any(0).any(0).nonzero().flatten()  # betas that do anything
+            self._shape_directions = model.shapedirs[:, :, self._shape_columns].clone()
             self._expressions = _Blend.of(model.expr_dirs)
             self._correctives = _Blend.of(model.posedirs.T.unflatten(0, (-1, 3)))
             self._regressor = model.J_regressor
@@ -132,7 +136,7 @@ class Body:
             self._weights = model.lbs_weights
             self._parents = model.parents
             self._pose_mean = model.pose_mean.detach()
-        self.vertex_leaves = _vertex_leaves(self._weights.numpy(), model.expr_dirs.numpy())
+        self.vertex_leaves = _vertex_leaves(model)
 
     @classmethod
     def from_file(cls, path: str | Path, flat_hand_mean: bool = True) -> "Body":
@@ -186,10 +190,7 @@ class Body:
         """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
         shaped = self._template
         if self._is_native(motion):
-            count = self._shape_directions.shape[-1]
-            betas = torch.from_numpy(motion.betas[:count])
-            used = betas.nonzero().flatten()
-            shaped = shaped + self._shape_directions[:, :, used] @ betas[used]
+            shaped = shaped + self._shape_directions @ torch.from_numpy(motion.betas)[self._shape_columns]
         return shaped, self._regressor @ shaped
 
     def _is_native(self, motion: Motion) -> bool:
@@ -284,8 +285,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             f"{path.name} is no SMPL-X body: it lacks {', '.join(missing)}. Give SMPLX_NEUTRAL_2020.npz or another npz "
             "of SMPL-X v1.1 (SMPL, SMPL-H and FLAME files do not fit)."
         )
+    count = arrays["v_template"].size // 3
     for key, expected in _SHAPES.items():
-        _check_array(path, key, arrays[key], expected, len(arrays["v_template"]))
+        _check_array(path, key, arrays[key], expected, count)
     _check_values(path, arrays)
     _check_directions(path, arrays["shapedirs"].shape[2])
     return arrays
@@ -363,14 +365,28 @@ def _rows(array: np.ndarray, frames: slice) -> Tensor:
 # --- how it looks -----------------------------------------------------------------------------------------------------
 
 
-def _vertex_leaves(weights: np.ndarray, expressions: np.ndarray) -> np.ndarray:
-    """(V,) uint8 index into LEAF_PARTS, from weights (V, 55) and expression directions (V, 3, E)."""
+def _vertex_leaves(model: smplx.SMPLX) -> np.ndarray:
+    """(V,) uint8 index into LEAF_PARTS.
+
+    A mask of what expressions reach on the front half of the head has holes (the bridge of the nose) and a ragged rim.
+    Averaging it over neighbours closes and smooths it.
+    """
+    weights, expressions, faces = model.lbs_weights.numpy(), model.expr_dirs.numpy(), model.faces.astype(np.int64)
+    depth = model.v_template.numpy()[:, 2]
+    in_front = depth > model.J_regressor[_HEAD_JOINT].numpy() @ depth
     leaf_of = np.array([LEAF_PARTS.index(leaf_of_joint(joint)) for joint in range(NUM_JOINTS)], dtype=np.uint8)
     dominant = weights.argmax(1)
     leaves = leaf_of[dominant]
     reach = np.sqrt(np.square(expressions).sum((1, 2)))
-    is_face = np.isin(dominant, (_HEAD_JOINT, JAW_JOINT)) & (reach > _FACE_REACH * reach.max())
-    leaves[is_face] = LEAF_PARTS.index("face")
+    is_reached = in_front & (reach > _FACE_REACH * reach.max())
+    face = (np.isin(dominant, (_HEAD_JOINT, JAW_JOINT)) & is_reached).astype(np.float32)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.concatenate([edges, edges[:, ::-1]]).T
+    links = scipy.sparse.csr_array((np.ones(edges.shape[1], np.float32), edges), shape=(len(weights),) * 2)
+    degrees = np.maximum(links.sum(1), 1)
+    for _ in range(_SMOOTHING_ROUNDS):
+        face = 0.5 * face + 0.5 * (links @ face) / degrees
+    leaves[(dominant == _HEAD_JOINT) & (face > 0.5)] = LEAF_PARTS.index("face")
     return leaves
 
 

@@ -45,14 +45,16 @@ def read_npz(
                 raise fault(f"{path.name} unpacks to {total:,} bytes; at most {max_bytes:,} are read.")
             return {key: _read_member(archive, members[key], path, fault) for key in wanted}
     except zipfile.BadZipFile as error:
-        raise fault(f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez.") from error
+        raise fault(
+            f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez."
+        ) from error
     except (EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise fault(f"{path.name} cannot be read ({error}). The file is damaged or encrypted; copy it again.") from error
+        raise fault(
+            f"{path.name} cannot be read ({error}). The file is damaged or encrypted; copy it again."
+        ) from error
 
 
-def _read_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fault: type[EmageError]
-) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fault: type[EmageError]) -> np.ndarray:
     where = f"{path.name}, array '{info.filename.removesuffix('.npy')}'"
     try:
         with archive.open(info) as stream:
@@ -63,9 +65,13 @@ def _read_member(
             shape, _, dtype = reader[version](stream, max_header_size=_MAX_HEADER_BYTES)
             header_bytes = stream.tell()
         if dtype.hasobject:
-            raise fault(f"{where} holds pickled objects, which could run code; they are never loaded. Save plain arrays.")
+            raise fault(
+                f"{where} holds pickled objects, which could run code; they are never loaded. Save plain arrays."
+            )
         if math.prod(shape) * dtype.itemsize != info.file_size - header_bytes:
-            raise fault(f"{where}: its header promises {shape} of {dtype}, but the file holds another size. It is damaged.")
+            raise fault(
+                f"{where}: its header promises {shape} of {dtype}, but the file holds another size. It is damaged."
+            )
         with archive.open(info) as stream:
             return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_MAX_HEADER_BYTES)
     except zipfile.BadZipFile:

@@ -67,8 +67,8 @@ class Span:
             raise HintError(f"A span is '{FOLLOW}' or '{LOCK}', not '{self.mode}'.")
         if self.start_frame < 0 or self.end_frame <= self.start_frame:
             raise HintError(
-                f"The span of {self.part} from frame {self.start_frame} to {self.end_frame} is empty or starts before 0; "
-                "its end must lie behind its start."
+                f"The span of {self.part} from frame {self.start_frame} to {self.end_frame} is empty or starts before "
+                "0; its end must lie behind its start."
             )
 
     @classmethod
@@ -85,6 +85,12 @@ class Span:
         if not isinstance(mode, str):
             raise HintError(f"A span is '{FOLLOW}' or '{LOCK}', not {mode!r}.")
         return cls(span["part"], _frame_of(span, "start"), _frame_of(span, "end"), mode)
+
+    @property
+    def ending(self) -> str:
+        """The beginning of a sentence about its end."""
+        end_s = frame_to_second(self.end_frame)
+        return f"The span of {self.part} ends at frame {self.end_frame} ({end_s:.2f} s)"
 
     def to_json(self) -> dict[str, Any]:
         return {"part": self.part, "start_frame": self.start_frame, "end_frame": self.end_frame, "mode": self.mode}
@@ -184,8 +190,7 @@ class Hints:
         for span in self.plan.spans:
             if span.end_frame > self.reference.num_frames:
                 raise HintError(
-                    f"The span of {span.part} ends at frame {span.end_frame} ({frame_to_second(span.end_frame):.2f} s), "
-                    f"but the reference motion has {self.reference.num_frames} frames "
+                    f"{span.ending}, but the reference motion has {self.reference.num_frames} frames "
                     f"({self.reference.duration_s:.2f} s). Shorten the span or give a longer motion."
                 )
 
@@ -194,8 +199,8 @@ class Hints:
         for span in self.plan.spans:
             if span.end_frame > num_frames:
                 raise HintError(
-                    f"The span of {span.part} ends at frame {span.end_frame} ({frame_to_second(span.end_frame):.2f} s), "
-                    f"but the recording lasts {num_frames} frames ({frame_to_second(num_frames):.2f} s). Shorten the span."
+                    f"{span.ending}, but the recording lasts {num_frames} frames ({frame_to_second(num_frames):.2f} s). "
+                    "Shorten the span."
                 )
 
 

@@ -1,8 +1,8 @@
 """EmagePipeline: what a user of the library calls.
 
-    pipe = EmagePipeline.from_pretrained()
-    motion = pipe.generate("talk.wav")
-    pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
+pipe = EmagePipeline.from_pretrained()
+motion = pipe.generate("talk.wav")
+pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 """
 
 import json
@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from huggingface_hub import ModelHubMixin
 
-from emage.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
+from emage.audio import AudioSource, load_audio
 from emage.body import Body, load_body
 from emage.errors import EmageError
 from emage.files import new_file

@@ -183,7 +183,10 @@ class Generator(nn.Module):
         upper, hands, lower = self._body_latents(features.body, hint, speaker, use_audio)
         latents = Parts(face, upper, hands, lower)
         logits = Parts(
-            self.face_cls(face), self.motion_cls_upper(upper), self.motion_cls_hands(hands), self.motion_cls_lower(lower)
+            self.face_cls(face),
+            self.motion_cls_upper(upper),
+            self.motion_cls_hands(hands),
+            self.motion_cls_lower(lower),
         )
         return GeneratorOutput(latents, logits)
 

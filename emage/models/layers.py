@@ -175,6 +175,6 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], name: str, un
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise WeightsError(
             f"{name}: these weights do not fit the network that config.json describes: "
-            f"{'; '.join(sorted(faults)[:5])}{more}. Use the config.json and the weights of one and the same checkpoint."
+            f"{'; '.join(sorted(faults)[:5])}{more}. Use the config.json and the weights of one checkpoint."
         )
     network.load_state_dict({key: state[key].to(expected[key].dtype) for key in expected}, assign=True)

@@ -1,6 +1,5 @@
 """Latents <-> code indices."""
 
-import torch
 from torch import Tensor, nn
 
 

@@ -1,0 +1,54 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emage.motion import Motion
+from emage.pipeline import EmagePipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+REGRESSION = ROOT / "tests" / "regression"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference outputs and recordings that lies beside the project where its makers work."""
+    folder = Path(os.environ.get("EMAGE_SHARED", ROOT.parent / "shared"))
+    if not (folder / "parity" / "checkpoint").is_dir():
+        pytest.skip("reference material is not here; EMAGE_SHARED names its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> EmagePipeline:
+    """A pipeline of the released architecture at a hundredth of its width, with committed random weights."""
+    return EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """4.5 s of syllable-like noise bursts at 16 kHz, (72000,) float32."""
+    return make_speech(72000)
+
+
+def make_speech(num_samples: int, seed: int = 0) -> np.ndarray:
+    """Noise, voiced at 120 Hz and opened four times a second."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(num_samples) / 16000
+    envelope = np.clip(np.sin(2 * np.pi * 4 * time_s), 0, None)
+    voice = np.sign(np.sin(2 * np.pi * 120 * time_s)) + 0.3 * rng.standard_normal(num_samples)
+    return (0.2 * envelope * voice).astype(np.float32)
+
+
+def make_motion(num_frames: int, seed: int = 0, fps: float = 30, reach: float = 0.5) -> Motion:
+    """Smooth random motion: sums of slow sines, up to `reach` radians and metres."""
+    rng = np.random.default_rng(seed)
+
+    def waves(channels: int) -> np.ndarray:
+        frequency, phase = rng.uniform(0.1, 1.0, channels), rng.uniform(0, 2 * np.pi, channels)
+        return reach * np.sin(2 * np.pi * frequency * np.arange(num_frames)[:, None] / fps + phase)
+
+    return Motion(poses=waves(165), expressions=waves(100), trans=waves(3), betas=rng.standard_normal(300), fps=fps)

@@ -1,0 +1,197 @@
+"""Recordings of every kind, and the arithmetic of samples, frames and seconds."""
+
+import subprocess
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emage.audio import frame_to_sample, frame_to_second, load_audio, num_frames, second_to_frame
+from emage.errors import AudioError
+
+
+def tone(rate_hz: int, seconds: float = 1.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(rate_hz * seconds)) / rate_hz)
+
+
+def assert_is_the_tone(audio: np.ndarray, tolerance: float, num_samples: int = 16000) -> None:
+    assert audio.dtype == np.float32
+    assert audio.shape == (num_samples,)
+    inside = slice(2000, num_samples - 2000)
+    np.testing.assert_allclose(audio[inside], tone(16000)[:num_samples][inside], atol=tolerance)
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 10**12))
+def test_frames_of_samples(num_samples):
+    assert num_frames(num_samples) == max(1, round(num_samples * 30 / 16000))
+
+
+@given(st.integers(0, 10**9))
+def test_frames_start_where_their_time_says(frame):
+    sample = frame_to_sample(frame)
+    assert abs(sample * 3 - frame * 1600) <= 1  # within a third of a sample, however late
+    assert second_to_frame(frame_to_second(frame)) == frame
+    if frame:
+        assert num_frames(sample) == frame
+        assert sample - frame_to_sample(frame - 1) in (533, 534)
+
+
+def test_an_hour_does_not_drift():
+    assert frame_to_sample(3600 * 30) == 3600 * 16000
+    assert num_frames(3600 * 16000) == 3600 * 30
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("container", "encoding", "tolerance"),
+    [
+        ("WAV", "PCM_U8", 0.01),
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "PCM_24", 2e-5),
+        ("WAV", "PCM_32", 2e-5),
+        ("WAV", "FLOAT", 2e-5),
+        ("WAV", "DOUBLE", 2e-5),
+        ("FLAC", "PCM_16", 1e-4),
+        ("OGG", "VORBIS", 0.03),
+        ("MP3", "MPEG_LAYER_III", 0.03),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_formats(tmp_path, container, encoding, tolerance, channels):
+    path = tmp_path / "tone.bin"  # the name tells nothing
+    soundfile.write(path, np.repeat(tone(44100)[:, None], channels, 1), 44100, encoding, format=container)
+    assert_is_the_tone(load_audio(path), tolerance)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "webm"])
+def test_what_goes_through_ffmpeg(tmp_path, suffix):
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone(44100)] * 2, 1), 44100)
+    path = tmp_path / f"tone.{suffix}"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "tone.wav", "-b:a", "192k", path]
+    subprocess.run(command, check=True)
+    audio = load_audio(path)
+    assert abs(len(audio) - 16000) <= 400  # codecs pad
+    # the level is right, and the sound is where it was
+    assert abs(np.abs(audio[4000:12000]).max() - 0.5) < 0.03
+    assert np.corrcoef(audio[4000:12000], tone(16000)[4000:12000])[0, 1] > 0.99
+    liar = path.rename(tmp_path / "liar.wav")
+    np.testing.assert_array_equal(load_audio(liar), audio)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 16000, 22050, 48000, 96000])
+def test_rates(rate_hz):
+    assert_is_the_tone(load_audio((rate_hz, tone(rate_hz))), 3e-4)
+
+
+def test_at_sixteen_kilohertz_samples_stay_as_they_are(tmp_path, shared):
+    path = shared / "data/beat2/2_scott_0_2_2.wav"
+    expected, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_array_equal(load_audio(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "offset"),
+    [("int8", 2**7, 0), ("int16", 2**15, 0), ("int32", 2**31, 0), ("uint8", 2**7, 2**7), ("uint16", 2**15, 2**15)],
+)
+def test_integer_arrays(dtype, scale, offset):
+    samples = np.round(tone(16000) * scale + offset).astype(dtype)
+    assert_is_the_tone(load_audio((16000, samples)), 1.01 / scale)
+    stereo = np.stack([samples, samples], 1)  # as Gradio hands it over
+    np.testing.assert_array_equal(load_audio((16000, stereo)), load_audio((16000, samples)))
+
+
+def test_channels_are_averaged():
+    left, right = np.full(1600, 0.5), np.full(1600, -0.25)
+    np.testing.assert_allclose(load_audio((16000, np.stack([left, right], 1))), 0.125)
+
+
+def test_a_long_recording_keeps_its_length_to_the_sample():
+    samples = np.zeros(44100 * 61 + 7, dtype=np.int16)
+    assert len(load_audio((44100, samples))) == round(len(samples) * 16000 / 44100)
+
+
+def test_a_higher_rate_for_the_ear():
+    audio = load_audio((44100, tone(44100)), sample_rate_hz=48000)
+    assert len(audio) == 48000
+    np.testing.assert_allclose(audio[4000:40000], tone(48000)[4000:40000], atol=3e-4)
+
+
+def test_one_sample_is_a_recording():
+    assert load_audio((16000, np.array([0.5]))).tolist() == [0.5]
+    assert len(load_audio((48000, np.array([0.5])))) == 1
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(AudioError, match="no such file"):
+        load_audio(tmp_path / "missing.wav")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    with pytest.raises(AudioError, match=r"empty.wav is empty \(0 bytes\)"):
+        load_audio(tmp_path / "empty.wav")
+    (tmp_path / "letter.wav").write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(AudioError, match="letter.wav is not a recording"):
+        load_audio(tmp_path / "letter.wav")
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16000)
+    with pytest.raises(AudioError, match="holds no samples"):
+        load_audio(tmp_path / "nothing.wav")
+
+
+def test_a_playlist_reaches_no_other_file(tmp_path):
+    soundfile.write(tmp_path / "secret.flac", tone(16000), 16000)
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nsecret.flac\n")
+    (tmp_path / "list.txt").write_text("ffconcat version 1.0\nfile secret.flac\n")
+    for name in ("list.m3u8", "list.txt"):
+        with pytest.raises(AudioError, match="not a recording"):
+            load_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_not_numbers(tmp_path, bad):
+    samples = tone(16000)
+    samples[8000] = bad
+    with pytest.raises(AudioError, match=r"first at 0\.500 s"):
+        load_audio((16000, samples))
+    soundfile.write(tmp_path / "bad.wav", np.full(16000, bad), 16000, "FLOAT")
+    with pytest.raises(AudioError, match="bad.wav.*not numbers"):
+        load_audio(tmp_path / "bad.wav")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ((16000, np.zeros(0)), "no samples"),
+        ((16000, np.zeros((0, 2), np.int16)), "no samples"),
+        ((16000, np.zeros((2, 2, 2))), "shape"),
+        ((16000, np.zeros((2, 16000))), "shape"),  # channels first
+        ((16000, np.array(["a"])), "type"),
+        ((0, np.zeros(10)), "makes no sense"),
+        ((-8000, np.zeros(10)), "makes no sense"),
+        ((16000.5, np.zeros(10)), "whole number of Hz"),
+    ],
+)
+def test_bad_arrays(source, words):
+    with pytest.raises(AudioError, match=words):
+        load_audio(source)
+
+
+def test_the_limit_stops_reading(tmp_path):
+    hours = tmp_path / "hours.wav"
+    with soundfile.SoundFile(hours, "w", 8000, 1, "PCM_U8") as sound:
+        for _ in range(3 * 60):
+            sound.write(np.zeros(8000 * 60))
+    with pytest.raises(AudioError, match=r"hours.wav is longer than 20 minutes"):
+        load_audio(hours, max_duration_s=20 * 60)
+    assert len(load_audio((16000, tone(16000)), max_duration_s=1.0)) == 16000
+    with pytest.raises(AudioError, match="longer than 0.5 s"):
+        load_audio((16000, tone(16000)), max_duration_s=0.5)
+    assert len(load_audio(hours)) == 3 * 3600 * 16000  # no limit in the library
