@@ -19,6 +19,7 @@ import anny
 import numpy as np
 from PIL import Image
 from scipy.optimize import nnls
+from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -33,8 +34,8 @@ NEUTRAL = {
 """A plain adult of about 1.70 m; 2/3 is Anny's anchor for a young adult."""
 
 SHAPE_DIRECTIONS = (
-    ("height", 0.02, 0), ("weight", 0.1, 0), ("muscle", 0.1, 0), ("gender", 0.1, 0), ("age", 0.1, 1),
-    ("age", -0.1, 1), ("proportions", 0.1, 0), ("african", 0.2, 0), ("asian", 0.2, 0), ("caucasian", 0.2, 0),
+    ("height", 0.02, 0), ("weight", 0.2, 0), ("muscle", 0.2, 0), ("gender", 0.1, 0), ("age", 0.1, 1),
+    ("age", -0.03, 1), ("proportions", 0.2, 0), ("african", 0.2, 0), ("asian", 0.2, 0), ("caucasian", 0.2, 0),
 )  # fmt: skip
 """(phenotype, what beta = 1 adds to it, 1 if its slider has a kink at the neutral value: one-sided difference)."""
 
@@ -96,7 +97,8 @@ nearest ancestor that is (toes with the foot, tongue and lower lip with the jaw,
 FINGER_FAN_DEG = {"finger2": 12.0, "finger3": 1.0, "finger4": -11.0, "finger5": -26.0}
 """Angle of each straight finger in the plane of the palm, forward positive."""
 
-HEAD_SIZE = 19158  # vertices of MakeHuman's base mesh, with its helpers
+MESH_SIZE = 19158  # vertices of MakeHuman's base mesh, with its helpers
+SKIN_SIZE = 13380  # the first of them are skin
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class AnnySource:
 
     def uv_of_vertices(self) -> np.ndarray:
         """(19158, 2) a texture coordinate of each vertex (any one where a seam gives it several)."""
-        uv = np.full((HEAD_SIZE, 2), -1.0)
+        uv = np.full((MESH_SIZE, 2), -1.0)
         corners = np.asarray(self.model.face_texture_coordinate_indices)
         uv[self.faces.ravel()] = self.model.texture_coordinates.numpy()[corners.ravel()]
         return uv
@@ -323,6 +325,14 @@ def _grid_faces(rows: int, columns: int, closed: bool = False) -> np.ndarray:
     return np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=2).reshape(-1, 3)
 
 
+def _neighbour_mean(faces: np.ndarray, count: int) -> csr_array:
+    """(count, count) matrix that gives each vertex the mean of those it shares an edge with."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    links = csr_array((np.ones(2 * len(edges)), np.r_[edges, edges[:, ::-1]].T), shape=(count, count))
+    return diags_array(1 / np.maximum(links.sum(1), 1)) @ links
+
+
 def _one_joint(count: int, joint: str) -> np.ndarray:
     weights = np.zeros((count, 55))
     weights[:, JOINTS.index(joint)] = 1
@@ -335,7 +345,7 @@ def _opaque(colors: np.ndarray) -> np.ndarray:
 
 EYE_RINGS_DEG = (9.5, 10.5, 14, 19, 24, 25.5, 27, 28.5, 34, 45, 60, 80, 105, 135, 160)
 EYE_COLORS = (
-    (10, (0.02, 0.02, 0.02)), (15, (0.42, 0.42, 0.36)), (25, (0.3, 0.4, 0.46)), (28, (0.1, 0.09, 0.09)),
+    (10, (0.02, 0.02, 0.02)), (15, (0.36, 0.33, 0.26)), (25, (0.24, 0.31, 0.35)), (28, (0.1, 0.09, 0.09)),
     (181, (0.93, 0.92, 0.9)),
 )  # fmt: skip
 """Pupil, inner iris, iris, its dark rim, white: up to so many degrees from the line of sight."""
@@ -496,20 +506,25 @@ def _below(skin: Part, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(corners), np.array(shares)
 
 
-LASH_COLOR, LASH_LENGTH = (0.09, 0.07, 0.06), 0.45
+LASH_COLOR = (0.09, 0.07, 0.06)
+LID_DISTANCE_M = 0.002
+LASH_LENGTH = 0.36
+"""Share of MakeHuman's length that is kept: the strips are made for a texture of single hairs."""
 
 
 def lashes(source: AnnySource, skin: Part, vertices: np.ndarray, directions: np.ndarray) -> Part:
-    """MakeHuman's strips of eyelashes, shortened: they are made for a texture of single hairs."""
-    names = [f"helper-{side}-eyelashes-{i}" for side in "lr" for i in (1, 2)]
-    ids = np.concatenate([source.helper_ids[name] for name in names])
-    renumber = np.full(HEAD_SIZE, -1)
-    renumber[ids] = np.arange(len(ids))
-    faces = renumber[np.concatenate([source.helper_faces[name] for name in names])]
-    root = cKDTree(skin.vertices).query(vertices[ids])[1]
+    """The upper eyelashes, each vertex drawn to the nearest of those on the lid."""
+    names = ("helper-l-eyelashes-2", "helper-r-eyelashes-2")
+    ids, faces = _submesh(np.concatenate([source.helper_faces[name] for name in names]))
+    distance, lid = cKDTree(skin.vertices).query(vertices[ids])
+    on_lid = np.flatnonzero(distance < LID_DISTANCE_M)
+    root = on_lid[cKDTree(vertices[ids[on_lid]]).query(vertices[ids])[1]]
+    moves = skin.directions[lid[root]].reshape(len(ids), -1)
+    for _ in range(6):  # neighbours along the strip together, or a blink ruffles it
+        moves = 0.5 * moves + 0.5 * _neighbour_mean(faces, len(ids)) @ moves
     return Part(
-        skin.vertices[root] + LASH_LENGTH * (vertices[ids] - skin.vertices[root]), faces, skin.weights[root],
-        skin.directions[root] + LASH_LENGTH * (directions[ids] - skin.directions[root]),
+        vertices[ids[root]] + LASH_LENGTH * (vertices[ids] - vertices[ids[root]]), faces,
+        _one_joint(len(ids), "head"), moves.reshape(len(ids), 3, -1),
         _opaque(np.broadcast_to(LASH_COLOR, (len(ids), 3))),
     )  # fmt: skip
 
@@ -525,7 +540,7 @@ def joint_weights(source: AnnySource) -> np.ndarray:
             joint_of.update({bone + suffix: JOINTS.index(f"{side}_{joint}") for bone in bones})
     for toe in ("toe1-1", "toe3-1", "toe4-1", "toe5-1"):
         joint_of.update({f"{toe}.L": JOINTS.index("left_foot"), f"{toe}.R": JOINTS.index("right_foot")})
-    weights = np.zeros((HEAD_SIZE, 55))
+    weights = np.zeros((MESH_SIZE, 55))
     for i in range(len(source.bones)):
         ancestor = i
         while source.bones[ancestor] not in joint_of:
@@ -534,21 +549,38 @@ def joint_weights(source: AnnySource) -> np.ndarray:
     return weights
 
 
-def sculpted_jaw(weights: np.ndarray, vertices: np.ndarray, jaw: np.ndarray, opened: np.ndarray) -> np.ndarray:
+def softened(weights: np.ndarray, faces: np.ndarray, joints: tuple[str, ...], rounds: int) -> np.ndarray:
+    """Weights (n, 55) averaged with their neighbours' around the given joints: wide bends where joints are big.
+
+    The sum of weights stays 1. Elsewhere (fingers, face, feet) nothing changes.
+    """
+    near = weights[:, [JOINTS.index(name) for name in joints]].max(1) > 0.02
+    mean = _neighbour_mean(faces, len(weights))
+    result = weights.copy()
+    for _ in range(rounds):
+        result[near] = 0.5 * result[near] + 0.5 * (mean @ result)[near]
+    return result
+
+
+def _turn_about(points: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """(n, 3) velocity of points that turn about the x axis through `joint`, one radian a second."""
+    offset = points - joint
+    return np.stack([0 * offset[:, 0], -offset[:, 2], offset[:, 1]], axis=1)
+
+
+def sculpted_jaw(weights: np.ndarray, turned: np.ndarray, opened: np.ndarray, angle: float) -> np.ndarray:
     """Weights (n, 55) in which the jaw's share of the head's skin is what the sculpted action jawOpen moves.
 
-    jawOpen is close to a turn of the jaw about its joint. A vertex that it moves as far as that turn would has share 1.
+    jawOpen is close to a turn of the jaw by `angle` about its joint. A vertex that it moves (`opened`) as far as that
+    turn would (`turned`, per radian) has share 1.
     """
-    lower = weights[:, JOINTS.index("jaw")] > 0.95  # a first guess at what is rigid in the jaw: gives the angle
-    arm = (vertices - jaw) * [0, 1, 1]
-    turned = np.stack([np.zeros(len(arm)), -arm[:, 2], arm[:, 1]], axis=1)
-    angle = (opened[lower] * turned[lower]).sum() / (turned[lower] ** 2).sum()
     share = np.clip((opened * turned).sum(1) / np.maximum((turned**2).sum(1), 1e-6) / angle, 0, 1)
     share = np.clip((share - 0.04) / 0.92, 0, 1)
+    head, jaw = JOINTS.index("head"), JOINTS.index("jaw")
     result = weights.copy()
-    movable = result[:, JOINTS.index("head")] + result[:, JOINTS.index("jaw")]
-    result[:, JOINTS.index("jaw")] = movable * share
-    result[:, JOINTS.index("head")] = movable * (1 - share)
+    movable = result[:, head] + result[:, jaw]
+    result[:, jaw] = movable * share
+    result[:, head] = movable * (1 - share)
     return result
 
 
@@ -563,8 +595,8 @@ def _mask(source: AnnySource, path: Path, color: tuple[int, int, int] | None = N
 
 
 def skin_colors(source: AnnySource) -> np.ndarray:
-    """(19158, 4) lips, rims of the lids, sockets, inside of the mouth, tongue; alpha 0 on plain skin."""
-    colors = np.tile([0.8, 0.65, 0.57, 0.0], (HEAD_SIZE, 1))
+    """(19158, 4) lips, rims of the lids, sockets, inside of the mouth; alpha 0 on plain skin."""
+    colors = np.tile([0.8, 0.65, 0.57, 0.0], (MESH_SIZE, 1))
 
     def paint(where: np.ndarray, color: tuple[float, float, float], alpha: float) -> None:
         colors[where > 0.02, :3] = color
@@ -577,9 +609,23 @@ def skin_colors(source: AnnySource) -> np.ndarray:
     for color in ((253, 249, 16), (249, 108, 136)):
         paint(_mask(source, parts, color), (0.62, 0.36, 0.34), 0.8)
     paint(_mask(source, parts, (112, 172, 255)), (0.30, 0.09, 0.09), 1.0)
-    tongue = source.helper_ids["helper-tongue"]
-    colors[tongue] = (0.74, 0.36, 0.37, 1.0)
     return colors
+
+
+TONGUE_TIP, TONGUE_ROOT = np.array((0.74, 0.36, 0.37)), np.array((0.32, 0.10, 0.11))
+TONGUE_HEIGHT = 0.65
+
+
+def tongue(vertices: np.ndarray, faces: np.ndarray, directions: np.ndarray) -> Part:
+    """MakeHuman's tongue, flatter, so that an open mouth has depth, and darker towards the throat."""
+    flat = np.array([1, TONGUE_HEIGHT, 1])
+    bottom = vertices.min(0) * [0, 1, 0]
+    forward = (vertices[:, 2] - vertices[:, 2].min()) / np.ptp(vertices[:, 2])
+    shade = np.clip((forward - 0.55) / 0.4, 0, 1)[:, None]
+    return Part(
+        (vertices - bottom) * flat + bottom, faces, _one_joint(len(vertices), "jaw"), directions * flat[:, None],
+        _opaque(TONGUE_ROOT + (TONGUE_TIP - TONGUE_ROOT) * shade),
+    )  # fmt: skip
 
 
 # --- joints ---------------------------------------------------------------------------------------------------------
@@ -631,8 +677,7 @@ def wrist_twist(part: Part, heads: np.ndarray) -> np.ndarray:
         arm = heads[wrist] - heads[elbow]
         along = np.clip((part.vertices - heads[elbow]) @ arm / (arm @ arm), 0, 1)
         share = 0.5 * along**1.5 * part.weights[:, elbow]
-        offset = part.vertices - heads[wrist]
-        turned = np.stack([0 * along, -offset[:, 2], offset[:, 1]], axis=1) * share[:, None]  # x axis cross offset
+        turned = _turn_about(part.vertices, heads[wrist]) * share[:, None]
         correctives[:, :, 9 * (wrist - 1) + 7] = turned / 2
         correctives[:, :, 9 * (wrist - 1) + 5] = -turned / 2
     return correctives
@@ -653,20 +698,25 @@ def _shape_directions(source: AnnySource, neutral: Person) -> tuple[np.ndarray, 
     return np.stack(vertices, -1), np.stack(joints, -1)
 
 
+def _submesh(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices (n,) that triangles use, and the triangles by the places of their vertices among those."""
+    ids, places = np.unique(faces, return_inverse=True)
+    return ids, places.reshape(faces.shape)
+
+
 def _skin(source: AnnySource, neutral: Person, directions: np.ndarray) -> Part:
-    """Skin, inside of the mouth and tongue, without MakeHuman's eyes and helpers."""
-    eyes = np.r_[source.helper_ids["helper-l-eye"], source.helper_ids["helper-r-eye"]]
-    faces = source.faces[~np.isin(source.faces, eyes).any(1)]
-    ids = np.unique(faces)
-    renumber = np.full(HEAD_SIZE, -1)
-    renumber[ids] = np.arange(len(ids))
+    """Skin and the inside of the mouth, without MakeHuman's eyes, tongue and helpers."""
+    ids, faces = _submesh(source.faces[(source.faces < SKIN_SIZE).all(1)])
     weights = joint_weights(source)
-    tongue = np.isin(np.arange(HEAD_SIZE), source.helper_ids["helper-tongue"])
     opened = directions[:, :, len(SHAPE_DIRECTIONS) + ARKIT_ACTIONS.index("jawOpen")]
     jaw = joint_heads(source, neutral)[JOINTS.index("jaw")]
-    sculpted = sculpted_jaw(weights[ids], neutral.vertices[ids], jaw, opened[ids])
-    sculpted[tongue[ids]] = _one_joint(tongue.sum(), "jaw")
-    return Part(neutral.vertices[ids], renumber[faces], sculpted, directions[ids], skin_colors(source)[ids])
+    wide = [f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "hip")]
+    soft = softened(weights[ids], faces, tuple(wide), rounds=14)
+    teeth_ids = source.helper_ids["helper-lower-teeth"]  # rigid, so they tell the angle
+    turned = _turn_about(neutral.vertices, jaw)
+    angle = (opened[teeth_ids] * turned[teeth_ids]).sum() / (turned[teeth_ids] ** 2).sum()
+    sculpted = sculpted_jaw(soft, turned[ids], opened[ids], angle)
+    return Part(neutral.vertices[ids], faces, sculpted, directions[ids], skin_colors(source)[ids])
 
 
 def _joined(parts: list[Part]) -> Part:
@@ -711,8 +761,9 @@ def build() -> dict[str, np.ndarray]:
         return neutral.vertices[ids], directions[ids]
 
     skin = _skin(source, neutral, directions)
+    tongue_ids, tongue_faces = _submesh(source.helper_faces["helper-tongue"])
     body = _joined([
-        skin,
+        skin, tongue(neutral.vertices[tongue_ids], tongue_faces, directions[tongue_ids]),
         eyeball(*helper("helper-l-eye"), side="left"), eyeball(*helper("helper-r-eye"), side="right"),
         teeth(*helper("helper-upper-teeth"), jaw="upper", joint="head"),
         teeth(*helper("helper-lower-teeth"), jaw="lower", joint="jaw"),
