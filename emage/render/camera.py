@@ -20,6 +20,8 @@ _CAPTION_MARGIN = 0.16
 _FOLLOW_SMOOTHING_S = 0.6
 _FACE_SMOOTHING_S = 0.25
 _FACE_TURN_SMOOTHING_S = 0.6
+_PRESENCE_FRAMES = 1000
+"""About so many frames of a clip are looked at to find where a body seldom comes."""
 
 _HIPS, _SHOULDERS = (1, 2), (16, 17)
 _PELVIS, _HEAD, _EYES = 0, 15, (23, 24)
@@ -97,6 +99,21 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
     return Camera(poses, np.radians(_FACE_FOV_DEGREES), 0.25 * distance, distance + 4.0)
 
 
+def presence(bounds: Bounds, camera: Camera, aspect: float, area: tuple[float, float, float, float]) -> float:
+    """How much of the body is in an area (left, bottom, right, top) in -1..1: share of joints, mean over the clip.
+
+    Fingers count most, having the most joints, and are what should be seen.
+    """
+    step = max(1, len(bounds.joints) // _PRESENCE_FRAMES)
+    poses, used = camera.poses[::step], bounds.radii > 0
+    local = np.einsum("tji,tik->tjk", bounds.joints[::step, used] - poses[:, None, :3, 3], poses[:, :3, :3])
+    depth = np.maximum(-local[..., 2], 1e-3)
+    half = np.tan(camera.yfov_rad / 2)
+    x, y = local[..., 0] / (depth * half * aspect), local[..., 1] / (depth * half)
+    left, bottom, right, top = area
+    return float(((x > left) & (x < right) & (y > bottom) & (y < top)).mean())
+
+
 def _camera(axes: np.ndarray, positions: np.ndarray, fov_degrees: float, near: float, far: float) -> Camera:
     poses = np.tile(np.eye(4), (len(positions), 1, 1))
     poses[:, :3, :3] = axes
@@ -129,8 +146,8 @@ def _fit(
     """The nearest place, in the camera's axes, from which all spheres (..., J, 3) lie inside the picture.
 
     Each side of the picture is a plane through the camera; a sphere is inside when its centre keeps its radius from
-    the plane. Opposite sides together give the distance, then the room left over is shared. `centred` keeps x = 0 in the
-    middle of the picture.
+    the plane. Opposite sides together give the distance, then the room left over is shared. `centred` keeps x = 0
+    in the middle of the picture.
     """
     used = radii > 0
     x, y, z = (centres[..., used, i].ravel() for i in range(3))

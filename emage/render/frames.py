@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from emage.render.camera import presence
 from emage.render.overlay import InsetFrame, caption_patch
 from emage.render.scene import (
     Actor,
@@ -88,7 +89,9 @@ class _Painter:
         check_renderer_of(settings)
         self._figures = [Figure(actor, settings) for actor in actors]
         self._vertices = [_VertexStream(actor) for actor in actors]
-        self._inset = InsetFrame(settings.panel_width, settings.panel_height)
+        captions = settings.captions and any(actor.caption.strip() for actor in actors)
+        self._inset = InsetFrame(settings.panel_width, settings.panel_height, captions)
+        self._inset_place = _clearest_place(self._inset, self._figures, settings)
         background = rgb_of(settings.background)
         self._captions = [
             caption_patch(actor.caption, settings.panel_width, settings.panel_height, background)
@@ -121,9 +124,22 @@ class _Painter:
         mesh = figure.mesh(frame, self._vertices[i].at(frame))
         panel[:], *close_ups = self._renderer.draw(i, mesh, shots)
         for close_up in close_ups:
-            self._inset.apply(panel, close_up)
+            self._inset.apply(panel, close_up, self._inset_place)
         if self._captions[i] is not None:
             self._captions[i].apply(panel)
+
+
+def _clearest_place(inset: InsetFrame, figures: Sequence[Figure], settings: RenderSettings) -> tuple[int, int]:
+    """The one of the inset's places where it hides the bodies in the fewest frames; the same for all bodies."""
+    width, height = settings.panel_width, settings.panel_height
+
+    def hidden(place: tuple[int, int]) -> float:
+        top, left = place
+        right, bottom = left + inset.size, top + inset.size
+        area = (2 * left / width - 1, 1 - 2 * bottom / height, 2 * right / width - 1, 1 - 2 * top / height)
+        return sum(presence(figure.bounds, figure.camera, width / height, area) for figure in figures)
+
+    return min(inset.places, key=hidden)
 
 
 class _VertexStream:

@@ -4,22 +4,16 @@ A context belongs to the thread that makes it; all methods of one renderer are c
 lit in linear light by a key, a fill and a rim lamp that go with the camera, and by a sky; then encoded to sRGB.
 """
 
-import threading
 from collections.abc import Sequence
 
 import moderngl
 import numpy as np
 
 from emage.errors import RenderError
+from emage.render.gl import EGL_LOCK, INSTALL
 from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_of
 
-INSTALL = "sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
-"""Debian and Ubuntu: the loader of EGL, the loader of OpenGL, and Mesa's drivers with llvmpipe."""
-
 _SHADOW_UNIT, _BODY_UNIT = 0, 1
-
-# EGL's display is one for the process, and not every driver lets two threads come and go at once.
-_EGL_LOCK = threading.Lock()
 
 # Light is added up in linear values; a gamma of 2 is near sRGB and costs a root.
 _ENCODING = """
@@ -109,8 +103,8 @@ out vec4 pixel;
 float line(vec2 at, float spacing, float width, float footprint) {
     vec2 distance_m = abs(fract(at / spacing - 0.5) - 0.5) * spacing;
     float soft = max(width, footprint);
-    vec2 cover = (1.0 - smoothstep(vec2(0.5 * width), vec2(0.5 * width + soft), distance_m)) * min(width / footprint, 1.0);
-    return max(cover.x, cover.y);
+    vec2 cover = 1.0 - smoothstep(vec2(0.5 * width), vec2(0.5 * width + soft), distance_m);
+    return max(cover.x, cover.y) * min(width / footprint, 1.0);
 }
 void main() {
     vec4 figure = vec4(0.0);
@@ -183,7 +177,7 @@ class ModernglRenderer:
 
     def close(self) -> None:
         """Give everything back; the thread has no context afterwards."""
-        with _EGL_LOCK:
+        with EGL_LOCK:
             # EGL keeps a context alive while it is current. With it go all its buffers and programs.
             with self._context:
                 pass
@@ -349,7 +343,7 @@ def _pixel_range(places: np.ndarray, size: int) -> tuple[int, int]:
 
 def _create_context() -> moderngl.Context:
     try:
-        with _EGL_LOCK:
+        with EGL_LOCK:
             # By their names in the packages: without a compiler or ldconfig at hand, they are not found by themselves.
             return moderngl.create_context(
                 require=330, standalone=True, backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1"

@@ -52,23 +52,29 @@ def caption_patch(text: str, panel_width: int, panel_height: int, background: np
 
 
 class InsetFrame:
-    """Places a square close-up in the upper right corner, with round corners and a thin light border."""
+    """Places a square close-up in a corner of a panel, with round corners and a thin light border.
 
-    def __init__(self, panel_width: int, panel_height: int):
-        self.size = 2 * round(0.155 * min(panel_width, panel_height))
+    places: (top, left) of its four possible places in pixels, the best looking first.
+    """
+
+    def __init__(self, panel_width: int, panel_height: int, caption: bool):
+        self.size = 2 * round(0.145 * min(panel_width, panel_height))
         margin = round(0.022 * min(panel_width, panel_height))
-        self.top, self.left = margin, panel_width - margin - self.size
+        low = panel_height - self.size - (round(0.085 * panel_height) if caption else margin)
+        far = panel_width - margin - self.size
+        self.places = ((margin, far), (margin, margin), (low, far), (low, margin))
         radius, border = 0.09 * self.size, max(1.5, 0.011 * self.size)
         # Three quarters of the way into the border, which hides the close-up's hard edge.
         self._inside = _rounded_square(self.size, 0.75 * border, radius - 0.75 * border)[..., None] > 0.5
         ring = _rounded_square(self.size, 0, radius) - _rounded_square(self.size, border, radius - border)
-        self._border = Patch.at(self.top, self.left, ring, (255, 255, 255))
+        self._border = Patch.at(0, 0, ring, (255, 255, 255))
 
-    def apply(self, picture: np.ndarray, close_up: np.ndarray) -> None:
-        """Lay close_up (size, size, 3) over picture (H, W, 3) uint8, in place."""
-        region = picture[self.top : self.top + self.size, self.left : self.left + self.size]
+    def apply(self, picture: np.ndarray, close_up: np.ndarray, place: tuple[int, int]) -> None:
+        """Lay close_up (size, size, 3) over picture (H, W, 3) uint8 at (top, left), in place."""
+        top, left = place
+        region = picture[top : top + self.size, left : left + self.size]
         np.copyto(region, close_up, where=self._inside)
-        self._border.apply(picture)
+        self._border.apply(region)
 
 
 def _rounded_square(size: int, inset: float, radius: float) -> np.ndarray:

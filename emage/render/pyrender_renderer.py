@@ -4,28 +4,23 @@ It draws the same meshes through the same cameras with its own shading. Its floo
 """
 
 import os
-import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 # pyrender chooses its window system by this variable when it is imported; the user's own choice stands.
 os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
-import pyrender  # noqa: E402
+import pyrender
 
-from emage.errors import RenderError  # noqa: E402
-from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_of  # noqa: E402
-
-INSTALL = "sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
-"""Debian and Ubuntu: the loader of EGL, the loader of OpenGL, and Mesa's drivers with llvmpipe."""
+from emage.errors import RenderError
+from emage.render.gl import EGL_LOCK, INSTALL
+from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_of
 
 # Floats: integer colours of lights are taken for 0..1 after a division by 255 and draw nearly black.
 _LAMPS = (((-0.485, 0.661, 0.573), 2.6), ((0.830, 0.147, 0.538), 0.8), ((0.352, 0.553, -0.755), 1.0))
 _AMBIENT = (0.32, 0.32, 0.34)
 _SHADOW_LIFT_M = 0.002
 """The shadow lies so far below the floor, not to cut through soles that touch it."""
-
-_EGL_LOCK = threading.Lock()
 
 
 class PyrenderRenderer:
@@ -43,11 +38,12 @@ class PyrenderRenderer:
             baseColorFactor=(0.0, 0.0, 0.0, 1.0), metallicFactor=0.0, alphaMode="BLEND"
         )
         try:
-            with _EGL_LOCK:
+            with EGL_LOCK:
                 self._offscreen = pyrender.OffscreenRenderer(settings.panel_width, settings.panel_height)
         except Exception as error:  # PyOpenGL raises many kinds, AttributeError among them where libraries are missing
             raise RenderError(
-                f"pyrender cannot draw on this machine ({type(error).__name__}: {error}). On Debian or Ubuntu: {INSTALL}"
+                f"pyrender cannot draw on this machine ({type(error).__name__}: {error}). "
+                f"On Debian or Ubuntu: {INSTALL}"
             ) from error
 
     def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
@@ -64,7 +60,7 @@ class PyrenderRenderer:
 
     def close(self) -> None:
         """Give everything back."""
-        with _EGL_LOCK:
+        with EGL_LOCK:
             self._offscreen.delete()
 
     def _draw_shot(

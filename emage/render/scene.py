@@ -159,7 +159,7 @@ class Figure:
     """An actor made ready for drawing; holds what stays the same in all frames.
 
     faces (F, 3) int32; closed_faces (F,) bool, of a surface without a border that faces outwards; vertex_leaves (V,)
-    uint8; vertex_colors (V, 4) float32; floor_y metres; camera of the picture; inset of the face or None.
+    uint8; vertex_colors (V, 4) float32; floor_y metres; bounds; camera of the picture; inset of the face or None.
     """
 
     def __init__(self, actor: Actor, settings: RenderSettings):
@@ -184,7 +184,7 @@ class Figure:
         # A few frames may dip below the floor, for the network's height is not exact: the floor is not for them.
         self.floor_y = float(np.percentile(vertices[:, :, 1].min(1), 5))
 
-        bounds = Bounds(joints, _radii(vertices, joints[sampled], nearest), actor.motion.fps)
+        self.bounds = bounds = Bounds(joints, _radii(vertices, joints[sampled], nearest), actor.motion.fps)
         aspect = settings.panel_width / settings.panel_height
         if settings.camera == "face":
             self.camera = face_camera(bounds, aspect, settings.yaw_degrees)
