@@ -199,8 +199,8 @@ class Hints:
         for span in self.plan.spans:
             if span.end_frame > num_frames:
                 raise HintError(
-                    f"{span.ending}, but the recording lasts {num_frames} frames ({frame_to_second(num_frames):.2f} s). "
-                    "Shorten the span."
+                    f"{span.ending}, but the recording lasts {num_frames} frames "
+                    f"({frame_to_second(num_frames):.2f} s). Shorten the span."
                 )
 
 

@@ -19,7 +19,7 @@ from huggingface_hub import ModelHubMixin
 
 from emage.audio import AudioSource, load_audio
 from emage.body import Body, load_body
-from emage.errors import EmageError
+from emage.errors import EmageError, WeightsError
 from emage.files import new_file
 from emage.hints import Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
@@ -37,7 +37,7 @@ from emage.sampling import (
     plan_windows,
     sample_windows,
 )
-from emage.skeleton import NETWORK_PARTS, NUM_BETAS
+from emage.skeleton import NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
 from emage.video import write_video
 
 Progress = Callable[[str, int, int], None]
@@ -262,7 +262,22 @@ def load_networks(source: WeightsSource) -> tuple[Generator, MotionCodec]:
     generator = load("generator", lambda config: Generator(GeneratorConfig.from_json(config)))
     parts = Parts.of(lambda part: load(part, lambda config: VQVAE(VQVAEConfig.from_json(config))))
     global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
+    _check_sizes(generator, parts, global_motion)
     return generator, MotionCodec(parts, global_motion)
+
+
+def _check_sizes(generator: Generator, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor) -> None:
+    for part in NETWORK_PARTS:
+        ours = parts[part].config
+        facts = (ours.channels, ours.width, ours.codebook_size)
+        needed = (PART_CHANNELS[part], generator.config.motion_width, generator.config.codebook_size)
+        if facts != needed:
+            raise WeightsError(
+                f"{part}: this VQ-VAE has (channels, width, codes) {facts}, but the generator works with {needed}. "
+                "Use networks that were trained together."
+            )
+    if global_motion.config.channels != PART_CHANNELS["lower"]:
+        raise WeightsError(f"global: it has {global_motion.config.channels} channels; the lower body has 61.")
 
 
 def render_video(

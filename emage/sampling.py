@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from emage.audio import frame_to_sample, num_frames
-from emage.errors import AudioError
+from emage.errors import AudioError, EmageError
 from emage.hints import NetworkHints
 from emage.models.codec import MotionCodec
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
@@ -36,6 +36,10 @@ class Timing(Enum):
     """Frame t starts at sample round(t * 16000 / 30); every frame of the recording is generated."""
     REFERENCE = "reference"
     """The arithmetic of the published code: 533 samples a frame, up to eight frames of the tail lost."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise EmageError(f"timing is {value!r}; it must be 'exact' or 'reference'.")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ class SamplerConfig:
     The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
     over about a second): each frame's code has exactly the softmax's distribution, and yet neighbouring frames agree,
     where independent draws would tremble.
+
+    Raises:
+        EmageError: a value out of range.
     """
 
     temperature: float = 0.0
@@ -71,11 +78,11 @@ class SamplerConfig:
 
     def __post_init__(self):
         if not (np.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature is {self.temperature}; it must be 0 or more.")
+            raise EmageError(f"temperature is {self.temperature}; it must be 0 or more.")
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k}; it must be 1 or more.")
+            raise EmageError(f"top_k is {self.top_k}; it must be 1 or more.")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must be 0 or more.")
+            raise EmageError(f"seed is {self.seed}; it must be 0 or more.")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""Results whole or not at all."""
+
+import os
+
+import pytest
+
+from emage.errors import OutputError
+from emage.files import check_writable, new_file
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    with new_file(tmp_path / "a.txt") as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~current_umask()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ValueError])
+def test_a_broken_off_block_leaves_the_old_file(tmp_path, fault):
+    (tmp_path / "a.txt").write_text("old")
+
+    def break_off():
+        with new_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise fault
+
+    with pytest.raises(fault):
+        break_off()
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_full_disk_and_missing_folder(tmp_path):
+    with pytest.raises(OutputError, match="the disk is full"), new_file(tmp_path / "a.txt"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+    for check in (check_writable, lambda path: new_file(path).__enter__()):
+        with pytest.raises(OutputError, match=r"the folder .*none does not exist"):
+            check(tmp_path / "none" / "a.txt")
+    with pytest.raises(OutputError, match="is a folder; name a file"):
+        check_writable(tmp_path)
+
+
+def test_a_folder_that_may_not_be_written():
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_writable("/sys/a.txt")  # not even by root

@@ -1,0 +1,292 @@
+"""The library and the command line from a recording to files."""
+
+import json
+import re
+import subprocess
+import sys
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from emage.__main__ import main
+from emage.audio import num_frames
+from emage.errors import AudioError, EmageError, HintError, WeightsError
+from emage.hints import HintPlan, Hints
+from emage.motion import ARKIT52, Motion
+from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
+from emage.render import RenderSettings
+from emage.skeleton import PART_JOINTS
+from tests.conftest import REGRESSION, ROOT, make_motion
+
+SMALL = RenderSettings(panel_width=128, panel_height=128)
+
+
+@pytest.fixture
+def talk(tmp_path, speech):
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, speech, 16000)
+    return path
+
+
+def streams_of(path) -> dict[str, float]:
+    """Durations in seconds of the picture and the sound, counted in decoded frames and samples."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    picture = subprocess.run(
+        [ffmpeg, "-v", "info", "-i", path, "-map", "0:v", "-f", "null", "-"], capture_output=True, text=True
+    )
+    frames = int(re.findall(r"frame=\s*(\d+)", picture.stderr)[-1])
+    sound = subprocess.run(
+        [ffmpeg, "-v", "error", "-i", path, "-map", "0:a", "-f", "s16le", "-ac", "1", "-ar", "48000", "-"],
+        capture_output=True,
+    )
+    return {"picture": frames / 30, "sound": len(sound.stdout) / 2 / 48000}
+
+
+def test_a_recording_becomes_motion(tiny, talk, speech):
+    calls = []
+    motion = tiny.generate(talk, progress=lambda *call: calls.append(call))
+    assert motion.num_frames == num_frames(len(speech)) == 135
+    assert (motion.fps, motion.expression_basis) == (30, "flame2020")
+    assert calls == [(STAGE_MOTION, 60, 135), (STAGE_MOTION, 120, 135), (STAGE_MOTION, 135, 135)]
+    again = tiny.generate((16000, speech))
+    assert np.abs(again.poses - motion.poses).max() < 1e-3  # 16-bit file against float array
+    assert motion.trans[0, [0, 2]].tolist() == [0, 0]
+
+
+def test_settings_of_a_take(tiny, speech):
+    audio = (16000, speech)
+    likeliest, drawn, other = tiny.generate(audio), tiny.generate(audio, seed=1), tiny.generate(audio, seed=2)
+    assert np.array_equal(drawn.poses, tiny.generate(audio, seed=1).poses)
+    for take in (drawn, other, tiny.generate(audio, speaker=1)):
+        assert not np.allclose(take.poses, likeliest.poses)
+    assert not np.allclose(drawn.poses, other.poses)
+    start = make_motion(10, seed=5)
+    assert not np.allclose(tiny.generate(audio, seed_motion=start).poses, likeliest.poses)
+    assert tiny.generate(audio, timing="reference").num_frames == 60 + 60 + 15
+
+
+def test_faults_of_settings(tiny, speech):
+    audio = (16000, speech)
+    with pytest.raises(EmageError, match="no speaker 2; these weights know 0 to 1"):
+        tiny.generate(audio, speaker=2)
+    with pytest.raises(EmageError, match="timing.*'exact' or 'reference'"):
+        tiny.generate(audio, timing="approximate")
+    with pytest.raises(EmageError, match="temperature"):
+        tiny.generate(audio, seed=1, temperature=-1)
+    with pytest.raises(EmageError, match="at least 4"):
+        tiny.generate(audio, seed_motion=make_motion(3))
+    with pytest.raises(AudioError, match="longer than 2 s"):
+        tiny.generate(audio, max_duration_s=2)
+    late = Hints(make_motion(300), HintPlan.from_json({"spans": [{"part": "face", "start_s": 4, "end_s": 5}]}))
+    with pytest.raises(HintError, match="the recording lasts 135 frames"):
+        tiny.generate(audio, late)
+
+
+def test_hints_are_followed_by_the_network_and_locked_into_the_output(tiny, speech):
+    reference = make_motion(135, seed=3)
+    spans = [{"part": "upper", "start_frame": 30, "end_frame": 70, "mode": "follow"}]
+    follow = tiny.generate((16000, speech), Hints(reference, HintPlan.from_json({"spans": spans})))
+    lock = tiny.generate(
+        (16000, speech), Hints(reference, HintPlan.from_json({"spans": [spans[0] | {"mode": "lock"}]}))
+    )
+    plain = tiny.generate((16000, speech))
+    channels = [3 * joint + i for joint in PART_JOINTS["upper"] for i in range(3)]
+    np.testing.assert_array_equal(lock.poses[30:70][:, channels], reference.poses[30:70][:, channels])
+    assert not np.allclose(follow.poses[30:70][:, channels], reference.poses[30:70][:, channels])
+    assert not np.allclose(follow.poses, plain.poses)
+    np.testing.assert_array_equal(lock.poses[80:], follow.poses[80:])
+    np.testing.assert_array_equal(lock.betas, reference.betas)
+
+
+def test_weights_saved_are_weights_loaded(tiny, speech, tmp_path):
+    tiny.save_pretrained(tmp_path / "weights")
+    names = sorted(str(path.relative_to(tmp_path / "weights")) for path in (tmp_path / "weights").rglob("*.*"))
+    folders = ["", *(f"emage_vq/{name}/" for name in ("face", "global", "hands", "lower", "upper"))]
+    expected = {f"{folder}{name}" for folder in folders for name in ("config.json", "model.safetensors")}
+    assert set(names) - {"README.md"} == expected
+    loaded = EmagePipeline.from_pretrained(tmp_path / "weights", device="cpu")
+    assert loaded.generator.config == tiny.generator.config
+    assert np.array_equal(loaded.generate((16000, speech)).poses, tiny.generate((16000, speech)).poses)
+
+
+def test_released_and_own_formats_load_alike(shared, tmp_path, speech):
+    released = EmagePipeline.from_pretrained(shared / "parity/checkpoint", device="cpu")
+    released.save_pretrained(tmp_path / "own")
+    own = EmagePipeline.from_pretrained(tmp_path / "own", device="cpu")
+    assert np.array_equal(own.generate((16000, speech)).poses, released.generate((16000, speech)).poses)
+
+
+def test_weights_of_another_size_are_refused(tmp_path, tiny):
+    tiny.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": 24}))
+    with pytest.raises(WeightsError, match=r"generator.*do not fit"):
+        EmagePipeline.from_pretrained(tmp_path)
+
+
+def test_networks_that_do_not_fit_one_another_are_refused(tmp_path, tiny):
+    tiny.save_pretrained(tmp_path)
+    from emage.hub import find_weights
+    from emage.models.vqvae import VQVAE, VQVAEConfig
+    from emage.pipeline import save_network
+
+    save_network(VQVAE(VQVAEConfig(78, width=8, codebook_size=24)), tmp_path / "emage_vq/upper")
+    with pytest.raises(WeightsError, match=r"upper.*trained together"):
+        load_networks(find_weights(tmp_path))
+
+
+def test_a_video_with_sound(tiny, talk, tmp_path):
+    motion = tiny.generate(talk)
+    calls = []
+    path = tiny.render_video(tmp_path / "talk.mp4", [Take(motion)], talk, SMALL, lambda *call: calls.append(call))
+    durations = streams_of(path)
+    assert durations["picture"] == pytest.approx(135 / 30)
+    assert abs(durations["sound"] - durations["picture"]) <= 1 / 30
+    assert calls[-1] == (STAGE_VIDEO, 135, 135)
+    assert len(calls) == 135
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_stopped_job_leaves_nothing(tiny, talk, tmp_path):
+    motion = tiny.generate(talk)
+
+    def stop(stage, done, total):
+        if done == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        tiny.render_video(tmp_path / "talk.mp4", [Take(motion)], talk, SMALL, stop)
+    assert [file.name for file in tmp_path.iterdir()] == ["talk.wav"]
+
+
+# --- command line -----------------------------------------------------------------------------------------------------
+
+
+def emage(monkeypatch, *arguments) -> int:
+    """The exit code of `python -m emage …`."""
+    monkeypatch.setattr(sys, "argv", ["emage", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
+def test_generate_writes_what_is_asked_for(monkeypatch, talk, tmp_path):
+    reference = make_motion(135)
+    reference.save(tmp_path / "ref.npz")
+    plan = {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "lock"}]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    arguments = ["--weights", REGRESSION, "--device", "cpu", "--size", "128", "--renderer", "moderngl"]
+    hints = ["--hint-motion", tmp_path / "ref.npz", "--plan", tmp_path / "plan.json", "--seed", "3"]
+    outputs = ["--out", tmp_path / "talk.mp4", "--motion", tmp_path / "talk.npz"]
+    assert emage(monkeypatch, "generate", talk, *arguments, *outputs, *hints) == 0
+    motion = Motion.load(tmp_path / "talk.npz")
+    assert motion.num_frames == 135
+    np.testing.assert_array_equal(motion.poses[15:90, 9:12], reference.poses[15:90, 9:12])
+    assert streams_of(tmp_path / "talk.mp4")["picture"] == pytest.approx(135 / 30)
+
+
+def test_render_side_by_side(monkeypatch, talk, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        make_motion(20, seed=seed, reach=0.2).save(tmp_path / f"{name}.npz")
+    arguments = ["--audio", talk, "--out", tmp_path / "both.mp4", "--size", "128"]
+    assert emage(monkeypatch, "render", tmp_path / "a.npz", tmp_path / "b.npz", *arguments) == 0
+    probe = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-i", tmp_path / "both.mp4"], capture_output=True, text=True
+    )
+    assert "256x128" in probe.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate", "missing.wav", "--motion", "OUT/x.npz"], "missing.wav: there is no such file"),
+        (["generate", "TALK"], "Nothing would be written"),
+        (["generate", "TALK", "--motion", "OUT/none/x.npz"], "does not exist"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--plan", "p.json"], "go together"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--speaker", "9"], "no speaker 9"),
+        (["generate", "TALK", "--out", "OUT/x.mp4", "--size", "33"], "even number"),
+        (["render", "missing.npz", "--out", "OUT/x.mp4"], "no such file"),
+        (["render", "--out", "OUT/x.mp4"], "Name one or more"),
+    ],
+)
+def test_faults_are_a_sentence_and_leave_nothing(monkeypatch, capsys, talk, tmp_path, arguments, words):
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = [each.replace("OUT", str(out)).replace("TALK", str(talk)) for each in arguments]
+    if arguments[0] == "generate":
+        arguments += ["--weights", str(REGRESSION)]
+    assert emage(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ")
+    assert words in error
+    assert "Traceback" not in error
+    assert list(out.iterdir()) == []
+
+
+def test_doctor_tells_what_works(monkeypatch, capsys):
+    assert emage(monkeypatch, "doctor", "--weights", REGRESSION) == 0
+    report = capsys.readouterr().out
+    for topic in ("torch: 2.", "drawing with moderngl: works", "drawing with pyrender: works", "weights: ", "body: "):
+        assert f"ok    {topic}" in report
+    assert emage(monkeypatch, "doctor", "--weights", "nowhere/to/be/found") == 1
+    assert "FAIL  weights: 'nowhere/to/be/found' is neither a folder" in capsys.readouterr().out
+
+
+def test_real_speech_at_full_length(shared, tmp_path):
+    """64.1 s of a real recording: every frame, through the released layout."""
+    pipe = EmagePipeline.from_pretrained(shared / "parity/checkpoint", device="cpu")
+    motion = pipe.generate(shared / "data/beat2/2_scott_0_1_1.wav")
+    assert motion.num_frames == 1923 == round(64.1 * 30)
+
+
+def test_peak_memory_at_full_size(shared, tmp_path):
+    """28 s of speech with the released sizes stays below 2 GB in a process of its own."""
+    script = """
+import json, resource, sys
+from pathlib import Path
+import numpy as np, torch
+from emage.models.generator import Generator, GeneratorConfig
+from emage.models.codec import MotionCodec
+from emage.models.parts import Parts
+from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
+from emage.pipeline import EmagePipeline
+from emage.skeleton import PART_CHANNELS
+folder = Path(sys.argv[1])
+if sys.argv[2] == "make":
+    parts = Parts.of(lambda part: VQVAE(VQVAEConfig(PART_CHANNELS[part], layers=4 if part == "lower" else 2)))
+    codec = MotionCodec(parts, GlobalMotionPredictor(VQVAEConfig(61, layers=4)))
+    EmagePipeline(Generator(GeneratorConfig()), codec).save_pretrained(folder)
+else:
+    motion = EmagePipeline.from_pretrained(folder, device="cpu").generate((16000, 0.1 * np.random.randn(28 * 16000)))
+    assert motion.num_frames == 840
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    for step in ("make", "run"):
+        result = subprocess.run(
+            [sys.executable, "-c", script, tmp_path, step], check=True, cwd=ROOT, capture_output=True, text=True
+        )
+    assert int(result.stdout) * 1024 < 2e9
+
+
+def test_basis_of_the_weights_goes_into_the_motion(tiny, tmp_path, speech):
+    tiny.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"expression_basis": ARKIT52}))
+    motion = EmagePipeline.from_pretrained(tmp_path).generate((16000, speech))
+    assert motion.expression_basis == ARKIT52
+
+
+def test_networks_stay_as_they_were(tiny, speech):
+    """Generating trains nothing: batch norm keeps its statistics, weights their values."""
+    before = {key: tensor.clone() for key, tensor in tiny.generator.state_dict().items()}
+    tiny.generate((16000, speech))
+    for key, tensor in tiny.generator.state_dict().items():
+        assert torch.equal(tensor, before[key]), key
