@@ -18,6 +18,8 @@ _MARGIN = 0.06
 _CAPTION_MARGIN = 0.16
 """The same below the body where a caption stands."""
 _FOLLOW_SMOOTHING_S = 0.6
+_FACE_CROP = 0.85
+"""Half the close-up's height, of the head's radius."""
 _FACE_SMOOTHING_S = 0.25
 _FACE_TURN_SMOOTHING_S = 0.6
 _PRESENCE_FRAMES = 1000
@@ -42,16 +44,25 @@ class Camera:
     """A symmetric perspective camera in every frame.
 
     poses: (T, 4, 4) float64, camera to world. yfov_rad: the whole vertical angle. near_m, far_m: depth range.
+    distance_m: from the middle of what it looks at.
     """
 
     poses: np.ndarray
     yfov_rad: float
     near_m: float
     far_m: float
+    distance_m: float
 
     def pose(self, frame: int) -> np.ndarray:
         """(4, 4) camera to world in a frame."""
         return self.poses[frame]
+
+    def moved_back(self, distance_m: float) -> "Camera":
+        """The same camera at a distance that is not smaller; what was in the picture stays in it."""
+        step = distance_m - self.distance_m
+        poses = self.poses.copy()
+        poses[:, :3, 3] += step * poses[:, :3, 2]
+        return Camera(poses, self.yfov_rad, self.near_m, self.far_m + step, distance_m)
 
     def projection(self, aspect: float) -> np.ndarray:
         """(4, 4) of OpenGL, clip = P @ eye, for a picture of width / height = aspect."""
@@ -67,8 +78,8 @@ class Camera:
 def still_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
     """One place from which the whole body is seen in all frames."""
     axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
-    position, near, far = _fit(bounds.joints @ axes, bounds.radii, aspect, caption, centred=False)
-    return _camera(axes, np.broadcast_to(axes @ position, (len(bounds.joints), 3)), _BODY_FOV_DEGREES, near, far)
+    place = _fit(bounds.joints @ axes, bounds.radii, aspect, caption, centred=False)
+    return _body_camera(axes, np.zeros((len(bounds.joints), 3)), place)
 
 
 def follow_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
@@ -76,8 +87,7 @@ def follow_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bo
     axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
     way = _smooth(bounds.joints[:, _PELVIS] * (1, 0, 1), _FOLLOW_SMOOTHING_S * bounds.fps)
     local = (bounds.joints - way[:, None]) @ axes  # (T, J, 3)
-    position, near, far = _fit(local, bounds.radii, aspect, caption, centred=True)
-    return _camera(axes, way + axes @ position, _BODY_FOV_DEGREES, near, far)
+    return _body_camera(axes, way, _fit(local, bounds.radii, aspect, caption, centred=True))
 
 
 def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
@@ -85,7 +95,7 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
     joints, fps = bounds.joints, bounds.fps
     left, right = joints[:, _EYES[0]], joints[:, _EYES[1]]
     lateral = _smooth(_horizontal_unit(left - right), _FACE_TURN_SMOOTHING_S * fps)
-    size = max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
+    size = _FACE_CROP * max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
     # Between the eyes and the root of the skull, which is at the height of the upper lip.
     middle = _smooth(0.35 * (left + right) + 0.3 * joints[:, _HEAD], _FACE_SMOOTHING_S * fps)
     half = np.tan(np.radians(_FACE_FOV_DEGREES) / 2) * min(aspect, 1.0)
@@ -96,7 +106,7 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
         pose[:3, :3] = _axes(forward, yaw_degrees, _FACE_PITCH_DEGREES)
         pose[:3, 3] = centre + distance * pose[:3, 2]
     # Hands may come between the camera and the face.
-    return Camera(poses, np.radians(_FACE_FOV_DEGREES), 0.25 * distance, distance + 4.0)
+    return Camera(poses, np.radians(_FACE_FOV_DEGREES), 0.25 * distance, distance + 4.0, distance)
 
 
 def presence(bounds: Bounds, camera: Camera, aspect: float, area: tuple[float, float, float, float]) -> float:
@@ -114,11 +124,22 @@ def presence(bounds: Bounds, camera: Camera, aspect: float, area: tuple[float, f
     return float(((x > left) & (x < right) & (y > bottom) & (y < top)).mean())
 
 
-def _camera(axes: np.ndarray, positions: np.ndarray, fov_degrees: float, near: float, far: float) -> Camera:
-    poses = np.tile(np.eye(4), (len(positions), 1, 1))
+@dataclass(frozen=True)
+class _Place:
+    """Where a camera stands in its own axes, (3,) metres, and the least, mean and greatest depth of what it sees."""
+
+    position: np.ndarray
+    nearest_m: float
+    mean_m: float
+    farthest_m: float
+
+
+def _body_camera(axes: np.ndarray, way: np.ndarray, place: _Place) -> Camera:
+    """axes (3, 3); way (T, 3) is where the camera's own origin goes."""
+    poses = np.tile(np.eye(4), (len(way), 1, 1))
     poses[:, :3, :3] = axes
-    poses[:, :3, 3] = positions
-    return Camera(poses, np.radians(fov_degrees), near, far)
+    poses[:, :3, 3] = way + axes @ place.position
+    return Camera(poses, np.radians(_BODY_FOV_DEGREES), 0.5 * place.nearest_m, 1.5 * place.farthest_m, place.mean_m)
 
 
 def _facing(joints: np.ndarray) -> np.ndarray:
@@ -140,9 +161,7 @@ def _axes(facing: np.ndarray, yaw_degrees: float, pitch_degrees: float) -> np.nd
     return np.stack([right, np.cross(back, right), back], axis=1)
 
 
-def _fit(
-    centres: np.ndarray, radii: np.ndarray, aspect: float, caption: bool, centred: bool
-) -> tuple[np.ndarray, float, float]:
+def _fit(centres: np.ndarray, radii: np.ndarray, aspect: float, caption: bool, centred: bool) -> _Place:
     """The nearest place, in the camera's axes, from which all spheres (..., J, 3) lie inside the picture.
 
     Each side of the picture is a plane through the camera; a sphere is inside when its centre keeps its radius from
@@ -166,7 +185,7 @@ def _fit(
     distance = max((right + left) / (2 * side), (top + bottom) / (above + below))
     position = np.array([(right - left) / 2, (top - bottom + (below - above) * distance) / 2, distance])
     depth = distance - z
-    return position, 0.5 * float((depth - r).min()), 1.5 * float((depth + r).max())
+    return _Place(position, float((depth - r).min()), float(depth.mean()), float((depth + r).max()))
 
 
 def _smooth(track: np.ndarray, sigma_frames: float) -> np.ndarray:

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from emage.errors import RenderError
 from emage.render.camera import presence
+from emage.render.gl import INSTALL
 from emage.render.overlay import InsetFrame, caption_patch
 from emage.render.scene import (
     Actor,
@@ -17,6 +19,7 @@ from emage.render.scene import (
     Shot,
     check_actors,
     count_frames,
+    make_figures,
     rgb_of,
 )
 
@@ -87,7 +90,7 @@ class _Painter:
         self._settings = settings
         # First, for where nothing can be drawn nobody should wait for the cameras.
         check_renderer_of(settings)
-        self._figures = [Figure(actor, settings) for actor in actors]
+        self._figures = make_figures(actors, settings)
         self._vertices = [_VertexStream(actor) for actor in actors]
         captions = settings.captions and any(actor.caption.strip() for actor in actors)
         self._inset = InsetFrame(settings.panel_width, settings.panel_height, captions)
@@ -174,11 +177,15 @@ def check_renderer_of(settings: RenderSettings) -> None:
 
 
 def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Renderer:
-    # Imported here, for either library may be broken on a machine that uses the other or draws nothing.
-    if settings.renderer == "moderngl":
-        from emage.render.moderngl_renderer import ModernglRenderer
-
-        return ModernglRenderer(figures, settings)
-    from emage.render.pyrender_renderer import PyrenderRenderer
-
-    return PyrenderRenderer(figures, settings)
+    # Imported here, for either library may be missing or broken on a machine that uses the other or draws nothing.
+    try:
+        if settings.renderer == "moderngl":
+            from emage.render.moderngl_renderer import ModernglRenderer as Chosen
+        else:
+            from emage.render.pyrender_renderer import PyrenderRenderer as Chosen
+    except Exception as error:  # without libGL, PyOpenGL fails on import with an AttributeError
+        raise RenderError(
+            f"{settings.renderer} cannot be loaded ({type(error).__name__}: {error}). Install the packages of "
+            f"requirements.txt, and on Debian or Ubuntu: {INSTALL}"
+        ) from error
+    return Chosen(figures, settings)

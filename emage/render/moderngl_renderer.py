@@ -14,6 +14,7 @@ from emage.render.gl import EGL_LOCK, INSTALL
 from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_of
 
 _SHADOW_UNIT, _BODY_UNIT = 0, 1
+_MAX_DEVICES = 8
 
 # Light is added up in linear values; a gamma of 2 is near sRGB and costs a root.
 _ENCODING = """
@@ -342,13 +343,22 @@ def _pixel_range(places: np.ndarray, size: int) -> tuple[int, int]:
 
 
 def _create_context() -> moderngl.Context:
-    try:
-        with EGL_LOCK:
-            # By their names in the packages: without a compiler or ldconfig at hand, they are not found by themselves.
-            return moderngl.create_context(
-                require=330, standalone=True, backend="egl", libgl="libGL.so.1", libegl="libEGL.so.1"
-            )
-    except Exception as error:  # moderngl and glcontext raise plain Exception
-        raise RenderError(
-            f"No OpenGL 3.3 picture can be drawn on this machine ({error}). On Debian or Ubuntu: {INSTALL}"
-        ) from error
+    faults = []
+    with EGL_LOCK:
+        # The first device may be a graphics card that this user may not open; llvmpipe is the last one.
+        for device in range(_MAX_DEVICES):
+            try:
+                # By their names in the packages: without ldconfig at hand they are not found by themselves.
+                return moderngl.create_context(
+                    require=330,
+                    standalone=True,
+                    backend="egl",
+                    libgl="libGL.so.1",
+                    libegl="libEGL.so.1",
+                    device_index=device,
+                )
+            except Exception as error:  # moderngl and glcontext raise plain Exception
+                faults.append(error)
+    raise RenderError(
+        f"No OpenGL 3.3 picture can be drawn on this machine ({faults[0]}). On Debian or Ubuntu: {INSTALL}"
+    ) from faults[0]

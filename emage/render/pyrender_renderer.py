@@ -61,7 +61,7 @@ class PyrenderRenderer:
     def close(self) -> None:
         """Give everything back."""
         with EGL_LOCK:
-            self._offscreen.delete()
+            _give_back(self._offscreen)
 
     def _draw_shot(
         self,
@@ -116,6 +116,21 @@ class PyrenderRenderer:
             material=self._shade,
             mode=pyrender.constants.GLTF.TRIANGLES,
         )
+
+
+def _give_back(offscreen: pyrender.OffscreenRenderer) -> None:
+    """Delete the context, but leave EGL on: `OffscreenRenderer.delete` ends it for every other context as well."""
+    platform = offscreen._platform
+    if os.environ["PYOPENGL_PLATFORM"] != "egl":
+        offscreen.delete()
+        return
+    from OpenGL import EGL
+
+    platform.make_current()
+    offscreen._renderer.delete()
+    EGL.eglMakeCurrent(platform._egl_display, EGL.EGL_NO_SURFACE, EGL.EGL_NO_SURFACE, EGL.EGL_NO_CONTEXT)
+    EGL.eglDestroyContext(platform._egl_display, platform._egl_context)
+    platform._egl_display = platform._egl_context = None
 
 
 def _looking_along(direction: np.ndarray) -> np.ndarray:

@@ -162,7 +162,8 @@ class Figure:
     uint8; vertex_colors (V, 4) float32; floor_y metres; bounds; camera of the picture; inset of the face or None.
     """
 
-    def __init__(self, actor: Actor, settings: RenderSettings):
+    def __init__(self, actor: Actor, settings: RenderSettings, caption: bool):
+        """caption: leave room for one below the body."""
         self.actor = actor
         self.faces = np.ascontiguousarray(actor.body.faces, dtype=np.int32)
         self.vertex_leaves = np.ascontiguousarray(actor.body.vertex_leaves, dtype=np.uint8)
@@ -190,7 +191,7 @@ class Figure:
             self.camera = face_camera(bounds, aspect, settings.yaw_degrees)
         else:
             make = {"still": still_camera, "follow": follow_camera}[settings.camera]
-            self.camera = make(bounds, aspect, settings.yaw_degrees, caption=settings.captions and bool(actor.caption))
+            self.camera = make(bounds, aspect, settings.yaw_degrees, caption)
         self.inset = face_camera(bounds, 1.0, 0.0) if settings.face_inset and settings.camera != "face" else None
 
     def mesh(self, frame: int, vertices: np.ndarray) -> Mesh:
@@ -231,6 +232,17 @@ class Figure:
             mass = np.bincount(cells, areas * np.exp(-height / reach_m), size * size).reshape(size, size)
             layers.append(1 - np.exp(-strength * gaussian_filter(mass.astype(np.float32), blur, truncate=3)))
         return Shadow(np.stack(layers, axis=-1).astype(np.float32), corner, _SHADOW_WIDTH_M)
+
+
+def make_figures(actors: Sequence[Actor], settings: RenderSettings) -> list[Figure]:
+    """The actors made ready, all seen from the same distance, so that bodies side by side compare."""
+    caption = settings.captions and any(actor.caption.strip() for actor in actors)
+    figures = [Figure(actor, settings, caption) for actor in actors]
+    if settings.camera != "face":
+        distance_m = max(figure.camera.distance_m for figure in figures)
+        for figure in figures:
+            figure.camera = figure.camera.moved_back(distance_m)
+    return figures
 
 
 def check_actors(actors: Sequence[Actor]) -> None:
