@@ -12,7 +12,7 @@ brows) that the bare mesh lacks -> skinning weights of 55 joints, shape directio
 Axes here are SMPL-X's: x to the person's left, y up, z forward; metres.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anny
@@ -387,6 +387,11 @@ TOOTH_WIDTHS = {"upper": (8.5, 6.7, 7.6, 7.0, 6.8, 10.0, 9.5), "lower": (5.4, 6.
 """Middle to back, millimetres; scaled to the arch."""
 
 
+BITE_DROP_M, ARCH_WIDTH = 0.0025, 0.97
+"""How far the bite lies below MakeHuman's, so that the upper teeth show first in a mouth that opens; and how much
+narrower it is, so that no tooth comes near the corners of the lips."""
+
+
 def _bite_edge(helper: np.ndarray, upward: float) -> np.ndarray:
     """(17, 3) the biting edge of MakeHuman's band of teeth, from the right end to the left; `upward` to the gums."""
     level = upward * (helper[:, 1] - 0.122 * (helper[:, 2].max() - helper[:, 2]))  # the bite plane is tilted
@@ -419,6 +424,8 @@ def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> P
     at = np.r_[(borders[:-1, None] + (across + 1) / 2 * np.diff(borders)[:, None]).ravel(), borders[-1]]
     from_middle = np.abs(at / length[-1] * 2 - 1)  # 0 incisors, 1 molars
 
+    drop = BITE_DROP_M + 0.08 * (curve[:, 2].max() - curve[:, 2])
+    curve = curve * [ARCH_WIDTH, 1, 1] - drop[:, None] * [0, 1, 0]
     smooth = np.stack([np.polynomial.Polynomial.fit(length, curve[:, i], 8)(at) for i in range(3)], axis=1)
     along = np.gradient(smooth, axis=0) * [1, 0, 1]
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -686,8 +693,9 @@ def wrist_twist(part: Part, heads: np.ndarray) -> np.ndarray:
 # --- all together ---------------------------------------------------------------------------------------------------
 
 
-def _shape_directions(source: AnnySource, neutral: Person) -> tuple[np.ndarray, np.ndarray]:
+def _shape_directions(source: AnnySource) -> tuple[np.ndarray, np.ndarray]:
     """What beta = 1 adds to vertices (19158, 3, 10) and joints (55, 3, 10), pelvis fixed."""
+    neutral = t_pose(source, source.person())
     vertices, joints = [], []
     for name, step, one_sided in SHAPE_DIRECTIONS:
         more = t_pose(source, source.person(**{name: NEUTRAL[name] + step}))
@@ -748,10 +756,19 @@ PELVIS = np.array([0.0, -0.4, 0.0])
 """Where the pelvis joint lies: the soles come to 1.3 m below the origin, for BEAT2's people stand at a trans of 1.3."""
 
 
+def _mirrored_mean(vertices: np.ndarray, displacement: np.ndarray) -> np.ndarray:
+    """The displacement (n, 3) and its mirror image, averaged: the sculpted actions are not quite symmetric."""
+    flip = np.array([-1, 1, 1])
+    return (displacement + displacement[cKDTree(vertices).query(vertices * flip)[1]] * flip) / 2
+
+
 def build() -> dict[str, np.ndarray]:
     source = AnnySource()
     neutral = t_pose(source, source.person())
-    shapes, head_directions = _shape_directions(source, neutral)
+    # MakeHuman's lips stand apart by a hair, which lets the teeth shine through.
+    closing = 0.2 * _mirrored_mean(neutral.vertices, source.action("mouthShrugLower"))
+    neutral = replace(neutral, vertices=neutral.vertices + closing)
+    shapes, head_directions = _shape_directions(source)
     actions = np.stack([source.action(name) for name in ARKIT_ACTIONS], axis=-1)
     directions = np.concatenate([shapes, actions], axis=-1)
     heads = joint_heads(source, neutral)
