@@ -16,6 +16,7 @@ They add up: a motion uses one or the other.
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,7 @@ _SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size, V fo
 _EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-in's own
 
 _CHUNK_FRAMES = 32
+_JOINTS_CHUNK_FRAMES = 1024
 _HEAD_JOINT = JOINT_NAMES.index("head")
 _FACE_REACH = 0.025
 """Skin is face where expressions reach it by this share of what they do to the most movable vertex."""
@@ -172,19 +174,20 @@ class Body:
         result = np.empty((len(frames), len(self._template), 3), np.float32)
         with torch.inference_mode():
             shaped, joints = self._shaped(motion)
-            for first in range(0, len(frames), _CHUNK_FRAMES):
-                part = slice(first, min(first + _CHUNK_FRAMES, len(frames)))
-                chunk = frames[part]
-                self._skin(motion, slice(chunk.start, chunk.stop), shaped, joints, torch.from_numpy(result[part]))
+            for part, chunk in _chunks(frames, _CHUNK_FRAMES):
+                self._skin(motion, chunk, shaped, joints, torch.from_numpy(result[part]))
         return result
 
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
-        start, stop, _ = slice(start_frame, end_frame).indices(motion.num_frames)
+        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
+        result = np.empty((len(frames), NUM_JOINTS, 3), np.float32)
         with torch.inference_mode():
-            _, joints = self._shaped(motion)
-            posed, _, _ = self._posed_joints(motion, slice(start, max(start, stop)), joints)
-            return (posed + _rows(motion.trans, slice(start, max(start, stop)))[:, None]).numpy()
+            _, rest = self._shaped(motion)
+            for part, chunk in _chunks(frames, _JOINTS_CHUNK_FRAMES):
+                posed, _, _ = self._posed_joints(motion, chunk, rest)
+                result[part] = posed + _rows(motion.trans, chunk)[:, None]
+        return result
 
     def _shaped(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
@@ -356,6 +359,13 @@ def _smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> smplx.S
             use_face_contour=False,
             ext="npz",
         ).requires_grad_(False)
+
+
+def _chunks(frames: range, size: int) -> Iterator[tuple[slice, slice]]:
+    """Where each chunk lies in the result, and which frames of the motion it is."""
+    for first in range(0, len(frames), size):
+        chunk = frames[first : first + size]
+        yield slice(first, first + len(chunk)), slice(chunk.start, chunk.stop)
 
 
 def _rows(array: np.ndarray, frames: slice) -> Tensor:
