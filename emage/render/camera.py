@@ -20,6 +20,8 @@ _CAPTION_MARGIN = 0.16
 _FOLLOW_SMOOTHING_S = 0.6
 _FACE_CROP = 0.85
 """Half the close-up's height, of the head's radius."""
+_FACE_STRAY = 0.35
+"""How far the face may come from the close-up's middle, of the same."""
 _FACE_SMOOTHING_S = 0.25
 _FACE_TURN_SMOOTHING_S = 0.6
 _PRESENCE_FRAMES = 1000
@@ -90,14 +92,17 @@ def follow_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bo
     return _body_camera(axes, way, _fit(local, bounds.radii, aspect, caption, centred=True))
 
 
-def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float) -> Camera:
+def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
     """A close-up that follows the head's place and turn, but not its nods."""
     joints, fps = bounds.joints, bounds.fps
     left, right = joints[:, _EYES[0]], joints[:, _EYES[1]]
     lateral = _smooth(_horizontal_unit(left - right), _FACE_TURN_SMOOTHING_S * fps)
     size = _FACE_CROP * max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
     # Between the eyes and the root of the skull, which is at the height of the upper lip.
-    middle = _smooth(0.35 * (left + right) + 0.3 * joints[:, _HEAD], _FACE_SMOOTHING_S * fps)
+    face = 0.35 * (left + right) + 0.3 * joints[:, _HEAD]
+    middle = _near(_smooth(face, _FACE_SMOOTHING_S * fps), face, _FACE_STRAY * size)
+    if caption:
+        middle = middle - (0.0, 0.12 * size, 0.0)
     half = np.tan(np.radians(_FACE_FOV_DEGREES) / 2) * min(aspect, 1.0)
     distance = size / half
     poses = np.tile(np.eye(4), (len(joints), 1, 1))
@@ -189,7 +194,16 @@ def _fit(centres: np.ndarray, radii: np.ndarray, aspect: float, caption: bool, c
 
 
 def _smooth(track: np.ndarray, sigma_frames: float) -> np.ndarray:
-    return gaussian_filter1d(track, sigma_frames, axis=0, mode="nearest")
+    """A track (T, 3) without its quick turns; it goes on beyond its ends as it came, so a walk is not lagged behind."""
+    margin = int(np.ceil(4 * sigma_frames))
+    longer = np.pad(track, ((margin, margin), (0, 0)), mode="reflect", reflect_type="odd")
+    return gaussian_filter1d(longer, sigma_frames, axis=0)[margin : margin + len(track)]
+
+
+def _near(track: np.ndarray, goal: np.ndarray, limit_m: float) -> np.ndarray:
+    """The track (T, 3) drawn towards the goal, so that it is never farther than the limit."""
+    away = track - goal
+    return goal + away / np.hypot(1, np.linalg.norm(away, axis=1, keepdims=True) / limit_m)
 
 
 def _horizontal_unit(vectors: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from emage.errors import RenderError
 from emage.render.camera import presence
 from emage.render.gl import INSTALL
-from emage.render.overlay import InsetFrame, caption_patch
+from emage.render.overlay import InsetFrame, caption_patches
 from emage.render.scene import (
     Actor,
     Figure,
@@ -91,17 +91,16 @@ class _Painter:
         # First, for where nothing can be drawn nobody should wait for the cameras.
         check_renderer_of(settings)
         self._figures = make_figures(actors, settings)
-        self._vertices = [_VertexStream(actor) for actor in actors]
+        self._vertices = [VertexStream(actor) for actor in actors]
         captions = settings.captions and any(actor.caption.strip() for actor in actors)
         self._inset = InsetFrame(settings.panel_width, settings.panel_height, captions)
         self._inset_place = _clearest_place(self._inset, self._figures, settings)
-        background = rgb_of(settings.background)
-        self._captions = [
-            caption_patch(actor.caption, settings.panel_width, settings.panel_height, background)
-            if settings.captions and actor.caption.strip()
-            else None
-            for actor in actors
-        ]
+        self._captions = caption_patches(
+            [actor.caption if settings.captions else "" for actor in actors],
+            settings.panel_width,
+            settings.panel_height,
+            rgb_of(settings.background),
+        )
         self._renderer = _make_renderer(self._figures, settings)
 
     def paint(self, frame: int) -> np.ndarray:
@@ -145,7 +144,7 @@ def _clearest_place(inset: InsetFrame, figures: Sequence[Figure], settings: Rend
     return min(inset.places, key=hidden)
 
 
-class _VertexStream:
+class VertexStream:
     """A motion's vertices, evaluated in chunks as rising frames ask for them."""
 
     def __init__(self, actor: Actor):

@@ -87,7 +87,9 @@ _PICTURE_FRAGMENT = (
 uniform SAMPLER body;
 uniform int samples;
 uniform vec4 body_area;   // pixels: left, bottom, right, top
-uniform vec3 background;  // linear
+uniform vec3 background;  // linear, like the floor's colours
+uniform vec3 floor_color;
+uniform vec3 line_color;
 uniform bool has_floor;
 uniform vec3 eye;
 uniform mat3 camera_axes;
@@ -113,7 +115,8 @@ void main() {
         for (int i = 0; i < samples; i++) figure += texelFetch(body, ivec2(gl_FragCoord.xy), i);
         figure /= float(samples);
     }
-    vec3 color = background * (1.04 - 0.05 * dot(place, place));
+    // By height alone, so that panels side by side join.
+    vec3 color = background * (1.03 - 0.06 * place.y * place.y);
     vec3 ray = camera_axes * vec3(place * slopes, -1.0);
     vec2 at = eye.xz + ray.xz * ((floor_y - eye.y) / min(ray.y, -1e-4));
     float footprint = 0.75 * length(vec2(length(dFdx(at)), length(dFdy(at))));
@@ -122,8 +125,8 @@ void main() {
         if (fade > 0.0) {
             float lines = line(at, 0.5, 0.006, footprint);
             vec2 dark = texture(shadow, (at - shadow_area.xy) / shadow_area.z).rg;
-            float light = (1.0 - 0.55 * dark.r) * (1.0 - 0.60 * dark.g) * (1.0 - 0.22 * lines * fade);
-            color = mix(color, color * 0.93 * light, fade);
+            float light = (1.0 - 0.55 * dark.r) * (1.0 - 0.60 * dark.g);
+            color = mix(color, mix(floor_color, line_color, lines * fade) * light, fade);
         }
     }
     // Less than one step of 8 bits, in a fine pattern: without it the wide gradients show rings.
@@ -152,7 +155,8 @@ class ModernglRenderer:
             self._picture = context.program(
                 vertex_shader=_PICTURE_VERTEX, fragment_shader=_PICTURE_FRAGMENT.replace("SAMPLER", sampler)
             )
-            self._picture["background"].write(rgb_of(settings.background) ** 2)
+            for name, color in _room_colors(rgb_of(settings.background) ** 2).items():
+                self._picture[name].write(color)
             self._picture["samples"] = self._samples if self._samples > 1 else 1
             self._picture["body"], self._picture["shadow"] = _BODY_UNIT, _SHADOW_UNIT
             self._corners = context.vertex_array(self._picture, [])
@@ -334,6 +338,13 @@ class _Outline:
             left, right = _pixel_range(x / w, width)
             bottom, top = _pixel_range(y / w, height)
             self.area = (left, bottom, right, top)
+
+
+def _room_colors(background: np.ndarray) -> dict[str, np.ndarray]:
+    """Linear colours around the body: the floor is darker than a light background and lighter than a dark one."""
+    if background.mean() > 0.18:
+        return {"background": background, "floor_color": background * 0.93, "line_color": background * 0.74}
+    return {"background": background, "floor_color": background + 0.012, "line_color": background + 0.045}
 
 
 def _pixel_range(places: np.ndarray, size: int) -> tuple[int, int]:

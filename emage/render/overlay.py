@@ -1,5 +1,6 @@
 """What lies over the pictures: captions, and the rounded frame of the face close-up. The same for every renderer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,23 +33,34 @@ class Patch:
         picture[self.rows, self.columns] = (under * self.keep + self.paint + 0.5).astype(np.uint8)
 
 
-def caption_patch(text: str, panel_width: int, panel_height: int, background: np.ndarray) -> Patch:
-    """The caption's line in the middle of the bottom edge; shortened where the panel is too narrow.
+def caption_patches(
+    texts: Sequence[str], panel_width: int, panel_height: int, background: np.ndarray
+) -> list[Patch | None]:
+    """One line in the middle of each panel's bottom edge, all in one size: smaller or cut where one is too wide.
 
-    background: (3,) sRGB in 0..1, for a colour of the text that can be read on it.
+    background: (3,) sRGB in 0..1, for a colour of the text that can be read on it. None for blank texts.
     """
-    font = ImageFont.load_default(max(10, round(panel_height * 0.036)))
-    text = _shortened(" ".join(text.split()), font, 0.94 * panel_width)
-    left, _, right, _ = font.getbbox(text)
-    ascent, descent = font.getmetrics()
-    height, width = ascent + descent, max(1, int(np.ceil(right - left)))
-    image = Image.new("L", (width, height))
-    ImageDraw.Draw(image).text((-left, 0), text, font=font, fill=255)
-    opacity = np.asarray(image, dtype=np.float32) / 255
+    lines = [" ".join(text.split()) for text in texts]
+    width = 0.94 * panel_width
+    size = max(10, round(panel_height * 0.036))
+    widest = max((ImageFont.load_default(size).getlength(line) for line in lines), default=0)
+    font = ImageFont.load_default(size * max(0.7, min(1.0, width / max(widest, 1.0))))
     light = float(background @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)) < 0.5
     color = (235, 237, 240) if light else (52, 56, 64)
+    return [_line_patch(_cut(line, font, width), font, panel_width, panel_height, color) for line in lines]
+
+
+def _line_patch(
+    text: str, font: ImageFont.FreeTypeFont, panel_width: int, panel_height: int, color: tuple[int, int, int]
+) -> Patch | None:
+    if not text:
+        return None
+    left, _, right, _ = font.getbbox(text)
+    height, width = sum(font.getmetrics()), max(1, int(np.ceil(right - left)))
+    image = Image.new("L", (width, height))
+    ImageDraw.Draw(image).text((-left, 0), text, font=font, fill=255)
     top = panel_height - height - round(panel_height * 0.022)
-    return Patch.at(top, (panel_width - width) // 2, opacity, color)
+    return Patch.at(top, (panel_width - width) // 2, np.asarray(image, dtype=np.float32) / 255, color)
 
 
 class InsetFrame:
@@ -88,7 +100,7 @@ def _rounded_square(size: int, inset: float, radius: float) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

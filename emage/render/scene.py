@@ -188,11 +188,12 @@ class Figure:
         self.bounds = bounds = Bounds(joints, _radii(vertices, joints[sampled], nearest), actor.motion.fps)
         aspect = settings.panel_width / settings.panel_height
         if settings.camera == "face":
-            self.camera = face_camera(bounds, aspect, settings.yaw_degrees)
+            self.camera = face_camera(bounds, aspect, settings.yaw_degrees, caption)
         else:
             make = {"still": still_camera, "follow": follow_camera}[settings.camera]
             self.camera = make(bounds, aspect, settings.yaw_degrees, caption)
-        self.inset = face_camera(bounds, 1.0, 0.0) if settings.face_inset and settings.camera != "face" else None
+        has_inset = settings.face_inset and settings.camera != "face"
+        self.inset = face_camera(bounds, 1.0, 0.0, caption=False) if has_inset else None
 
     def mesh(self, frame: int, vertices: np.ndarray) -> Mesh:
         """The mesh of a frame from its vertices (V, 3) float32."""
