@@ -15,6 +15,7 @@ from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_o
 
 _SHADOW_UNIT, _BODY_UNIT = 0, 1
 _MAX_DEVICES = 8
+_FLOOR_REACH_M = 2.6
 
 # Light is added up in linear values; a gamma of 2 is near sRGB and costs a root.
 _ENCODING = """
@@ -71,38 +72,56 @@ void main() {
 }
 """
 
-_PICTURE_VERTEX = """
+# A rectangle of the picture. Software renderers do all the work of a shader in each of its pixels, taken branch or not:
+# so the wall, the floor and the body are drawn by a shader each, where they are.
+_AREA_VERTEX = """
 #version 330
-out vec2 place;  // -1..1
+uniform vec4 area;  // left, bottom, right, top in -1..1
+out vec2 place;
 void main() {
-    place = vec2(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0);
+    place = vec2(gl_VertexID % 2 == 0 ? area.x : area.z, gl_VertexID / 2 == 0 ? area.y : area.w);
     gl_Position = vec4(place, 0.0, 1.0);
 }
 """
 
-# The whole picture in one pass: the floor where the pixel's ray meets it, the background, and the body's samples.
-_PICTURE_FRAGMENT = (
-    """
-#version 330
-uniform SAMPLER body;
-uniform int samples;
-uniform vec4 body_area;   // pixels: left, bottom, right, top
-uniform vec3 background;  // linear, like the floor's colours
+_WALL = (
+    _ENCODING
+    + """
+uniform vec3 background;
+in vec2 place;
+out vec4 pixel;
+// By height alone, so that panels side by side join.
+vec3 wall() { return background * (1.03 - 0.06 * place.y * place.y); }
+// Less than one step of 8 bits, in a fine pattern: without it the wide gradients show rings.
+float dither() {
+    return (fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715)))) - 0.5) / 255.0;
+}
+"""
+)
+
+_WALL_FRAGMENT = (
+    "#version 330\n"
+    + _WALL
+    + """
+void main() { pixel = vec4(to_display(wall()) + dither(), 1.0); }
+"""
+)
+
+# Where the pixel's ray meets the floor.
+_FLOOR_FRAGMENT = (
+    "#version 330\n"
+    + _WALL
+    + """
 uniform vec3 floor_color;
 uniform vec3 line_color;
-uniform bool has_floor;
 uniform vec3 eye;
 uniform mat3 camera_axes;
 uniform vec2 slopes;      // of the ray through the right and the upper edge
 uniform float floor_y;
 uniform vec2 centre;      // x, z round which the floor fades
+uniform float reach;      // where it is gone
 uniform vec3 shadow_area; // x, z of its corner, width
 uniform sampler2D shadow;
-in vec2 place;
-out vec4 pixel;
-"""
-    + _ENCODING
-    + """
 float line(vec2 at, float spacing, float width, float footprint) {
     vec2 distance_m = abs(fract(at / spacing - 0.5) - 0.5) * spacing;
     float soft = max(width, footprint);
@@ -110,31 +129,29 @@ float line(vec2 at, float spacing, float width, float footprint) {
     return max(cover.x, cover.y) * min(width / footprint, 1.0);
 }
 void main() {
-    vec4 figure = vec4(0.0);
-    if (all(greaterThanEqual(gl_FragCoord.xy, body_area.xy)) && all(lessThan(gl_FragCoord.xy, body_area.zw))) {
-        for (int i = 0; i < samples; i++) figure += texelFetch(body, ivec2(gl_FragCoord.xy), i);
-        figure /= float(samples);
-    }
-    // By height alone, so that panels side by side join.
-    vec3 color = background * (1.03 - 0.06 * place.y * place.y);
     vec3 ray = camera_axes * vec3(place * slopes, -1.0);
     vec2 at = eye.xz + ray.xz * ((floor_y - eye.y) / min(ray.y, -1e-4));
     float footprint = 0.75 * length(vec2(length(dFdx(at)), length(dFdy(at))));
-    if (has_floor && ray.y < -1e-4) {
-        float fade = 1.0 - smoothstep(0.5, 2.6, length(at - centre));
-        if (fade > 0.0) {
-            float lines = line(at, 0.5, 0.006, footprint);
-            vec2 dark = texture(shadow, (at - shadow_area.xy) / shadow_area.z).rg;
-            float light = (1.0 - 0.55 * dark.r) * (1.0 - 0.60 * dark.g);
-            color = mix(color, mix(floor_color, line_color, lines * fade) * light, fade);
-        }
-    }
-    // Less than one step of 8 bits, in a fine pattern: without it the wide gradients show rings.
-    float dither = fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715)))) - 0.5;
-    pixel = vec4(figure.rgb + (1.0 - figure.a) * (to_display(color) + dither / 255.0), 1.0);
+    float fade = 1.0 - smoothstep(0.2 * reach, reach, length(at - centre));
+    float lines = line(at, 0.5, 0.006, footprint) * fade;
+    vec2 dark = texture(shadow, (at - shadow_area.xy) / shadow_area.z).rg;
+    float light = (1.0 - 0.55 * dark.r) * (1.0 - 0.60 * dark.g);
+    pixel = vec4(to_display(mix(wall(), mix(floor_color, line_color, lines) * light, fade)) + dither(), 1.0);
 }
 """
 )
+
+# The mean of the body's samples; its alpha is how much of the pixel it covers.
+_BODY_AREA_FRAGMENT = """
+#version 330
+uniform SAMPLER body;
+out vec4 pixel;
+void main() {
+    vec4 sum = vec4(0.0);
+    for (int i = 0; i < SAMPLES; i++) sum += texelFetch(body, ivec2(gl_FragCoord.xy), i);
+    pixel = sum / float(SAMPLES);
+}
+"""
 
 
 class ModernglRenderer:
@@ -150,19 +167,10 @@ class ModernglRenderer:
         self._context = context = _create_context()
         try:
             self._samples = min(settings.samples, context.max_samples)
-            sampler = "sampler2DMS" if self._samples > 1 else "sampler2D"
             self._body = context.program(vertex_shader=_BODY_VERTEX, fragment_shader=_BODY_FRAGMENT)
-            self._picture = context.program(
-                vertex_shader=_PICTURE_VERTEX, fragment_shader=_PICTURE_FRAGMENT.replace("SAMPLER", sampler)
-            )
-            for name, color in _room_colors(rgb_of(settings.background) ** 2).items():
-                self._picture[name].write(color)
-            self._picture["samples"] = self._samples if self._samples > 1 else 1
-            self._picture["body"], self._picture["shadow"] = _BODY_UNIT, _SHADOW_UNIT
-            self._corners = context.vertex_array(self._picture, [])
             self._bodies = [_BodyBuffers(context, self._body, figure) for figure in figures]
+            self._room = _Room(context, rgb_of(settings.background) ** 2, self._samples)
             self._canvases: dict[tuple[int, int], _Canvas] = {}
-            self._shadow: moderngl.Texture | None = None
         except BaseException:
             self.close()
             raise
@@ -177,7 +185,7 @@ class ModernglRenderer:
         body.normals.write(np.ascontiguousarray(mesh.normals, dtype=np.float32))
         self._body["part_colors"].write(np.ascontiguousarray(mesh.part_colors, dtype=np.float32))
         if mesh.shadow is not None:
-            self._upload_shadow(mesh.shadow)
+            self._room.upload_shadow(mesh.shadow)
         return [self._draw_shot(body, mesh, shot) for shot in shots]
 
     def close(self) -> None:
@@ -190,51 +198,65 @@ class ModernglRenderer:
 
     def _draw_shot(self, body: "_BodyBuffers", mesh: Mesh, shot: Shot) -> np.ndarray:
         canvas = self._canvas(shot.width, shot.height)
-        projection = shot.camera.projection(shot.width / shot.height)
-        view_projection = projection @ np.linalg.inv(shot.pose)
-        for program in (self._body, self._picture):
-            program["eye"].write(shot.pose[:3, 3].astype(np.float32))
-            program["camera_axes"].write(np.ascontiguousarray(shot.pose[:3, :3].T, dtype=np.float32))  # columns first
+        view_projection = shot.camera.projection(shot.width / shot.height) @ np.linalg.inv(shot.pose)
         outline = _Outline(mesh.vertices, view_projection, shot.width, shot.height)
-        self._draw_body(body, canvas, view_projection, outline)
-        self._draw_picture(body.floor_y, canvas, projection, outline.area, mesh.shadow if shot.floor else None)
+        self._draw_body(body, canvas, shot, view_projection, outline)
+        canvas.picture.use()
+        self._context.disable(moderngl.DEPTH_TEST)
+        self._room.draw(shot, view_projection, body.floor_y, mesh.shadow if shot.floor else None)
+        self._room.draw_body(canvas.samples, outline.area)
         return canvas.read()
 
     def _draw_body(
-        self, body: "_BodyBuffers", canvas: "_Canvas", view_projection: np.ndarray, outline: "_Outline"
+        self,
+        body: "_BodyBuffers",
+        canvas: "_Canvas",
+        shot: Shot,
+        view_projection: np.ndarray,
+        outline: "_Outline",
     ) -> None:
         left, bottom, right, top = outline.area
         canvas.body.use()
         canvas.body.clear(viewport=(left, bottom, right - left, top - bottom))
         self._context.enable(moderngl.DEPTH_TEST)
+        _place_camera(self._body, shot)
         self._body["view_projection"].write(np.ascontiguousarray(view_projection.T, dtype=np.float32))
         self._context.enable(moderngl.CULL_FACE)
         body.closed.render(outline.outside)
         self._context.disable(moderngl.CULL_FACE)
         body.sheets.render(outline.outside)
 
-    def _draw_picture(
-        self,
-        floor_y: float,
-        canvas: "_Canvas",
-        projection: np.ndarray,
-        area: tuple[int, int, int, int],
-        shadow: Shadow | None,
-    ) -> None:
-        picture = self._picture
-        picture["body_area"] = area
-        picture["slopes"] = (1 / projection[0, 0], 1 / projection[1, 1])
-        picture["has_floor"] = shadow is not None
-        if shadow is not None:
-            picture["floor_y"] = floor_y
-            picture["centre"] = tuple(shadow.corner + shadow.width_m / 2)
-            picture["shadow_area"] = (*shadow.corner, shadow.width_m)
-        canvas.picture.use()
-        canvas.samples.use(_BODY_UNIT)
-        self._context.disable(moderngl.DEPTH_TEST)
-        self._corners.render(moderngl.TRIANGLES, vertices=3)
+    def _canvas(self, width: int, height: int) -> "_Canvas":
+        if (width, height) not in self._canvases:
+            self._canvases[width, height] = _Canvas(self._context, width, height, self._samples)
+        return self._canvases[width, height]
 
-    def _upload_shadow(self, shadow: Shadow) -> None:
+
+class _Room:
+    """The wall, the floor, and the body laid over them."""
+
+    def __init__(self, context: moderngl.Context, background: np.ndarray, samples: int):
+        """background: (3,) linear."""
+        self._context = context
+        sampler = "sampler2DMS" if samples > 1 else "sampler2D"
+        body_fragment = _BODY_AREA_FRAGMENT.replace("SAMPLER", sampler)
+        # Without multisampling the last argument of texelFetch is a level, of which there is the first.
+        body_fragment = body_fragment.replace("SAMPLES", str(samples))
+        self._wall = context.program(vertex_shader=_AREA_VERTEX, fragment_shader=_WALL_FRAGMENT)
+        self._floor = context.program(vertex_shader=_AREA_VERTEX, fragment_shader=_FLOOR_FRAGMENT)
+        self._body = context.program(vertex_shader=_AREA_VERTEX, fragment_shader=body_fragment)
+        self._wall["background"].write(background)
+        for name, color in _room_colors(background).items():
+            self._floor[name].write(color)
+        self._floor["reach"] = _FLOOR_REACH_M
+        self._floor["shadow"], self._body["body"] = _SHADOW_UNIT, _BODY_UNIT
+        self._corners = {
+            program: context.vertex_array(program, []) for program in (self._wall, self._floor, self._body)
+        }
+        self._shadow: moderngl.Texture | None = None
+        context.blend_func = moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA
+
+    def upload_shadow(self, shadow: Shadow) -> None:
         if self._shadow is None:
             rows, columns = shadow.darkness.shape[:2]
             self._shadow = self._context.texture((columns, rows), 2, dtype="f1")
@@ -242,10 +264,39 @@ class ModernglRenderer:
             self._shadow.use(_SHADOW_UNIT)
         self._shadow.write(np.rint(shadow.darkness * 255).astype(np.uint8))
 
-    def _canvas(self, width: int, height: int) -> "_Canvas":
-        if (width, height) not in self._canvases:
-            self._canvases[width, height] = _Canvas(self._context, width, height, self._samples)
-        return self._canvases[width, height]
+    def draw(self, shot: Shot, view_projection: np.ndarray, floor_y: float, shadow: Shadow | None) -> None:
+        """The wall, and with a shadow the floor."""
+        if shadow is None:
+            self._fill(self._wall, -1.0, -1.0, 1.0, 1.0)
+            return
+        centre = shadow.corner + shadow.width_m / 2
+        horizon = _top_of_disc(centre, _FLOOR_REACH_M, floor_y, view_projection)
+        projection = shot.camera.projection(shot.width / shot.height)
+        _place_camera(self._floor, shot)
+        self._floor["slopes"] = (1 / projection[0, 0], 1 / projection[1, 1])
+        self._floor["floor_y"] = floor_y
+        self._floor["centre"] = tuple(centre)
+        self._floor["shadow_area"] = (*shadow.corner, shadow.width_m)
+        # Whole rows of pixels, so that no pixel belongs to both or to none.
+        horizon = 2 * np.ceil((horizon + 1) / 2 * shot.height) / shot.height - 1
+        self._fill(self._floor, -1.0, -1.0, 1.0, horizon)
+        self._fill(self._wall, -1.0, horizon, 1.0, 1.0)
+
+    def draw_body(self, samples: moderngl.Texture, area: tuple[int, int, int, int]) -> None:
+        """Lay the samples' mean over the picture; area: (left, bottom, right, top) in pixels."""
+        width, height = samples.size
+        left, bottom, right, top = area
+        samples.use(_BODY_UNIT)
+        self._context.enable(moderngl.BLEND)
+        self._fill(
+            self._body, 2 * left / width - 1, 2 * bottom / height - 1, 2 * right / width - 1, 2 * top / height - 1
+        )
+        self._context.disable(moderngl.BLEND)
+
+    def _fill(self, program: moderngl.Program, left: float, bottom: float, right: float, top: float) -> None:
+        if right > left and top > bottom:
+            program["area"] = (left, bottom, right, top)
+            self._corners[program].render(moderngl.TRIANGLE_STRIP, vertices=4)
 
 
 class _BodyBuffers:
@@ -338,6 +389,23 @@ class _Outline:
             left, right = _pixel_range(x / w, width)
             bottom, top = _pixel_range(y / w, height)
             self.area = (left, bottom, right, top)
+
+
+def _place_camera(program: moderngl.Program, shot: Shot) -> None:
+    program["eye"].write(shot.pose[:3, 3].astype(np.float32))
+    program["camera_axes"].write(np.ascontiguousarray(shot.pose[:3, :3].T, dtype=np.float32))  # columns first
+
+
+def _top_of_disc(centre: np.ndarray, radius_m: float, floor_y: float, view_projection: np.ndarray) -> float:
+    """The highest place, in -1..1, that a disc on the floor has in the picture; 1 where it passes the camera."""
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    # A little larger, for the polygon's sides lie within the circle.
+    rim = centre + 1.01 * radius_m * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.stack([rim[:, 0], np.full(64, floor_y), rim[:, 1], np.ones(64)], axis=1)
+    clip = points @ view_projection.T
+    if clip[:, 3].min() <= 1e-3:
+        return 1.0
+    return float(np.clip((clip[:, 1] / clip[:, 3]).max(), -1, 1))
 
 
 def _room_colors(background: np.ndarray) -> dict[str, np.ndarray]:
