@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from emage.errors import EmageError
+from emage.errors import EmageError, RenderError, VideoError
 from emage.render import RenderSettings
 
 
@@ -114,8 +114,13 @@ class Generate:
             )
             if self.motion is not None:
                 motion.save(self.motion)
-            if self.out is not None:
+            if self.out is None:
+                return
+            try:
                 pipe.render_video(self.out, [Take(motion, hints=hints)], self.audio, settings, progress)
+            except (RenderError, VideoError) as error:
+                kept = self.motion or motion.save(self.out.with_suffix(".npz"))
+                raise EmageError(f"{error}\nThe motion itself is in {kept}.") from error
 
 
 @dataclass(frozen=True)

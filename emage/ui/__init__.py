@@ -1,0 +1,1 @@
+"""The Gradio parts of the app; the only folder of the library that imports gradio."""

@@ -1,0 +1,276 @@
+"""The page, in a real browser and through gradio_client."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import types
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import app as app_module
+from app import create_app
+from emage.errors import Cancelled, RenderError
+from emage.motion import Motion
+from emage.ui import page as page_module
+from emage.ui.jobs import Jobs, check
+from emage.ui.page import PageSettings
+from tests.conftest import REGRESSION, ROOT, make_speech
+
+SMALL = PageSettings(max_duration_s=60, size=128)
+
+
+@pytest.fixture(scope="module")
+def url(tiny) -> Iterator[str]:
+    application = create_app(tiny, SMALL)
+    _, address, _ = application.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None)
+    yield address
+    application.close()
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    soundfile.write(path, make_speech(48000), 16000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_talk(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("audio") / "long.wav"
+    soundfile.write(path, make_speech(30 * 16000), 16000)
+    return path
+
+
+# --- the browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable, "The browser tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        flags += ["--autoplay-policy=no-user-gesture-required"]
+        browser = playwright.chromium.launch(executable_path=executable, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, url) -> Iterator[Page]:
+    page = browser.new_page()
+    faults = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#generate")).to_be_visible(timeout=30_000)
+    yield page
+    page.close()
+    assert faults == []
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#speech input[type=file]").set_input_files(path)
+    expect(page.locator("#speech")).to_contain_text("0:00", timeout=20_000)
+
+
+@pytest.mark.browser
+def test_upload_generate_watch_and_download(page, talk, tmp_path):
+    expect(page.locator("#notes")).to_contain_text("the jaw alone")
+    upload(page, talk)
+    page.click("#generate")
+    expect(page.locator("#details")).to_contain_text("3.0 s of speech, 90 frames", timeout=60_000)
+    page.wait_for_function("document.querySelector('#video video')?.ended", timeout=30_000)
+    facts = "video => [video.duration, video.videoWidth, video.webkitAudioDecodedByteCount]"
+    video = page.locator("#video video").evaluate(facts)
+    assert video[0] == pytest.approx(3.0, abs=1 / 30)
+    assert video[1] == 128
+    assert video[2] > 0  # it was heard
+    for button, check_file in (("#npz", check_motion), ("#mp4", check_video)):
+        with page.expect_download() as download:
+            page.click(button)
+        check_file(download.value, tmp_path)
+
+
+def check_motion(download, folder: Path) -> None:
+    assert re.fullmatch(r"talk.*\.npz", download.suggested_filename)
+    download.save_as(folder / "talk.npz")
+    assert Motion.load(folder / "talk.npz").num_frames == 90
+
+
+def check_video(download, folder: Path) -> None:
+    assert re.fullmatch(r"talk.*\.mp4", download.suggested_filename)
+    download.save_as(folder / "talk.mp4")
+    assert b"ftyp" in (folder / "talk.mp4").read_bytes()[:16]
+
+
+@pytest.mark.browser
+def test_progress_moves_and_cancel_stops_at_once(page, long_talk, talk):
+    upload(page, long_talk)
+    page.click("#generate")
+    seen = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < 3 and time.monotonic() < deadline:
+        seen |= set(re.findall(r"(\d+)/900 frames", page.locator("#video").inner_text()))
+        page.wait_for_timeout(50)
+    assert len(seen) >= 3
+    started = time.monotonic()
+    page.click("#cancel")
+    expect(page.locator("#details")).to_contain_text("Cancelled", timeout=10_000)
+    assert not drawing_threads(within_s=10), "the work went on after Cancel"
+    assert time.monotonic() - started < 15
+    page.locator("#speech button[aria-label='Clear']").click()
+    upload(page, talk)
+    page.click("#generate")
+    expect(page.locator("#details")).to_contain_text("90 frames", timeout=60_000)
+
+
+def drawing_threads(within_s: float) -> list[str]:
+    """Names of the renderer's threads that are still there after `within_s` at most."""
+    deadline = time.monotonic() + within_s
+    while True:
+        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("render")]
+        if not names or time.monotonic() > deadline:
+            return names
+        time.sleep(0.05)
+
+
+@pytest.mark.browser
+def test_nothing_recorded_is_told(page):
+    page.click("#generate")
+    expect(page.get_by_text("There is no recording yet")).to_be_visible(timeout=10_000)
+    expect(page.locator("#mp4 button, button#mp4").first).to_be_disabled()
+
+
+# --- the same without a browser ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client(url) -> Client:
+    return Client(url, verbose=False)
+
+
+def run(client: Client, path: Path, draw: bool = False, seed: int = 0) -> tuple:
+    return client.predict(handle_file(path), draw, seed, "follow", False, api_name="/generate")
+
+
+def test_client(client, talk):
+    video, _, motion_file, details = run(client, talk)
+    assert Path(video["video"] if isinstance(video, dict) else video).stat().st_size > 1000
+    motion = Motion.load(_path_of(motion_file))
+    assert motion.num_frames == 90
+    assert "90 frames" in details
+    drawn, again, other = (Motion.load(_path_of(run(client, talk, True, seed)[2])) for seed in (1, 1, 2))
+    assert np.array_equal(drawn.poses, again.poses)
+    assert not np.allclose(drawn.poses, motion.poses)
+    assert not np.allclose(drawn.poses, other.poses)
+
+
+def _path_of(value) -> str:
+    return value["value"] if isinstance(value, dict) else value
+
+
+def test_faults_are_told_in_the_librarys_words_and_the_app_goes_on(client, talk, tmp_path):
+    (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
+    with pytest.raises(AppError, match=r"letter.wav is not a recording"):
+        run(client, tmp_path / "letter.wav")
+    soundfile.write(tmp_path / "long.wav", np.zeros(61 * 8000), 8000)
+    with pytest.raises(AppError, match=r"longer than 1 minutes, the limit here"):
+        run(client, tmp_path / "long.wav")
+    assert "90 frames" in run(client, talk)[3]
+
+
+def test_without_gl_the_motion_is_there(client, talk, monkeypatch):
+    def cannot(*_):
+        raise RenderError("No picture can be drawn. Install libegl1.")
+
+    monkeypatch.setattr(page_module, "render_video", cannot)
+    video, _, motion_file, details = run(client, talk)
+    assert video is None
+    assert "No picture can be drawn. Install libegl1." in details
+    assert Motion.load(_path_of(motion_file)).num_frames == 90
+
+
+# --- its parts --------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_are_cancelled_by_session():
+    jobs = Jobs()
+    with jobs.running("a") as first, jobs.running("a") as second, jobs.running("b") as other:
+        assert jobs.cancel("a") == 2
+        assert first.is_set()
+        assert second.is_set()
+        assert not other.is_set()
+        check(other)
+        with pytest.raises(Cancelled):
+            check(first)
+    assert jobs.cancel("a") == jobs.cancel("b") == 0
+
+
+def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, monkeypatch):
+    """What crosses to the GPU process must be picklable: no progress callback goes along."""
+    lent = []
+
+    def gpu(duration):
+        def decorate(function):
+            def call(*arguments):
+                lent.append((duration, arguments))
+                return function(*arguments)
+
+            return call
+
+        return decorate
+
+    config = types.SimpleNamespace(Config=types.SimpleNamespace(zero_gpu=True))
+    monkeypatch.setattr(app_module, "spaces", types.SimpleNamespace(GPU=gpu, config=config), raising=False)
+    monkeypatch.setattr(app_module.importlib.util, "find_spec", lambda name: object())
+    calls = []
+    generate = app_module.on_zero_gpu(tiny)
+    motion = generate(str(talk), seed=3, progress=lambda *call: calls.append(call), max_duration_s=60)
+    assert lent == [(60, (str(talk), 3, 60))]
+    assert calls == [("Generating motion", 90, 90)]
+    assert np.array_equal(motion.poses, tiny.generate(talk, seed=3).poses)
+    config.Config.zero_gpu = False
+    assert app_module.on_zero_gpu(tiny) == tiny.generate
+
+
+def test_python_app_py_honours_gradios_variables():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "app.py", "--weights", str(REGRESSION)],
+        cwd=ROOT,
+        env=os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "0"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        server.terminate()
+        server.communicate(timeout=10)
+
+
+def test_python_app_py_says_in_a_sentence_why_it_cannot_start(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "app.py", "--weights", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert "is not a complete set of weights" in result.stderr
+    assert "Traceback" not in result.stderr
