@@ -6,6 +6,8 @@ picture is encoded without B-frames and therefore starts at time 0 without an ed
 """
 
 import contextlib
+import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -133,8 +135,11 @@ class _Encoder:
             raise self._failure()
 
     def _kill(self) -> None:
-        self._process.kill()  # does nothing to a process that has ended
-        self._process.wait()
+        if self._process.poll() is None:
+            # The whole group, for IMAGEIO_FFMPEG_EXE may be a script whose ffmpeg would live on.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._reader.join()

@@ -296,7 +296,7 @@ def test_a_fault_in_the_frames_leaves_nothing(tmp_path, exception):
 
 def test_an_ffmpeg_that_hangs_is_killed_when_the_user_stops(tmp_path, fake_ffmpeg):
     marker = tmp_path / "pid"
-    fake_ffmpeg(f"echo $$ > {marker}; exec sleep 1000")
+    fake_ffmpeg(f"sleep 1000 & echo $! > {marker}; wait")
 
     def frames():
         yield from grey(1)
@@ -308,5 +308,6 @@ def test_an_ffmpeg_that_hangs_is_killed_when_the_user_stops(tmp_path, fake_ffmpe
     out.mkdir()
     with pytest.raises(Cancelled):
         write(out / "x.mp4", 9, frames=frames())
-    assert not Path(f"/proc/{int(marker.read_text())}").exists()
+    status = Path(f"/proc/{int(marker.read_text())}/status")  # a child's child: gone, or dead and not yet collected
+    assert not status.exists() or "State:\tZ" in status.read_text()
     assert left_over(out) == []
