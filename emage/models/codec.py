@@ -67,21 +67,8 @@ class MotionCodec(nn.Module):
 
     def encode(self, motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
         """motion (B, T, 337), expressions (B, T, 100) -> codes (B, T) of each part."""
-        return Parts(
-            self.face.encode(torch.cat([motion[..., rotation_channels((JAW_JOINT,))], expressions], -1)),
-            self.upper.encode(motion[..., rotation_channels(PART_JOINTS["upper"])]),
-            self.hands.encode(motion[..., rotation_channels(PART_JOINTS["hands"])]),
-            self.lower.encode(
-                torch.cat(
-                    [
-                        motion[..., rotation_channels(PART_JOINTS["lower"])],
-                        motion[..., TRANSLATION],
-                        motion[..., CONTACTS],
-                    ],
-                    -1,
-                )
-            ),
-        )
+        vectors = part_vectors(motion, expressions)
+        return Parts.of(lambda part: self.parts[part].encode(vectors[part]))
 
     def channels(self, codes: Parts[Tensor]) -> Tensor:
         """Codes (B, T) of each part -> (B, T, 337) as the generator sees motion.
@@ -120,6 +107,18 @@ class MotionCodec(nn.Module):
         travel = self.global_motion(decoded.lower)[..., LOWER_TRANSLATION]
         poses = rotation_6d_to_axis_angle(_joint_channels(decoded))
         return poses, decoded.face[..., 6:], travel
+
+
+def part_vectors(motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
+    """motion (B, T, 337), expressions (B, T, 100) -> what each part's VQ-VAE encodes, (B, T, 106 | 78 | 180 | 61)."""
+    return Parts(
+        face=torch.cat([motion[..., rotation_channels((JAW_JOINT,))], expressions], -1),
+        upper=motion[..., rotation_channels(PART_JOINTS["upper"])],
+        hands=motion[..., rotation_channels(PART_JOINTS["hands"])],
+        lower=torch.cat(
+            [motion[..., rotation_channels(PART_JOINTS["lower"])], motion[..., TRANSLATION], motion[..., CONTACTS]], -1
+        ),
+    )
 
 
 def _joint_channels(decoded: Parts[Tensor]) -> Tensor:

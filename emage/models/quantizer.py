@@ -1,6 +1,18 @@
 """Latents <-> code indices."""
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor, nn
+
+
+class Quantized(NamedTuple):
+    """latent (B, T, D): the code's vector, with the gradient handed straight through to the encoder's latent;
+    index (B, T); commitment: the mean squared distance that pulls the encoder to its codes."""
+
+    latent: Tensor
+    index: Tensor
+    commitment: Tensor
 
 
 class Quantizer(nn.Module):
@@ -23,3 +35,21 @@ class Quantizer(nn.Module):
     def lookup(self, index: Tensor) -> Tensor:
         """(B, T) -> (B, T, D)."""
         return self.embedding(index)
+
+    def quantize(self, latent: Tensor) -> Quantized:
+        """(B, T, D) -> the nearest codes, as training needs them (van den Oord et al. 2017, section 3.2)."""
+        index = self.nearest(latent)
+        code = self.lookup(index)
+        commitment = (latent - code.detach()).square().mean()
+        return Quantized(latent + (code - latent).detach(), index, commitment)
+
+
+def code_usage(index: Tensor, codebook_size: int) -> Tensor:
+    """Code indices of any shape -> (K,) float32, how often each occurs."""
+    return torch.bincount(index.flatten(), minlength=codebook_size).float()
+
+
+def perplexity(usage: Tensor) -> Tensor:
+    """(K,) counts -> exp of their entropy: 1 where one code does everything, K where all are used alike."""
+    share = usage / usage.sum().clamp_min(1)
+    return torch.exp(torch.special.entr(share).sum())
