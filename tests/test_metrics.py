@@ -81,6 +81,11 @@ def test_frechet_distance_knows_planted_differences(rows):
     assert metrics.frechet_distance(a, frozen) == pytest.approx(expected, abs=1e-9)
 
 
+def test_frechet_distance_of_large_features_with_singular_covariances():
+    a = 1e6 * np.random.default_rng(0).standard_normal((9, 40))
+    assert metrics.frechet_distance(a, a + 1e6) == pytest.approx(40e12, rel=1e-9)
+
+
 def test_frechet_distance_of_orthogonal_singular_sets_is_real():
     rng = np.random.default_rng(1)
     a, b = np.zeros((20, 6)), np.zeros((30, 6))
@@ -159,6 +164,7 @@ def test_onsets_are_heard_where_sound_starts():
     assert len(onsets) <= 2 * len(BEATS)
     assert np.abs(late_s).min(axis=0).max() < 0.04
     assert np.abs(late_s).min(axis=1).max() < 0.06
+    np.testing.assert_allclose(onsets / 0.032, np.round(onsets / 0.032), atol=1e-9)
     assert metrics.audio_onsets(np.zeros(16000)).shape == (0,)
 
 
@@ -178,6 +184,31 @@ def test_a_joint_at_rest_has_no_beat_unless_it_is_looked_at_two_seconds_too_earl
     joints, audio = beating_joints(BEATS, 0.98), clicks(BEATS, 360)  # down to 2 % of the mean speed
     assert metrics.beat_consistency_aligned(joints, audio, np.ones(55)) == 0
     assert metrics.beat_consistency(joints, audio, np.ones(55)) > 0.95
+
+
+def dips(speeds, num_frames=360):
+    """Joints that move at 1 m/s, but at these frames at these speeds."""
+    steps = np.ones(num_frames)
+    for frame, speed in speeds.items():
+        steps[frame - 1 : frame + 1] = speed
+    return walk(steps)
+
+
+@pytest.mark.parametrize(("apart", "beats"), [(7, [140]), (8, [140, 148])])
+def test_of_two_minima_within_seven_frames_the_lower_is_the_beat(apart, beats):
+    audio = clicks([140 + apart], 360)
+    score = metrics.beat_consistency_aligned(dips({140: 0.3, 140 + apart: 0.5}), audio, np.ones(55))
+    onsets = metrics.audio_onsets(audio[32000:160000]) + 2
+    expected = np.mean([math.exp(-(min(abs(onset - beat / 30) for beat in beats) ** 2) / 0.18) for onset in onsets])
+    assert score == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("slow_frame", "kept"), [(80, False), (81, True), (79, True)])
+def test_the_published_code_looks_exactly_two_seconds_early(slow_frame, kept):
+    joints, audio = dips({140: 0.3, slow_frame: 0.05}), clicks([140], 360)
+    near = metrics.beat_nearness(metrics.audio_onsets(audio[32000:160000]) + 2, [4 + 20 / 30])
+    assert metrics.beat_consistency_aligned(joints, audio, np.ones(55)) == pytest.approx(near)
+    assert metrics.beat_consistency(joints, audio, np.ones(55)) == pytest.approx(near if kept else 0, abs=1e-7)
 
 
 def test_still_joints_count_as_joints_without_beats():
@@ -221,7 +252,7 @@ def test_beat_consistency_says_what_it_cannot_use():
 
 
 def test_poses_for_the_published_metrics_keep_what_they_should():
-    poses = make_motion(5).poses
+    poses = make_motion(5).poses.astype(np.float64)
     beat, face = metrics.beat_poses(poses), metrics.face_poses(poses)
     for joint in range(55):
         columns = slice(3 * joint, 3 * joint + 3)
@@ -448,7 +479,7 @@ def test_pauses_are_found_where_they_were_planted(gain):
     np.testing.assert_array_equal(metrics.speaking_frames(audio), ~PAUSE)
 
 
-@pytest.mark.parametrize(("silence_s", "pauses"), [(0.27, 0), (0.34, 9)])
+@pytest.mark.parametrize(("silence_s", "pauses"), [(0.28, 0), (0.3, 8), (0.34, 9)])
 def test_a_pause_lasts_as_long_as_it_should(silence_s, pauses):
     assert (~metrics.speaking_frames(talk(1, silence_s, 1))).sum() == pauses
 
