@@ -1,6 +1,7 @@
 """The app: `python app.py`. On a Hugging Face Space this file is started as it is."""
 
 import importlib.util
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,9 @@ class Options:
     max_minutes: float = 20
     """A longer recording is refused."""
     size: int = 720
-    """Width and height of the videos in pixels."""
+    """Width and height of the videos in pixels, even."""
+    max_upload_mb: int = 400
+    """A larger file is refused."""
 
 
 def create_app(pipeline: EmagePipeline, settings: PageSettings | None = None) -> gr.Blocks:
@@ -67,7 +70,9 @@ def main() -> None:
     except EmageError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    app.launch()
+    # A stopped server ends as by Ctrl-C: what visitors left in its cache is deleted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app.launch(max_file_size=f"{options.max_upload_mb}mb")
 
 
 if __name__ == "__main__":

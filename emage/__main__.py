@@ -1,5 +1,7 @@
 """The command line: `python -m emage generate | render | doctor`."""
 
+import itertools
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +13,9 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from emage.errors import EmageError, RenderError, VideoError
+from emage.audio import SAMPLE_RATE_HZ, load_audio
+from emage.errors import EmageError, OutputError, RenderError, VideoError
+from emage.files import check_writable
 from emage.render import RenderSettings
 
 
@@ -77,18 +81,12 @@ class Generate:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
-        from emage.files import check_writable
         from emage.hints import HintPlan, Hints
         from emage.motion import Motion
         from emage.pipeline import EmagePipeline, Take
 
-        if self.out is None and self.motion is None:
-            raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
-        if (self.hint_motion is None) != (self.plan is None):
-            raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
-        for path in (self.out, self.motion):
-            if path is not None:
-                check_writable(path)
+        self._check()
+        waveform = load_audio(self.audio)  # before the weights, which may take minutes to come
         hints = None
         if self.hint_motion is not None:
             hints = Hints(Motion.load(self.hint_motion), HintPlan.load(self.plan))
@@ -101,9 +99,11 @@ class Generate:
         )
         if pipe.source.notice:
             print(pipe.source.notice, file=sys.stderr)
+        if self.out is not None:
+            _ = pipe.body  # a body that cannot be had is told before the work
         with progress_bars() as progress:
             motion = pipe.generate(
-                self.audio,
+                (SAMPLE_RATE_HZ, waveform),
                 hints,
                 self.speaker,
                 self.seed,
@@ -118,9 +118,25 @@ class Generate:
                 return
             try:
                 pipe.render_video(self.out, [Take(motion, hints=hints)], self.audio, settings, progress)
-            except (RenderError, VideoError) as error:
-                kept = self.motion or motion.save(self.out.with_suffix(".npz"))
+            except (RenderError, VideoError, OutputError) as error:
+                kept = self.motion or motion.save(free_name(self.out.with_suffix(".npz")))
                 raise EmageError(f"{error}\nThe motion itself is in {kept}.") from error
+
+    def _check(self) -> None:
+        """The faults that can be known before anything is read."""
+        if self.out is None and self.motion is None:
+            raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
+        if (self.hint_motion is None) != (self.plan is None):
+            raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
+        outputs = {"--out": self.out, "--motion": self.motion}
+        given = {"the recording": self.audio, "--hint-motion": self.hint_motion, "--plan": self.plan} | outputs
+        for option, path in outputs.items():
+            if path is None:
+                continue
+            for other, taken in given.items():
+                if taken is not None and other != option and taken.resolve() == path.resolve():
+                    raise EmageError(f"{option} would overwrite {other}: {path}. Choose another name.")
+            check_writable(path)
 
 
 @dataclass(frozen=True)
@@ -138,7 +154,6 @@ class Render:
 
     def run(self) -> None:
         from emage.body import load_body
-        from emage.files import check_writable
         from emage.motion import Motion
         from emage.pipeline import Take, render_video
 
@@ -171,6 +186,12 @@ class Doctor:
             raise SystemExit(1)
 
 
+def free_name(path: Path) -> Path:
+    """`path`, or with a number where a file of that name is there already."""
+    numbered = (path.with_stem(f"{path.stem}-{i}") for i in itertools.count(1))
+    return next(each for each in itertools.chain([path], numbered) if not each.exists())
+
+
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A progress callback that shows one bar a stage, one after the other."""
@@ -190,8 +211,14 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
             bar.close()
 
 
+def stop(*_) -> None:
+    """End as on any other error, so that nothing half-made is left behind."""
+    raise SystemExit(143)
+
+
 def main() -> None:
     """Run a subcommand; a user fault ends with its sentence and exit code 2."""
+    signal.signal(signal.SIGTERM, stop)
     warnings.formatwarning = lambda message, *_: f"{message}\n"
     command = tyro.cli(Generate | Render | Doctor, prog="python -m emage", description=__doc__)
     try:

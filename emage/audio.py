@@ -22,6 +22,8 @@ AudioSource = str | Path | tuple[int, np.ndarray]
 
 _BLOCK_SAMPLES = 1 << 18
 _MAX_CHANNELS = 64
+_MAX_AMPLITUDE = 64.0
+_UNKNOWN_LENGTH = 1 << 40
 _MAX_RATE_HZ = 1_000_000
 
 # Containers that hold sound themselves. Playlists, which name other files and addresses, are not among them.
@@ -53,8 +55,9 @@ def load_audio(
 ) -> np.ndarray:
     """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), at `sample_rate_hz`.
 
-    WAV, FLAC, OGG, MP3 and more are told by their content, not by their names; what libsndfile does not know, such
-    as M4A or the sound of a video, goes through ffmpeg. It is read block by block: memory holds the result alone.
+    The format is told by the content, not by the name. WAV, FLAC, OGG and more are read by libsndfile; what it does
+    not know, such as M4A or the sound of a video, what it cannot tell the length of, and MP3, whose length it guesses,
+    go through ffmpeg. It is read block by block: memory holds little more than the result.
 
     Args:
         source: a file, or (rate_hz, samples) with integer samples of any width or floats.
@@ -86,17 +89,34 @@ class _Recording:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[_Recording]:
-    try:
-        sound = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError:
-        with _open_with_ffmpeg(path) as recording:
-            yield recording
-        return
-    with sound:
+    with path.open("rb") as stream:  # a stream, for libsndfile believes some names
         try:
-            yield _Recording(sound.samplerate, sound.blocks(_BLOCK_SAMPLES, dtype="float32", always_2d=True))
+            sound = soundfile.SoundFile(stream)
+        except (soundfile.LibsndfileError, TypeError):
+            sound = None
+        if sound is not None and sound.format != "MP3" and 0 < sound.frames < _UNKNOWN_LENGTH:
+            with sound:
+                yield _Recording(sound.samplerate, _blocks(sound, path.name))
+            return
+    with _open_with_ffmpeg(path) as recording:
+        yield recording
+
+
+def _blocks(sound: soundfile.SoundFile, name: str) -> Iterator[np.ndarray]:
+    """Not `sound.blocks`, which fills up what cannot be read with what lies in memory."""
+    read = 0
+    while read < sound.frames:
+        try:
+            block = sound.read(max(1, _BLOCK_SAMPLES // sound.channels), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(f"{path.name} is damaged and cannot be decoded ({error}). Export it again.") from error
+            raise AudioError(f"{name} is damaged and cannot be decoded ({error}). Export it again.") from error
+        if len(block) == 0:
+            raise AudioError(
+                f"{name} is cut short: it announces {sound.frames / sound.samplerate:.1f} s and holds "
+                f"{read / sound.samplerate:.1f} s. Copy or export it again."
+            )
+        read += len(block)
+        yield block
 
 
 @contextlib.contextmanager
@@ -132,11 +152,14 @@ def _ffmpeg_blocks(process: subprocess.Popen, complaints, name: str) -> Iterator
 
 
 def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
-    samples = np.asarray(samples)
+    try:
+        samples = np.asarray(samples)
+    except ValueError as error:
+        raise AudioError(f"The samples are no array ({error}); give (samples,) or (samples, channels).") from error
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= _MAX_CHANNELS):
         raise AudioError(f"The samples have shape {samples.shape}; give (samples,) or (samples, channels).")
-    if samples.dtype.kind not in "fiu":
-        raise AudioError(f"The samples are of type {samples.dtype}; give integers or floats.")
+    if samples.dtype.kind not in "fiu" or (samples.dtype.kind in "iu" and samples.dtype.itemsize > 4):
+        raise AudioError(f"The samples are of type {samples.dtype}; give floats or integers of 8, 16 or 32 bits.")
     if isinstance(rate_hz, bool) or not isinstance(rate_hz, int | np.integer):
         raise AudioError(f"The sample rate is {rate_hz!r}; give a whole number of Hz.")
     columns = samples[:, None] if samples.ndim == 1 else samples
@@ -146,7 +169,8 @@ def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
 
 def _to_float(samples: np.ndarray) -> np.ndarray:
     if samples.dtype.kind == "f":
-        return samples.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large is refused as infinite
+            return samples.astype(np.float32)
     full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
     offset = full_scale if samples.dtype.kind == "u" else 0.0
     return ((samples.astype(np.float64) - offset) / full_scale).astype(np.float32)
@@ -157,27 +181,31 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
     rate_hz = recording.rate_hz
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
         raise AudioError(f"{name}: a sample rate of {rate_hz} Hz makes no sense.")
+    audio = bytearray()  # grows in place, where a list of pieces would be held twice
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32")
-    pieces, read = [], 0
+    read = 0
     for block in recording.blocks:
         mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
         finite = np.isfinite(mono)
         if not finite.all():
             at_s = (read + int(np.argmin(finite))) / rate_hz
             raise AudioError(f"{name} holds samples that are not numbers, first at {at_s:.3f} s. Export it again.")
+        peak = np.abs(mono).max(initial=0)
+        if peak > _MAX_AMPLITUDE:
+            raise AudioError(f"{name}: its samples reach {peak:.3g}; float samples lie in -1..1. Scale them.")
         read += len(mono)
         if max_duration_s is not None and read > max_duration_s * rate_hz:
             raise AudioError(
                 f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit."
             )
-        pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
+        audio += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
     if read == 0:
         raise AudioError(f"{name} holds no samples. Record or upload it again.")
     if resampler is not None:
-        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    audio = np.concatenate(pieces)
+        audio += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
     length = max(1, round(read * sample_rate_hz / rate_hz))
-    return np.pad(audio[:length], (0, max(0, length - len(audio))))
+    audio += bytes(max(0, 4 * length - len(audio)))
+    return np.frombuffer(audio, np.float32)[:length]
 
 
 def _spoken(duration_s: float) -> str:

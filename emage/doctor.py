@@ -1,4 +1,7 @@
-"""What is installed, what works on this machine, and what to do where something does not."""
+"""What is installed, what works on this machine, and what to do where something does not.
+
+Everything that could be missing is imported where it is tried.
+"""
 
 import platform
 from collections.abc import Callable
@@ -6,14 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import imageio_ffmpeg
-import torch
-
-from emage.body import load_body
 from emage.errors import EmageError
-from emage.hub import find_weights
-from emage.pipeline import load_networks
-from emage.render import RENDERERS, check_renderer
 
 PACKAGES = (
     "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "smplx", "trimesh", "moderngl", "pyrender",
@@ -31,22 +27,27 @@ class Report:
 
 
 def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: bool) -> list[Report]:
-    """Try everything a run needs, in the order it is needed."""
-    return [
+    """Try everything a run needs, in the order it is needed; what packages miss is not tried without them."""
+    reports = [
         Report("Python", True, f"{platform.python_version()} on {platform.platform()}"),
         *(_package(name) for name in PACKAGES),
+    ]
+    if not all(report.ok for report in reports):
+        return reports
+    return [
+        *reports,
         Report("GPU", True, _gpu()),
-        _try("ffmpeg", imageio_ffmpeg.get_ffmpeg_exe, (RuntimeError,)),
-        *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in RENDERERS),
+        _try("ffmpeg", _ffmpeg),
+        *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in ("moderngl", "pyrender")),
         _try("weights", lambda: _weights(weights)),
         _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
     ]
 
 
-def _try(topic: str, find: Callable[[], str], faults: tuple[type[Exception], ...] = (EmageError,)) -> Report:
+def _try(topic: str, find: Callable[[], str]) -> Report:
     try:
         return Report(topic, True, find())
-    except faults as error:
+    except (EmageError, RuntimeError) as error:  # RuntimeError is imageio-ffmpeg's word for a missing ffmpeg
         return Report(topic, False, str(error))
 
 
@@ -57,23 +58,38 @@ def _package(name: str) -> Report:
         return Report(name, False, "not installed; run `pip install -r requirements.txt`.")
 
 
+def _ffmpeg() -> str:
+    import imageio_ffmpeg
+
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
 def _gpu() -> str:
+    import torch
+
     if not torch.cuda.is_available():
         return "none; the CPU is used"
     return torch.cuda.get_device_name()
 
 
 def _drawn(renderer: str) -> str:
+    from emage.render import check_renderer
+
     check_renderer(renderer)
     return "works"
 
 
 def _weights(weights: str | None) -> str:
+    from emage.hub import find_weights
+    from emage.pipeline import load_networks
+
     source = find_weights(weights)
     load_networks(source)
     return source.notice or source.description
 
 
 def _body(smplx_file: Path | None, accept_smplx_licence: bool) -> str:
+    from emage.body import load_body
+
     body = load_body(smplx_file, accept_smplx_licence)
     return f"{body.name} ({body.licence})"

@@ -1,13 +1,17 @@
 """Files in and out: npz archives of unknown origin read with care, results written whole or not at all."""
 
 import errno
+import lzma
 import math
 import os
+import secrets
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -17,6 +21,7 @@ MAX_NPZ_BYTES = 1 << 30
 """An npz whose arrays unpack to more than this is refused before anything is unpacked."""
 
 _MAX_HEADER_BYTES = 4096
+_DAMAGED = (EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
 def read_npz(
@@ -34,9 +39,9 @@ def read_npz(
         fault: not there, not an npz, damaged, an array that needs unpickling, or more bytes than `max_bytes`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise fault(f"{path}: there is no such file.")
     try:
+        if not path.is_file():
+            raise fault(f"{path}: there is no such file.")
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wanted = list(members) if keys is None else [key for key in keys if key in members]
@@ -48,7 +53,7 @@ def read_npz(
         raise fault(
             f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez."
         ) from error
-    except (EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise fault(
             f"{path.name} cannot be read ({error}). The file is damaged or encrypted; copy it again."
         ) from error
@@ -62,7 +67,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
             reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             if version not in reader:
                 raise fault(f"{where}: npy format {version} is not read here. Save it again with np.savez.")
-            shape, _, dtype = reader[version](stream, max_header_size=_MAX_HEADER_BYTES)
+            shape, _, dtype = _parse_header(reader[version], stream, where, fault)
             header_bytes = stream.tell()
         if dtype.hasobject:
             raise fault(
@@ -82,25 +87,35 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
         raise fault(f"{where} is not a plain array ({error}).") from error
 
 
+def _parse_header(
+    reader: Callable, stream: IO[bytes], where: str, fault: type[EmageError]
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    try:
+        return reader(stream, max_header_size=_MAX_HEADER_BYTES)
+    except (*_DAMAGED, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # numpy evaluates the header as Python text; what that raises has no end
+        raise fault(f"{where}: its header cannot be understood ({error}). The file is damaged.") from error
+
+
 @contextmanager
 def new_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; it becomes `path` when the block ends well, and is removed when it does not.
 
     Raises:
-        OutputError: the folder is not there or not writable, or the disk is full.
+        OutputError: the folder is not there or not writable, the disk is full, or `path` is no ordinary file.
     """
-    path = Path(path)
+    path = _ordinary(path)
+    # The suffix stays, for writers that choose the format by it.
+    temporary = path.with_name(f".emage-{secrets.token_hex(8)}{path.suffix}")
     try:
-        # The suffix stays, for writers that choose the format by it.
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}.", dir=path.parent)
-        os.close(handle)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise output_error(path, error) from error
-    temporary = Path(name)
     try:
+        mode = temporary.stat().st_mode & 0o777
         yield temporary
-        # mkstemp makes private files; a result has the permissions of any new file.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)  # some writers put a private file of their own in its place
         temporary.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
@@ -113,14 +128,26 @@ def check_writable(path: str | Path) -> None:
 
     Called before long work, so that nobody waits minutes for a result that has nowhere to go.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file.")
+    path = _ordinary(path)
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent):
             return
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def _ordinary(path: str | Path) -> Path:
+    """Where a link leads to, checked to be an ordinary file or nothing yet."""
+    path = Path(path)
+    try:
+        path = path.resolve() if path.is_symlink() else path
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; name a file.")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is a device or a pipe, which no file can replace; name a file.")
+    except OSError as error:
+        raise output_error(path, error) from error
+    return path
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -130,9 +157,3 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutputError(f"{path} was not written: the folder {path.parent} does not exist. Make it first.")
     return OutputError(f"{path} was not written: {error.strerror or error}. Choose a folder that you may write to.")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

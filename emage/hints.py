@@ -43,6 +43,9 @@ MODES = (FOLLOW, LOCK)
 CONTACT_SPEED_M = 0.01
 """A foot joint that moves less than this in a frame is in contact (BEAT2's own threshold)."""
 
+_MAX_FRAME = 10**9  # a year; beyond it a number is a mistake, and may not fit where it goes
+_CONVERTED_AT_ONCE = 4096
+
 _SPAN_KEYS = {"part", "start_s", "end_s", "start_frame", "end_frame", "mode"}
 _PLAN_KEYS = {"spans", "blend_frames"}
 
@@ -101,8 +104,8 @@ def _frame_of(span: dict[str, Any], edge: str) -> int:
     if len(given) != 1:
         raise HintError(f"The span {span} must have exactly one of {edge}_s and {edge}_frame.")
     value = span[given[0]]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise HintError(f"{given[0]} of the span of {span['part']} is {value!r}; it must be a number.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MAX_FRAME <= value <= _MAX_FRAME:
+        raise HintError(f"{given[0]} of the span of {span['part']} is {str(value)[:40]}; it must be a sensible number.")
     if given[0].endswith("_s"):
         return second_to_frame(value)
     if value != int(value):
@@ -146,8 +149,8 @@ class HintPlan:
         if isinstance(plan, str):
             try:
                 plan = json.loads(plan)
-            except json.JSONDecodeError as error:
-                raise HintError(f"The plan is not JSON ({error}).") from error
+            except (ValueError, RecursionError) as error:
+                raise HintError(f"The plan is not JSON that can be read ({error}).") from error
         if not isinstance(plan, dict) or not isinstance(plan.get("spans"), list) or set(plan) - _PLAN_KEYS:
             raise HintError('A plan is {"spans": [...]} with, if wanted, "blend_frames", and nothing else.')
         return cls(tuple(Span.from_json(span) for span in plan["spans"]), plan.get("blend_frames", cls.blend_frames))
@@ -156,7 +159,7 @@ class HintPlan:
     def load(cls, path: str | Path) -> "HintPlan":
         """From a JSON file; raises HintError."""
         try:
-            text = Path(path).read_text("utf-8")
+            text = Path(path).read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise HintError(f"{path}: the plan cannot be read ({error}).") from error
         return cls.from_json(text)
@@ -203,6 +206,16 @@ class Hints:
                     f"({frame_to_second(num_frames):.2f} s). Shorten the span."
                 )
 
+    def check_basis(self, expression_basis: str) -> None:
+        """Raise HintError for a locked face where the motion's expressions are in another basis."""
+        is_foreign = self.reference.expression_basis != expression_basis
+        if is_foreign and any(span.mode == LOCK for span in self.plan.spans_of("face")):
+            raise HintError(
+                f"The face cannot be locked: the reference's expressions are in the basis "
+                f"'{self.reference.expression_basis}', these weights make '{expression_basis}'. "
+                "Use 'follow' for the face, or weights of the reference's basis."
+            )
+
 
 @dataclass(frozen=True)
 class NetworkHints:
@@ -221,23 +234,24 @@ def network_hints(hints: Hints, contacts: np.ndarray, num_frames: int) -> Networ
 
     contacts: (T, 4), of the reference; see `foot_contacts`. A reference that ends early stands still from there on;
     no span reaches that far.
-
-    Raises:
-        HintError: a span goes beyond the recording.
     """
-    hints.check_fits(num_frames)
-    index = np.minimum(np.arange(num_frames), hints.reference.num_frames - 1)
+    motion = np.empty((num_frames, MOTION_CHANNELS), dtype=np.float32)
+    shown = min(num_frames, hints.reference.num_frames)
+    motion[:shown] = motion_channels(hints.reference.frames(0, shown), contacts[:shown])
+    motion[shown:] = motion[shown - 1]
     mask = np.ones((num_frames, MOTION_CHANNELS), dtype=np.uint8)
     for span in hints.plan.spans:
         mask[span.start_frame : span.end_frame, hint_channels(span.part)] = 0
-    return NetworkHints(motion_channels(hints.reference, contacts)[index], mask)
+    return NetworkHints(motion, mask)
 
 
 def motion_channels(motion: Motion, contacts: np.ndarray) -> np.ndarray:
     """(T, 337) float32: 55 joints x 6D, translation, foot contacts (T, 4)."""
     channels = np.empty((motion.num_frames, MOTION_CHANNELS), dtype=np.float32)
-    poses = torch.from_numpy(motion.poses.astype(np.float64))
-    channels[:, :ROTATION_CHANNELS] = axis_angle_to_rotation_6d(poses).numpy()
+    for start in range(0, motion.num_frames, _CONVERTED_AT_ONCE):
+        part = slice(start, start + _CONVERTED_AT_ONCE)
+        poses = torch.from_numpy(motion.poses[part].astype(np.float64))
+        channels[part, :ROTATION_CHANNELS] = axis_angle_to_rotation_6d(poses)
     channels[:, TRANSLATION] = motion.trans
     channels[:, CONTACTS] = contacts
     return channels
@@ -265,6 +279,7 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
     Raises:
         HintError: a locked face whose expressions are in another basis than the motion's.
     """
+    hints.check_basis(motion.expression_basis)
     locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))
     if not locked.any():
         return motion
@@ -277,12 +292,6 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
         channels = [3 * joint + i for joint in PART_JOINTS[leaf] for i in range(3)]
         poses[:, channels] = _lock_rotations(poses[:, channels], reference.poses[:, channels], ranges, hints.plan)
         if leaf == "face":
-            if reference.expression_basis != motion.expression_basis:
-                raise HintError(
-                    f"The face cannot be locked: the reference's expressions are in the basis "
-                    f"'{reference.expression_basis}', these weights make '{motion.expression_basis}'. "
-                    "Use 'follow' for the face, or weights of the reference's basis."
-                )
             expressions = _lock_values(expressions, reference.expressions, ranges, hints.plan)
         if leaf == "lower":
             trans[:, [0, 2]] = _lock_path(trans[:, [0, 2]], reference.trans[:, [0, 2]], ranges)
@@ -301,28 +310,29 @@ def _borders(
 ) -> Iterable[tuple[int, np.ndarray, np.ndarray]]:
     """For each border: the locked frame at it, the free frames beside it, and their weights, 1 at the border to 0.
 
-    The weights are half a cosine. Between two spans that lie closer than twice `blend_frames`, each has half the gap.
+    The weights are half a cosine. Between two spans that lie closer than twice `blend_frames`, both reach through the
+    whole gap and their weights add up to 1. At the ends of the recording the curve is cut off, not squeezed.
     """
     for i, (start, end) in enumerate(ranges):
         before = ranges[i - 1][1] if i > 0 else None
         after = ranges[i + 1][0] if i + 1 < len(ranges) else None
-        room_before = start if before is None else (start - before) // 2
-        room_after = num_frames - end if after is None else (after - end + 1) // 2
-        for border, room, step in ((start, room_before, -1), (end - 1, room_after, 1)):
-            count = min(blend_frames, room)
+        gaps = (None if before is None else start - before, None if after is None else after - end)
+        for border, gap, step in ((start, gaps[0], -1), (end - 1, gaps[1], 1)):
+            count = gap if gap is not None and gap < 2 * blend_frames and blend_frames > 0 else blend_frames
             distance = np.arange(1, count + 1)
-            yield border, border + step * distance, 0.5 * (1 + np.cos(np.pi * distance / (count + 1)))
+            frames = border + step * distance
+            inside = (frames >= 0) & (frames < num_frames)
+            yield border, frames[inside], 0.5 * (1 + np.cos(np.pi * distance[inside] / (count + 1)))
 
 
 def _lock_rotations(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int, int]], plan: HintPlan) -> np.ndarray:
     """(T, J*3) axis-angle -> (T, J*3)."""
     result = free.copy()
-    matrices = {"free": _matrices(free), "fixed": _matrices(fixed)}
     for border, frames, weights in _borders(ranges, len(free), plan.blend_frames):
         # The turn from the free to the fixed pose at the border, seen from the free one, fades with distance.
-        turn = matrix_to_axis_angle(matrices["free"][border].transpose(-1, -2) @ matrices["fixed"][border])
+        turn = matrix_to_axis_angle(_matrices(free[border]).transpose(-1, -2) @ _matrices(fixed[border]))
         faded = axis_angle_to_matrix(torch.from_numpy(weights)[:, None, None] * turn)
-        result[frames] = matrix_to_axis_angle(matrices["free"][frames] @ faded).flatten(-2).numpy()
+        result[frames] = matrix_to_axis_angle(_matrices(result[frames]) @ faded).flatten(-2)
     for start, end in ranges:
         result[start:end] = fixed[start:end]
     return result
@@ -335,7 +345,7 @@ def _matrices(axis_angle: np.ndarray) -> torch.Tensor:
 def _lock_values(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int, int]], plan: HintPlan) -> np.ndarray:
     result = free.copy()
     for border, frames, weights in _borders(ranges, len(free), plan.blend_frames):
-        result[frames] = free[frames] + weights[:, None] * (fixed[border] - free[border])
+        result[frames] += weights[:, None] * (fixed[border] - free[border])
     for start, end in ranges:
         result[start:end] = fixed[start:end]
     return result

@@ -24,8 +24,12 @@ ARKIT52 = "arkit52"
 """Expressions 0-51 are Apple's 52 ARKit actions in Apple's order, 0 to 1; the rest are zero. The stand-in body's."""
 EXPRESSION_BASES = (FLAME2020, ARKIT52)
 
-MAX_FRAMES = 3 * 3600 * 120
-"""Three hours at 120 frames per second; a longer file is taken for a mistake."""
+MAX_DURATION_S = 3 * 3600
+"""A longer motion is taken for a mistake, at any frame rate."""
+MAX_FRAMES = 3 * 3600 * 60
+
+_MAX_DISTANCE_M = 1e5
+_RESAMPLED_AT_ONCE = 4096
 
 _KEYS = ("betas", "poses", "expressions", "trans", "model", "gender", "mocap_frame_rate", "expression_basis")
 _REQUIRED = ("betas", "poses", "expressions", "trans", "mocap_frame_rate")
@@ -57,8 +61,15 @@ class Motion:
     gender: str = "neutral"
 
     def __post_init__(self):
-        for name, dtype in {"poses": "f4", "expressions": "f8", "trans": "f8", "betas": "f4"}.items():
+        dtypes = {"poses": "f4", "expressions": "f8", "trans": "f8", "betas": "f4"}
+        for name in dtypes:
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        self._check_shapes()  # first, for what has not the shape may have any size
+        for name, dtype in dtypes.items():
             object.__setattr__(self, name, _numbers(name, getattr(self, name), dtype))
+        self._check_values()
+
+    def _check_shapes(self) -> None:
         if self.poses.ndim != 2 or self.poses.shape[1] != POSE_CHANNELS:
             raise MotionError(
                 f"poses has shape {self.poses.shape}; SMPL-X needs (frames, {POSE_CHANNELS}): 55 joints x 3 axis-angle."
@@ -71,13 +82,21 @@ class Motion:
                 raise MotionError(f"{name} has shape {shape}; with these poses it must be {(self.num_frames, width)}.")
         if self.betas.shape != (NUM_BETAS,):
             raise MotionError(f"betas has shape {self.betas.shape}; it must be ({NUM_BETAS},). Pad with zeros.")
+
+    def _check_values(self) -> None:
         for name in ("poses", "expressions", "trans", "betas"):
             array = getattr(self, name)
             if not np.isfinite(array).all():
                 at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
                 raise MotionError(f"{name}{list(at)} is {array[at]}; every value must be a finite number.")
-        if not (np.isfinite(self.fps) and 1 <= self.fps <= 1000):
-            raise MotionError(f"{self.fps} frames per second make no sense; give between 1 and 1000.")
+        if np.abs(self.trans).max() > _MAX_DISTANCE_M:
+            raise MotionError(f"trans goes {np.abs(self.trans).max():.3g} m away; it must be in metres.")
+        _check_fps(self.fps)
+        if self.duration_s > MAX_DURATION_S:
+            raise MotionError(
+                f"{self.num_frames:,} frames at {self.fps:g} a second last {self.duration_s / 3600:.1f} hours; "
+                f"at most {MAX_DURATION_S / 3600:g} are taken."
+            )
         if self.expression_basis not in EXPRESSION_BASES:
             raise MotionError(f"The expression basis is '{self.expression_basis}'; known are {EXPRESSION_BASES}.")
 
@@ -136,7 +155,11 @@ class Motion:
         """The same movement at `fps`: rotations by spherical, the rest by linear interpolation.
 
         A clip of T frames lasts T / self.fps seconds and goes on doing so, to the nearest frame.
+
+        Raises:
+            MotionError: `fps` makes no sense.
         """
+        _check_fps(fps)
         if fps == self.fps:
             return self
         num_frames = max(1, round(self.num_frames * fps / self.fps))
@@ -148,12 +171,18 @@ class Motion:
         def blend(array: np.ndarray) -> np.ndarray:
             return array[before] + weight * (array[after] - array[before])
 
-        # Interpolated in float64, for float32 sheds digits near half a turn.
-        joints = torch.from_numpy(self.poses.astype(np.float64)).unflatten(-1, (-1, 3))
-        poses = slerp(joints[before], joints[after], torch.from_numpy(weight)[..., None]).flatten(-2)
+        poses = np.empty((num_frames, POSE_CHANNELS), dtype=np.float32)
+        for start in range(0, num_frames, _RESAMPLED_AT_ONCE):
+            part = slice(start, start + _RESAMPLED_AT_ONCE)
+            # In float64, for float32 sheds digits near half a turn.
+            first, second = (
+                torch.from_numpy(self.poses[index[part]].astype(np.float64)).unflatten(-1, (-1, 3))
+                for index in (before, after)
+            )
+            poses[part] = slerp(first, second, torch.from_numpy(weight[part])[..., None]).flatten(-2)
         return replace(
             self,
-            poses=poses.numpy(),
+            poses=poses,
             expressions=blend(self.expressions),
             trans=blend(self.trans),
             fps=fps,
@@ -163,6 +192,11 @@ class Motion:
         """The frames from `start_frame` to `end_frame`, end exclusive."""
         part = slice(start_frame, end_frame)
         return replace(self, poses=self.poses[part], expressions=self.expressions[part], trans=self.trans[part])
+
+
+def _check_fps(fps: float) -> None:
+    if not isinstance(fps, int | float | np.number) or not (np.isfinite(fps) and 1 <= fps <= 1000):
+        raise MotionError(f"{fps} frames per second make no sense; give between 1 and 1000.")
 
 
 def _numbers(name: str, array: np.ndarray, dtype: str) -> np.ndarray:

@@ -17,10 +17,10 @@ import safetensors.torch
 import torch
 from huggingface_hub import ModelHubMixin
 
-from emage.audio import AudioSource, load_audio
+from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
-from emage.errors import EmageError, WeightsError
-from emage.files import new_file
+from emage.errors import EmageError, OutputError, RenderError, WeightsError
+from emage.files import new_file, output_error
 from emage.hints import Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
 from emage.models.codec import MotionCodec
@@ -32,7 +32,8 @@ from emage.render import Actor, RenderSettings, frame_size, render_frames
 from emage.sampling import (
     SamplerConfig,
     Timing,
-    generated_frames,
+    Window,
+    first_seed,
     join_codes,
     plan_windows,
     sample_windows,
@@ -101,16 +102,16 @@ class EmagePipeline(
                 default the published weights, or the embedded ones where those cannot be reached (see
                 `source.notice`).
             revision: of the repo.
-            device: of the networks; by default a CUDA GPU where there is one, else the CPU.
+            device: of the networks; by default a CUDA GPU where there is one, else the CPU. Raises EmageError where
+                it is not there.
             smplx_file, accept_smplx_licence: which body to draw; see `emage.body.load_body`.
 
         Raises:
             WeightsError: no weights, damaged ones, or ones that do not fit their config.
         """
+        device = _usable_device(device)  # first, for weights may take minutes
         source = find_weights(weights, revision)
         generator, codec = load_networks(source)
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(
             generator.to(device),
             codec.to(device),
@@ -147,7 +148,7 @@ class EmagePipeline(
             timing: "exact", or "reference" for the published code's arithmetic and frame count.
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.
-            seed_motion: at least four frames that the motion goes on from, by their end.
+            seed_motion: at least four frames that the motion goes on from, by their end; its path too.
             max_duration_s: refuse a longer recording.
 
         Raises:
@@ -156,11 +157,20 @@ class EmagePipeline(
         """
         timing = Timing(timing)
         config = self.generator.config
-        if not 0 <= speaker < config.speakers:
+        if type(speaker) is not int or not 0 <= speaker < config.speakers:
             raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
+        if seed is None and (temperature, top_k) != (1.0, None):
+            raise EmageError("temperature and top_k are of a draw: give a seed with them.")
         sampler = SamplerConfig() if seed is None else SamplerConfig(temperature, top_k, seed)
         waveform = load_audio(audio, max_duration_s)
         windows = plan_windows(len(waveform), config, timing)
+        shown = None if hints is None else self._network_hints(hints, len(waveform), windows)
+        if seed_motion is None:
+            first = first_seed(shown, timing, config.seed_frames)
+            start_position = np.zeros(3)
+        else:
+            first = self._seed_channels(seed_motion)
+            start_position = seed_motion.trans[-1]
         codes = [
             result.codes
             for result in sample_windows(
@@ -168,14 +178,14 @@ class EmagePipeline(
                 self.codec,
                 waveform,
                 windows,
-                None if hints is None else self._network_hints(hints, len(waveform), timing),
+                shown,
                 speaker,
                 sampler,
-                None if seed_motion is None else self._seed_channels(seed_motion),
+                first,
                 None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
             )
         ]
-        motion = self._decode(join_codes(codes), hints)
+        motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
         return motion if hints is None else apply_locks(motion, hints)
 
     def render_video(
@@ -201,9 +211,24 @@ class EmagePipeline(
         settings = settings or RenderSettings()
         return render_video(path, takes, self.body, audio, settings, progress)
 
-    def _network_hints(self, hints: Hints, num_samples: int, timing: Timing) -> NetworkHints:
-        frames = generated_frames(num_samples, self.generator.config, timing)
-        return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), frames)
+    def decode(self, codes: Parts[torch.Tensor], start_position: np.ndarray, betas: np.ndarray | None = None) -> Motion:
+        """Codes (1, T) of each part -> Motion whose path starts at x and z of `start_position` (3,)."""
+        device = codes.face.device
+        with torch.inference_mode():
+            decoded = self.codec.decode(codes, torch.tensor(start_position, dtype=torch.float64, device=device)[None])
+        return Motion(
+            poses=decoded.poses[0].cpu().numpy(),
+            expressions=decoded.expressions[0].cpu().numpy(),
+            trans=decoded.trans[0].cpu().numpy(),
+            betas=np.zeros(NUM_BETAS) if betas is None else betas,
+            expression_basis=self.generator.config.expression_basis,
+        )
+
+    def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> NetworkHints:
+        """Over the frames that the networks see, which in the published timing are more than come out."""
+        hints.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
+        hints.check_basis(self.generator.config.expression_basis)
+        return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
 
     def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:
         seed = seed_motion.resample(FPS)
@@ -213,17 +238,6 @@ class EmagePipeline(
         seed = seed.frames(seed.num_frames - needed, seed.num_frames)
         return torch.from_numpy(motion_channels(seed, foot_contacts(self.body.joints(seed))))[None]
 
-    @torch.inference_mode()
-    def _decode(self, codes: Parts[torch.Tensor], hints: Hints | None) -> Motion:
-        decoded = self.codec.decode(codes, start_position=torch.zeros(1, 3, device=codes.face.device))
-        return Motion(
-            poses=decoded.poses[0].cpu().numpy(),
-            expressions=decoded.expressions[0].cpu().numpy(),
-            trans=decoded.trans[0].cpu().numpy(),
-            betas=np.zeros(NUM_BETAS) if hints is None else hints.reference.betas,
-            expression_basis=self.generator.config.expression_basis,
-        )
-
     def _save_pretrained(self, save_directory: Path) -> None:
         """The released layout, with safetensors; `save_pretrained` and `push_to_hub` come from ModelHubMixin."""
         networks = {"generator": self.generator, "global": self.codec.global_motion}
@@ -232,17 +246,34 @@ class EmagePipeline(
             save_network(network, save_directory / NETWORK_FOLDERS[name])
 
 
+def _usable_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise EmageError(f"The device '{device}' cannot be used here ({reason}). Give cpu.") from error
+
+
 Network = Generator | VQVAE | GlobalMotionPredictor
 
 
 def save_network(network: Network, folder: Path) -> None:
-    """Write config.json and model.safetensors as `load_networks` reads them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write config.json and model.safetensors as `load_networks` reads them. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
     config = {"model_type": network.model_type, **network.config.to_json()}
-    (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    with new_file(folder / CONFIG_NAME) as temporary:
+        temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     with new_file(folder / WEIGHTS_NAMES[0]) as temporary:
-        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        try:
+            safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        except safetensors.SafetensorError as error:  # its word for a full disk
+            raise OutputError(f"{folder / WEIGHTS_NAMES[0]} was not written: {error}.") from error
 
 
 def load_networks(source: WeightsSource) -> tuple[Generator, MotionCodec]:
@@ -290,17 +321,19 @@ def render_video(
 ) -> Path:
     """As `EmagePipeline.render_video`, for motion that needs no networks."""
     settings = settings or RenderSettings()
+    if not takes:
+        raise RenderError("There is nothing to draw: give at least one take.")
     actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
     sound = None if audio is None else load_audio(audio, sample_rate_hz=VIDEO_SAMPLE_RATE_HZ)
     width, height = frame_size(len(actors), settings)
-    num_frames = max(take.motion.num_frames for take in takes)
+    longest = max(take.motion.num_frames for take in takes)
     return write_video(
         path,
         render_frames(actors, settings),
         width=width,
         height=height,
         fps=takes[0].motion.fps,
-        num_frames=num_frames,
+        num_frames=longest,
         audio=sound,
         audio_rate_hz=VIDEO_SAMPLE_RATE_HZ,
         progress=None if progress is None else lambda done, total: progress(STAGE_VIDEO, done, total),

@@ -77,6 +77,10 @@ class SamplerConfig:
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("seed", "top_k"):
+            value = getattr(self, name)
+            if not (value is None and name == "top_k") and type(value) is not int:
+                raise EmageError(f"{name} is {value!r}; it must be a whole number.")
         if not (np.isfinite(self.temperature) and self.temperature >= 0):
             raise EmageError(f"temperature is {self.temperature}; it must be 0 or more.")
         if self.top_k is not None and self.top_k < 1:
@@ -92,11 +96,6 @@ class WindowResult:
     window: Window
     codes: Parts[Tensor]
     output: GeneratorOutput
-
-
-def generated_frames(num_samples: int, config: GeneratorConfig, timing: Timing) -> int:
-    """How many frames `plan_windows` covers."""
-    return sum(window.kept_frames for window in plan_windows(num_samples, config, timing))
 
 
 def plan_windows(num_samples: int, config: GeneratorConfig, timing: Timing) -> list[Window]:
@@ -146,6 +145,17 @@ def rest_seed(seed_frames: int) -> Tensor:
     return seed
 
 
+def first_seed(hints: NetworkHints | None, timing: Timing, seed_frames: int) -> Tensor:
+    """(1, S, 337): what the first window starts from.
+
+    In the published code's timing, its habit: the beginning of the hints' motion, whatever the mask hides. Else
+    `rest_seed`; visible hints take precedence over it as over every seed.
+    """
+    if timing is Timing.REFERENCE and hints is not None:
+        return torch.from_numpy(hints.motion[None, :seed_frames])
+    return rest_seed(seed_frames)
+
+
 @torch.inference_mode()
 def sample_windows(
     generator: Generator,
@@ -164,26 +174,23 @@ def sample_windows(
         generator, codec: in eval mode, on one device.
         audio: (N,) float32 at 16 kHz.
         windows: from `plan_windows`.
-        hints: over at least the windows' frames.
+        hints: over the windows' frames.
         speaker: index into the generator's speakers.
         sampler: the likeliest codes by default.
-        seed_motion: (1, S, 337) for the first window; the hints' first frames or else `rest_seed` by default.
+        seed_motion: (1, S, 337) for the first window; `rest_seed` by default.
         progress: called with frames done and frames in all; what it raises ends the sampling.
     """
     sampler = sampler or SamplerConfig()
     config, device = generator.config, generator.mask_embedding.device
-    total = windows[-1].end_frame
+    total = sum(window.kept_frames for window in windows)
     speaker_index = torch.tensor([speaker], device=device)
-    seed = seed_motion
+    seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
     for window, features in _encode_audio(generator, audio, windows):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
-        if seed is not None:
-            # A hint that is visible in the seed frames takes precedence over what was generated there.
-            visible = mask[:, :overlap] == 0
-            motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
-        elif hints is None:
-            motion[:, :overlap] = rest_seed(config.seed_frames).to(device)[:, :overlap]
+        # A hint that is visible in the seed frames takes precedence over what was generated there.
+        visible = mask[:, :overlap] == 0
+        motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
         output = generator.generate(features, motion, mask, speaker_index)
         codes = choose_codes(codec, output, config, sampler, window.start_frame)
@@ -225,6 +232,7 @@ def _window_hints(hints: NetworkHints | None, window: Window, device: torch.devi
     shape = (1, window.frames, MOTION_CHANNELS)
     if hints is None:
         return torch.zeros(shape, device=device), torch.ones(shape, device=device)
+    assert len(hints.motion) >= window.end_frame
     frames = slice(window.start_frame, window.end_frame)
     motion = torch.from_numpy(hints.motion[None, frames]).to(device, torch.float32, copy=True)
     return motion, torch.from_numpy(hints.mask[None, frames]).to(device, torch.float32, copy=True)
@@ -258,7 +266,7 @@ def _draw(
         least = logits.topk(sampler.top_k, -1).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
     noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), start_frame, *logits.shape[1:])
-    return (logits / sampler.temperature + noise.to(logits)).argmax(-1)
+    return (logits + sampler.temperature * noise.to(logits)).argmax(-1)
 
 
 def _gumbel_noise(seed: int, part: int, start_frame: int, frames: int, codes: int) -> Tensor:

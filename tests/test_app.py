@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import app as app_module
 from app import create_app
-from emage.errors import Cancelled, RenderError
+from emage.errors import Cancelled, EmageError, RenderError
 from emage.motion import Motion
 from emage.ui import page as page_module
 from emage.ui.jobs import Jobs, check
@@ -191,6 +191,12 @@ def test_faults_are_told_in_the_librarys_words_and_the_app_goes_on(client, talk,
     with pytest.raises(AppError, match=r"longer than 1 minutes, the limit here"):
         run(client, tmp_path / "long.wav")
     assert "90 frames" in run(client, talk)[3]
+
+
+@pytest.mark.parametrize("limits", [{"max_duration_s": float("nan")}, {"max_duration_s": 0}, {"size": 33}])
+def test_limits_that_make_no_sense(limits):
+    with pytest.raises(EmageError):
+        PageSettings(**limits)
 
 
 def test_without_gl_the_motion_is_there(client, talk, monkeypatch):

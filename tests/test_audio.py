@@ -1,5 +1,6 @@
 """Recordings of every kind, and the arithmetic of samples, frames and seconds."""
 
+import re
 import subprocess
 
 import imageio_ffmpeg
@@ -129,6 +130,29 @@ def test_one_sample_is_a_recording():
     assert len(load_audio((48000, np.array([0.5])))) == 1
 
 
+def encode(samples: np.ndarray, path, *options: str) -> None:
+    soundfile.write(path.with_suffix(".source.wav"), samples, 44100)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path.with_suffix(".source.wav"), *options, path]
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize("options", [("-q:a", "5", "-write_xing", "0"), ("-abr", "1", "-write_xing", "0"), ()])
+def test_mp3_without_a_word_on_its_length(tmp_path, options):
+    sound = np.random.default_rng(0).normal(size=44100 * 20) * np.linspace(0, 0.3, 44100 * 20)
+    encode(sound, tmp_path / "talk.mp3", *options)
+    assert abs(len(load_audio(tmp_path / "talk.mp3")) - 20 * 16000) <= 1600
+
+
+def test_flac_from_a_pipe_and_names_that_libsndfile_believes(tmp_path):
+    encode(tone(44100), tmp_path / "tone.wav")
+    with (tmp_path / "tone.flac").open("wb") as stream:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "tone.wav", "-f", "flac", "pipe:"]
+        subprocess.run(command, check=True, stdout=stream)
+    assert_is_the_tone(load_audio(tmp_path / "tone.flac"), 1e-3)
+    (tmp_path / "tone.wav").rename(tmp_path / "tone.raw")
+    assert_is_the_tone(load_audio(tmp_path / "tone.raw"), 1e-3)
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +168,22 @@ def test_files_that_are_none(tmp_path):
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 16000)
     with pytest.raises(AudioError, match="holds no samples"):
         load_audio(tmp_path / "nothing.wav")
+
+
+@pytest.mark.parametrize("container", ["FLAC", "OGG", "MP3", "WAV"])
+def test_a_file_that_was_cut_short_gives_what_is_there_or_says_so(tmp_path, container):
+    path = tmp_path / "cut.bin"
+    rng = np.random.default_rng(0)
+    soundfile.write(path, np.clip(0.2 * rng.standard_normal(44100 * 30), -1, 1), 44100, format=container)
+    whole = load_audio(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    try:
+        part = load_audio(path)
+    except AudioError as error:
+        assert re.search(r"cut.bin is (damaged|cut short)", str(error))  # noqa: PT017 - either is right
+    else:
+        assert 0.3 < len(part) / len(whole) < 0.7
+        np.testing.assert_array_equal(part[:100_000], whole[:100_000])
 
 
 def test_a_playlist_reaches_no_other_file(tmp_path):
@@ -174,6 +214,11 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
         ((16000, np.zeros((2, 2, 2))), "shape"),
         ((16000, np.zeros((2, 16000))), "shape"),  # channels first
         ((16000, np.array(["a"])), "type"),
+        ((16000, np.zeros(10, np.int64)), "8, 16 or 32 bits"),
+        ((16000, np.full(10, 32767.0)), "float samples lie in -1..1"),
+        ((44100, np.tile([3e38, -3e38], 100)), "float samples lie in -1..1"),
+        ((16000, np.full(10, 1e300)), "not numbers"),
+        ((16000, [[1, 2], [3]]), "no array"),
         ((0, np.zeros(10)), "makes no sense"),
         ((-8000, np.zeros(10)), "makes no sense"),
         ((16000.5, np.zeros(10)), "whole number of Hz"),

@@ -1,6 +1,7 @@
 """Results whole or not at all."""
 
 import os
+import stat
 
 import pytest
 
@@ -51,5 +52,30 @@ def test_full_disk_and_missing_folder(tmp_path):
 
 
 def test_a_folder_that_may_not_be_written():
-    with pytest.raises(OutputError, match="Permission denied"):
+    with pytest.raises(OutputError, match=r"Permission denied|Read-only"):
         check_writable("/sys/a.txt")  # not even by root
+
+
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for check in (check_writable, lambda path: new_file(path).__enter__()):
+        with pytest.raises(OutputError, match="device or a pipe"):
+            check(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "folder" / "target.txt")
+    with new_file(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "folder" / "target.txt").read_text() == "new"
+
+
+def test_long_names_and_writers_that_put_files_of_their_own_in_place(tmp_path):
+    path = tmp_path / ("n" * 250 + ".txt")
+    with new_file(path) as temporary:
+        temporary.unlink()
+        temporary.touch(0o600)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()

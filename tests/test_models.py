@@ -99,6 +99,10 @@ def test_configs_come_back_from_their_json():
         ({"seed_frames": 64}, "smaller than pose_length"),
         ({"audio_sr": 44100}, "only audio_sr 16000"),
         ({"expression_basis": "klingon"}, "klingon"),
+        ({"cf": "1"}, "loss weight is '1'"),
+        ({"lu": None}, "loss weight is None"),
+        ({"ch": float("nan")}, "loss weight is nan"),
+        ({"stride": "x"}, "window_stride_frames is 'x'"),
         ({"motion_f": None}, "motion_width is None"),
     ],
 )

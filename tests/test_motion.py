@@ -95,6 +95,8 @@ def test_resampling_up_and_down_again_is_exact():
         ({"poses": np.full((7, 165), 1e300)}, "inf"),
         ({"poses": np.full((7, 165), "x")}, "must hold numbers"),
         ({"mocap_frame_rate": np.array(0)}, "0.0 frames per second"),
+        ({"trans": np.full((7, 3), 1e6)}, "1e.06 m away"),
+        ({"expressions": np.zeros((500, 40000), np.int8)}, "expressions has shape"),
         ({"mocap_frame_rate": np.array([30, 30])}, "must be one number"),
         ({"gender": np.array([1, 2])}, "gender must be one piece of text"),
         ({"expression_basis": np.array("klingon")}, "klingon"),
@@ -151,6 +153,16 @@ def test_absurd_lengths_are_refused(monkeypatch, tmp_path):
     with pytest.raises(MotionError, match="1 to 10 frames; this one has 11"):
         Motion.load(path)
     assert make_motion(10).num_frames == 10
+    slow = make_motion(10)
+    monkeypatch.setattr("emage.motion.MAX_DURATION_S", 5)
+    with pytest.raises(MotionError, match=r"10 frames at 1 a second last"):
+        Motion(slow.poses, slow.expressions, slow.trans, slow.betas, fps=1)
+
+
+@pytest.mark.parametrize("fps", [0, float("nan"), "30"])
+def test_rates_that_make_no_sense(fps):
+    with pytest.raises(MotionError, match="make no sense"):
+        make_motion(10).resample(fps)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut short"])
@@ -174,6 +186,23 @@ def test_a_truncated_or_altered_file(tmp_path):
     path.write_bytes(altered)
     with pytest.raises(MotionError, match="damaged"):
         Motion.load(path)
+
+
+def test_bytes_altered_anywhere_give_a_named_error_or_the_motion(tmp_path):
+    path = tmp_path / "m.npz"
+    np.savez_compressed(path, **arrays_of(make_motion(3)))
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        altered = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            altered[at] = rng.integers(256)
+        path.write_bytes(altered)
+        try:
+            Motion.load(path)
+        except MotionError:
+            refused += 1
+    assert refused > 200
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

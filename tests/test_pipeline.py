@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import imageio_ffmpeg
 import numpy as np
@@ -19,7 +20,7 @@ from emage.motion import ARKIT52, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
 from emage.render import RenderSettings
 from emage.skeleton import PART_JOINTS
-from tests.conftest import REGRESSION, ROOT, make_motion
+from tests.conftest import REGRESSION, ROOT, make_motion, make_speech
 
 SMALL = RenderSettings(panel_width=128, panel_height=128)
 
@@ -70,8 +71,11 @@ def test_settings_of_a_take(tiny, speech):
 
 def test_faults_of_settings(tiny, speech):
     audio = (16000, speech)
-    with pytest.raises(EmageError, match="no speaker 2; these weights know 0 to 1"):
-        tiny.generate(audio, speaker=2)
+    for speaker in (2, -1, 0.5):
+        with pytest.raises(EmageError, match=f"no speaker {speaker}; these weights know 0 to 1"):
+            tiny.generate(audio, speaker=speaker)
+    with pytest.raises(EmageError, match="nothing to draw"):
+        tiny.render_video("x.mp4", [])
     with pytest.raises(EmageError, match="timing.*'exact' or 'reference'"):
         tiny.generate(audio, timing="approximate")
     with pytest.raises(EmageError, match="temperature"):
@@ -213,6 +217,11 @@ def test_render_side_by_side(monkeypatch, talk, tmp_path):
         (["generate", "TALK", "--motion", "OUT/x.npz", "--plan", "p.json"], "go together"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--speaker", "9"], "no speaker 9"),
         (["generate", "TALK", "--out", "OUT/x.mp4", "--size", "33"], "even number"),
+        (["generate", "TALK", "--out", "TALK"], "--out would overwrite the recording"),
+        (["generate", "TALK", "--out", "OUT/x", "--motion", "OUT/x"], "--out would overwrite --motion"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--device", "abacus"], "device 'abacus' cannot be used"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--top-k", "3"], "give a seed"),
+        (["generate", "TALK", "--out", "OUT/x.mp4", "--smplx", "OUT/none.npz"], "no such file"),
         (["render", "missing.npz", "--out", "OUT/x.mp4"], "no such file"),
         (["render", "--out", "OUT/x.mp4"], "Name one or more"),
     ],
@@ -231,6 +240,53 @@ def test_faults_are_a_sentence_and_leave_nothing(monkeypatch, capsys, talk, tmp_
     assert list(out.iterdir()) == []
 
 
+def test_a_motion_outlives_its_video_and_overwrites_nothing(monkeypatch, capsys, talk, tmp_path):
+    (tmp_path / "talk.npz").write_text("mine")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    assert emage(monkeypatch, "generate", talk, "--weights", REGRESSION, "--out", tmp_path / "talk.mp4") == 2
+    assert "The motion itself is in" in capsys.readouterr().err
+    assert Motion.load(tmp_path / "talk-1.npz").num_frames == 135
+    assert (tmp_path / "talk.npz").read_text() == "mine"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["talk-1.npz", "talk.npz", "talk.wav"]
+
+
+def test_a_terminated_run_leaves_nothing(talk, tmp_path):
+    command = [sys.executable, "-m", "emage", "generate", talk, "--weights", REGRESSION, "--out", tmp_path / "o.mp4"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".emage-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.glob(".emage-*"))
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert [file.name for file in tmp_path.iterdir()] == ["talk.wav"]
+
+
+def test_an_empty_plan_is_no_hint(tiny, speech):
+    plain = tiny.generate((16000, speech))
+    empty = tiny.generate((16000, speech), Hints(make_motion(135), HintPlan()))
+    np.testing.assert_array_equal(empty.poses, plain.poses)
+
+
+def test_in_the_published_timing_hints_reach_all_that_the_networks_see(tiny):
+    """Of 64 frames 60 come out, but the window has 64, and so have its hints."""
+    speech = make_speech(34134)
+    plans = [{"spans": [{"part": "upper", "start_frame": 50, "end_frame": end}]} for end in (60, 64)]
+    motions = [
+        tiny.generate((16000, speech), Hints(make_motion(64), HintPlan.from_json(plan)), timing="reference")
+        for plan in plans
+    ]
+    assert [motion.num_frames for motion in motions] == [60, 60]
+    assert not np.array_equal(motions[0].poses, motions[1].poses)
+
+
+def test_a_path_goes_on_where_the_seed_motion_ends(tiny, speech):
+    start = make_motion(10, seed=5)
+    motion = tiny.generate((16000, speech), seed_motion=start)
+    np.testing.assert_allclose(motion.trans[0, [0, 2]], start.trans[-1, [0, 2]])
+
+
 def test_doctor_tells_what_works(monkeypatch, capsys):
     assert emage(monkeypatch, "doctor", "--weights", REGRESSION) == 0
     report = capsys.readouterr().out
@@ -245,9 +301,16 @@ def test_real_speech_at_full_length(shared, tmp_path):
     pipe = EmagePipeline.from_pretrained(shared / "parity/checkpoint", device="cpu")
     motion = pipe.generate(shared / "data/beat2/2_scott_0_1_1.wav")
     assert motion.num_frames == 1923 == round(64.1 * 30)
+    tiny_picture = RenderSettings(panel_width=64, panel_height=64, face_inset=False, floor=False, samples=1)
+    path = pipe.render_video(
+        tmp_path / "talk.mp4", [Take(motion)], shared / "data/beat2/2_scott_0_1_1.wav", tiny_picture
+    )
+    durations = streams_of(path)
+    assert durations["picture"] == pytest.approx(1923 / 30)
+    assert abs(durations["sound"] - durations["picture"]) <= 1 / 30
 
 
-def test_peak_memory_at_full_size(shared, tmp_path):
+def test_peak_memory_at_full_size(tmp_path):
     """28 s of speech with the released sizes stays below 2 GB in a process of its own."""
     script = """
 import sys

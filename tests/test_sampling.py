@@ -17,7 +17,7 @@ from emage.sampling import (
     SamplerConfig,
     Timing,
     _gumbel_noise,
-    generated_frames,
+    first_seed,
     join_codes,
     plan_windows,
     rest_seed,
@@ -62,7 +62,7 @@ def test_reference_windows_are_the_published_arithmetic(num_samples):
         return
     windows = plan_windows(num_samples, CONFIG, Timing.REFERENCE)
     assert len(windows) == full + (rest > 4)
-    assert generated_frames(num_samples, CONFIG, Timing.REFERENCE) == 60 * full + (4 + rest if rest > 4 else 0)
+    assert sum(window.kept_frames for window in windows) == 60 * full + (4 + rest if rest > 4 else 0)
     for i, window in enumerate(windows):
         assert window.start_sample == 60 * i * 533
         assert window.end_sample - window.start_sample == 533 * window.frames
@@ -70,7 +70,8 @@ def test_reference_windows_are_the_published_arithmetic(num_samples):
 
 @pytest.mark.parametrize(("frames", "expected"), [(64, 60), (69, 69), (124, 120), (860, 860)])
 def test_reference_frame_counts(frames, expected):
-    assert generated_frames(-(-frames * 16000 // 30), CONFIG, Timing.REFERENCE) == expected
+    windows = plan_windows(-(-frames * 16000 // 30), CONFIG, Timing.REFERENCE)
+    assert sum(window.kept_frames for window in windows) == expected
 
 
 @pytest.mark.parametrize("num_samples", [1, 1000, 4500])
@@ -121,7 +122,6 @@ def test_each_window_starts_from_the_end_of_the_one_before(tiny):
 
 def hints_over(frames: int, start: int, end: int, seed: int = 0) -> NetworkHints:
     motion = np.random.default_rng(seed).normal(size=(frames, 337)).astype(np.float32)
-    motion[:4] = 0
     mask = np.ones((frames, 337), dtype=np.uint8)
     mask[start:end] = 0
     return NetworkHints(motion, mask)
@@ -130,7 +130,7 @@ def hints_over(frames: int, start: int, end: int, seed: int = 0) -> NetworkHints
 def test_only_what_a_hint_shows_is_seen(tiny):
     speech = make_speech(64000)
     shown = hints_over(120, 70, 90)
-    # another motion where it is hidden, but for the first seed, which is shown
+    # another motion where it is hidden
     elsewhere = NetworkHints(hints_over(120, 70, 90, seed=1).motion.copy(), shown.mask)
     elsewhere.motion[70:90] = shown.motion[70:90]
     first, second = (run(tiny, speech, hints=hints) for hints in (shown, elsewhere))
@@ -152,14 +152,22 @@ def test_a_visible_hint_replaces_the_seed(tiny):
     assert not torch.allclose(*results, atol=1e-4)
 
 
+def test_in_the_published_timing_the_first_seed_is_the_references(tiny):
+    hints = hints_over(120, 70, 90)
+    published = first_seed(hints, Timing.REFERENCE, 4)
+    assert np.array_equal(published[0], hints.motion[:4])
+    for ours in (first_seed(hints, Timing.EXACT, 4), first_seed(None, Timing.REFERENCE, 4)):
+        assert torch.equal(ours, rest_seed(4))
+
+
 def test_draws_repeat_by_seed_and_differ_between_seeds(tiny):
     speech = make_speech(64000)
     takes = [codes_of(run(tiny, speech, sampler=SamplerConfig(1.0, None, seed))) for seed in (1, 1, 2)]
     assert np.array_equal(takes[0], takes[1])
     assert (takes[0] != takes[2]).any(axis=1).all()  # in every part
-    cold = codes_of(run(tiny, speech, sampler=SamplerConfig(1e-6, None, 1)))
     likeliest = codes_of(run(tiny, speech))
-    assert np.array_equal(cold, likeliest)
+    for cold in (1e-6, 1e-40):
+        assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(cold, None, 1))), likeliest)
     assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(5.0, 1, 1))), likeliest)
 
 
@@ -183,7 +191,9 @@ def test_noise_is_gumbel_and_slow_and_the_same_in_every_window():
     assert step < 0.15 * (one[60:] - one[:-60]).abs().mean()
 
 
-@pytest.mark.parametrize("bad", [{"temperature": -1}, {"temperature": np.nan}, {"top_k": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "bad", [{"temperature": -1}, {"temperature": np.nan}, {"top_k": 0}, {"top_k": 2.5}, {"seed": -1}, {"seed": 1.5}]
+)
 def test_bad_draws(bad):
     with pytest.raises(EmageError, match=next(iter(bad))):
         SamplerConfig(**bad)

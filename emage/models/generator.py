@@ -54,13 +54,20 @@ class GeneratorConfig:
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
     def __post_init__(self):
-        sizes = ("hidden", "audio_width", "motion_width", "codebook_size", "window_frames", "seed_frames", "speakers")
+        sizes = (
+            "hidden", "audio_width", "motion_width", "codebook_size", "window_frames", "seed_frames",
+            "window_stride_frames", "speakers",
+        )  # fmt: skip
         for name in sizes:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise WeightsError(f"Generator config: {name} is {value!r}; it must be a positive whole number.")
         if self.hidden % 8 or self.audio_width % 4:
             raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
+        for weights in (self.latent_weight, self.class_weight):
+            for weight in weights:
+                if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                    raise WeightsError(f"Generator config: a loss weight is {weight!r}; it must be a number from 0 up.")
         if self.expression_basis not in EXPRESSION_BASES:
             raise WeightsError(f"Generator config: the expression basis '{self.expression_basis}' is not known.")
         if self.seed_frames >= self.window_frames:

@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from emage.body import load_body
-from emage.errors import Cancelled, EmageError, RenderError
+from emage.errors import Cancelled, EmageError, RenderError, VideoError
 from emage.motion import FLAME2020, Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline, Take, render_video
 from emage.render import CAMERAS, RenderSettings
@@ -24,17 +24,33 @@ so any language will do."""
 CANCELLED = "Cancelled."
 
 _RESULT_SECONDS = 6 * 3600
-"""Results are deleted from the server after this time."""
+"""Recordings and results are deleted from the server after this time, and when it shuts down."""
+
+_MAX_WAITING = 30
+"""Visitors in the queue; who comes then is told to come back."""
 
 GenerateMotion = Callable[..., Motion]
 
 
 @dataclass(frozen=True)
 class PageSettings:
-    """max_duration_s: a longer recording is refused. size: width and height of the video in pixels."""
+    """max_duration_s: a longer recording is refused. size: width and height of the video in pixels, even.
+
+    Raises:
+        EmageError: a limit that is no number above 0. RenderError: a size that cannot be drawn.
+    """
 
     max_duration_s: float = 20 * 60
     size: int = 720
+
+    def __post_init__(self):
+        if not 0 < self.max_duration_s < float("inf"):
+            raise EmageError(f"max_duration_s is {self.max_duration_s}; it must be a number of seconds above 0.")
+        self.picture(RenderSettings.camera)
+
+    def picture(self, camera: str) -> RenderSettings:
+        """How to draw with one of the cameras."""
+        return RenderSettings(panel_width=self.size, panel_height=self.size, camera=camera)
 
 
 def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion: GenerateMotion) -> gr.Blocks:
@@ -85,12 +101,13 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
                 generated = time.monotonic()
                 stem = Path(audio).stem[:60] or "speech"
                 motion_file = motion.save(Path(folder) / f"{stem}.npz")
-                picture = RenderSettings(panel_width=settings.size, panel_height=settings.size, camera=camera)
                 made = f"{motion.duration_s:.1f} s of speech, {motion.num_frames} frames. "
                 made += f"Motion in {generated - started:.1f} s"
                 try:
-                    video = render_video(Path(folder) / f"{stem}.mp4", [Take(motion)], body, audio, picture, report)
-                except RenderError as error:  # the motion is there all the same
+                    video = render_video(
+                        Path(folder) / f"{stem}.mp4", [Take(motion)], body, audio, settings.picture(camera), report
+                    )
+                except (RenderError, VideoError) as error:  # the motion is there all the same
                     details = f"{made}. **No video: {error}**"
                     yield None, gr.DownloadButton(interactive=False), _download(motion_file), details
                 else:
@@ -100,11 +117,12 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
             yield gr.skip(), gr.skip(), gr.skip(), CANCELLED
         except EmageError as error:
             raise _shown(str(error)) from error
+        except OSError as error:
+            raise _shown(f"The server has no room for the result ({error.strerror}). Try again later.") from error
 
-    def cancel(request: gr.Request) -> str:
-        """Stop what runs or waits for this visitor."""
-        jobs.cancel(_session(request))
-        return CANCELLED
+    def cancel(request: gr.Request) -> str | dict:
+        """Stop what runs for this visitor; Gradio takes what waits out of the queue."""
+        return CANCELLED if jobs.cancel(_session(request)) else gr.skip()
 
     def leave(request: gr.Request) -> None:
         jobs.cancel(_session(request))
@@ -144,7 +162,7 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
         )
         stop.click(cancel, outputs=details, queue=False, cancels=[run], api_name="cancel", show_progress="hidden")
         page.unload(leave)
-    return page
+    return page.queue(max_size=_MAX_WAITING)
 
 
 def _session(request: gr.Request) -> str:
