@@ -4,7 +4,8 @@ What a body applies of a motion:
 - poses and trans always.
 - expressions and betas only where the motion's `expression_basis` is the body's own. FLAME expressions mean nothing to
   the stand-in's 52 ARKit actions, nor SMPL-X betas to its shapes, and the other way round. Such a face moves by its jaw
-  alone, and a body says so once (`warnings.warn`).
+  alone, and a body says so once, as a warning of this module's logger: rendering calls a body from deep inside, where
+  a Python warning would point to a line that its reader did not write.
 - hand poses as they are: angles from the flat hand. BEAT2's finger joints stop at 0 (straight), so SMPL-X's mean
   hand, which smplx adds unless told otherwise, would curl them twice.
 
@@ -13,9 +14,9 @@ stand-in's action jawOpen (expression 17) moves the same parts by a sculpted dis
 They add up: a motion uses one or the other.
 """
 
+import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ from emage.skeleton import (
     leaf_of_joint,
 )
 
+_log = logging.getLogger(__name__)
+
 SMPLX_FILE_VARIABLE = "SMPLX_MODEL_PATH"
 LICENCE_VARIABLE = "EMAGE_ACCEPT_SMPLX_LICENCE"
 SMPLX_REPO = "H-Liu1997/emage_evaltools"
@@ -53,8 +56,8 @@ STAND_IN_FILE = Path(__file__).resolve().parents[1] / "assets" / "smplx_stand_in
 _MIN_VERTICES = 9930
 """smplx picks vertices by number, up to 9929."""
 _POSE_BASIS = 9 * (NUM_JOINTS - 1)
-_SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size, V for the number of vertices
-    "v_template": ("V", 3),
+_SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size from 1, V for the number of vertices
+    "v_template": (None, 3),
     "f": (None, 3),
     "weights": ("V", NUM_JOINTS),
     "J_regressor": (NUM_JOINTS, "V"),
@@ -205,12 +208,13 @@ class Body:
         """Once a body: that expressions of another basis are not shown."""
         if not self._is_native(motion) and motion.expressions.any() and not self._said_foreign:
             self._said_foreign = True
-            warnings.warn(
-                f"The motion's expressions (and body shape) are in the basis '{motion.expression_basis}', those of the "
-                f"body '{self.name}' in '{self.expression_basis}': its face shows the jaw alone, and it keeps its own "
-                "shape. "
-                + ("Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in."),
-                stacklevel=3,
+            _log.warning(
+                "The motion's expressions (and body shape) are in the basis '%s', those of the body '%s' in '%s': its "
+                "face shows the jaw alone, and it keeps its own shape. %s",
+                motion.expression_basis,
+                self.name,
+                self.expression_basis,
+                "Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in.",
             )
 
     def _posed_joints(self, motion: Motion, frames: slice, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -279,7 +283,7 @@ def _is_true(variable: str) -> bool:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a SMPL-X file, checked. Official files hold pickled dictionaries too; those are not touched."""
-    if path.is_dir():
+    if _is_folder(path):
         raise BodyError(f"{path} is a folder; name the file in it, such as SMPLX_NEUTRAL_2020.npz.")
     if path.suffix == ".pkl":
         raise BodyError(f"{path.name} is a pickle, which could run code; take the npz from the same SMPL-X download.")
@@ -298,16 +302,32 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise BodyError(
+            f"{path} cannot be looked at: {error.strerror}. Correct the path, or get the right to read the folders "
+            "above it."
+        ) from error
+
+
 def _check_array(path: Path, key: str, array: np.ndarray, expected: tuple, count: int) -> None:
     sizes = [count if size == "V" else size for size in expected]
     fits = len(array.shape) == len(sizes) and all(
-        size in (None, got) for size, got in zip(sizes, array.shape, strict=True)
+        got > 0 and size in (None, got) for size, got in zip(sizes, array.shape, strict=True)
     )
     if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in sizes)
+        wanted = ", ".join("1 or more" if size is None else str(size) for size in sizes)
         raise BodyError(f"{path.name}: {key} has shape {array.shape}; in a SMPL-X file it is ({wanted}).")
-    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+    if array.dtype.kind not in "fiu" or not _is_finite(array):
         raise BodyError(f"{path.name}: {key} holds {array.dtype} values that are not all finite numbers. Get it anew.")
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are finite as float32, in which bodies are evaluated."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -334,10 +354,10 @@ def _check_directions(path: Path, columns: int) -> None:
             f"{path.name} has {columns} shape directions; {NUM_BETAS} of shape and {NUM_EXPRESSIONS} of expression are "
             "needed. Give SMPLX_NEUTRAL_2020.npz."
         )
-    warnings.warn(
-        f"{path.name} has only 10 shape and 10 expression directions: betas and expressions beyond the tenth are left "
-        "out. Give SMPLX_NEUTRAL_2020.npz to see them.",
-        stacklevel=4,
+    _log.warning(
+        "%s has only 10 shape and 10 expression directions: betas and expressions beyond the tenth are left out. Give "
+        "SMPLX_NEUTRAL_2020.npz to see them.",
+        path.name,
     )
 
 
@@ -346,21 +366,25 @@ def _smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> smplx.S
 
     smplx unpickles whatever a file holds, so it is handed a copy with nothing but the checked arrays.
     """
-    with tempfile.TemporaryDirectory(prefix="emage_body_") as folder:
-        copy = Path(folder) / "SMPLX_NEUTRAL.npz"
-        try:
+    columns = 10 if arrays["shapedirs"].shape[2] == 20 else None
+    try:
+        with tempfile.TemporaryDirectory(prefix="emage_body_") as folder:
+            copy = Path(folder) / "SMPLX_NEUTRAL.npz"
             np.savez(copy, **arrays)
-        except OSError as error:
-            raise BodyError(f"The body cannot be read: {folder} is not writable ({error}). Set TMPDIR.") from error
-        return smplx.SMPLX(
-            str(copy),
-            num_betas=10 if arrays["shapedirs"].shape[2] == 20 else NUM_BETAS,
-            num_expression_coeffs=10 if arrays["shapedirs"].shape[2] == 20 else NUM_EXPRESSIONS,
-            use_pca=False,
-            flat_hand_mean=flat_hand_mean,
-            use_face_contour=False,
-            ext="npz",
-        ).requires_grad_(False)
+            return smplx.SMPLX(
+                str(copy),
+                num_betas=columns or NUM_BETAS,
+                num_expression_coeffs=columns or NUM_EXPRESSIONS,
+                use_pca=False,
+                flat_hand_mean=flat_hand_mean,
+                use_face_contour=False,
+                ext="npz",
+            ).requires_grad_(False)
+    except OSError as error:
+        raise BodyError(
+            f"The body cannot be read: it needs a temporary copy, which cannot be made ({error}). Make room, or set "
+            "TMPDIR to a folder that you may write to."
+        ) from error
 
 
 def _chunks(frames: range, size: int) -> Iterator[tuple[slice, slice]]:

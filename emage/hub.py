@@ -86,8 +86,13 @@ _NETWORK_REMEDY = (
     "HF_HUB_ETAG_TIMEOUT (seconds), or download on another machine and give the folder."
 )
 
-_QUESTION_FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, KeyError)
+_NOT_A_HUB = (FileMetadataError, ValueError, KeyError, TypeError, AttributeError)
+"""What huggingface_hub raises for an answer that is no JSON, or not the Hub's."""
+
+_QUESTION_FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, *_NOT_A_HUB)
 """What a question to the Hub raises for faults of the network, of HF_ENDPOINT or of what answers there."""
+
+_LONGEST_ANSWER_SECONDS = 86400.0
 
 T = TypeVar("T")
 
@@ -154,18 +159,19 @@ def find_weights(
 
     Raises:
         HubUnavailable: the Hub cannot be reached, refuses (401, 403, 429, 5xx) or lacks repo, revision or file.
-        WeightsError: neither folder nor repo id, an incomplete folder, a damaged file, a cache that cannot be
-            written, or no weights to be had at all.
+        WeightsError: neither folder nor repo id, a folder that is incomplete or must not be looked into, a damaged
+            file, a cache that cannot be read or written, an HF_HUB_ETAG_TIMEOUT that is no number of seconds, or no
+            weights to be had at all.
     """
     if weights is None:
         return _default_weights(revision, embedded)
-    path = Path(weights).expanduser()
+    path, exists = _probe(weights)
     is_embedded = weights == EMBEDDED_NAME
-    if (is_embedded or path.exists()) and revision is not None:
+    if (is_embedded or exists) and revision is not None:
         raise WeightsError(f"Revision '{revision}' makes no sense for {weights}: only repos on the Hub have revisions.")
     if is_embedded:
         return _embedded_weights(embedded, notice=None)
-    if path.exists():
+    if exists:
         return WeightsSource("folder", str(path), _complete_folders(path))
     if not isinstance(weights, str) or not _is_repo_id(weights):
         raise WeightsError(
@@ -189,8 +195,11 @@ def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_ty
 
     Raises:
         HubUnavailable: as `find_weights`, when the cache does not have the file either.
-        WeightsError: the file is damaged, or the cache cannot be written.
+        WeightsError: the file is damaged, the cache cannot be read or written, or HF_HUB_ETAG_TIMEOUT is no number of
+            seconds.
     """
+    if not _is_valid_id(repo_id):
+        raise HubUnavailable(f"'{repo_id}' is no valid repo id", "Write it as 'owner/name'.")
     file = _HubFile(repo_id, filename, revision or "main", repo_type)
     if (cached := _cached(file)) and _COMMIT.fullmatch(file.revision):
         return _verified(cached, file)
@@ -201,6 +210,27 @@ def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_ty
             raise
         return _verified(cached, file)
     return _download(file, metadata)
+
+
+def _probe(weights: str | Path) -> tuple[Path, bool]:
+    """The path that `weights` is if it is one, and whether anything is there."""
+    if weights == "":
+        raise WeightsError(
+            "The weights are given as an empty text. Name a folder ('.' for the current one) or a repo id (such as "
+            f"'{DEFAULT_REPO}'), or leave them out for the default."
+        )
+    try:
+        path = Path(weights).expanduser()
+        return path, path.exists()
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(f"'{weights}'", error) from error
+
+
+def _unreadable(what: str, error: OSError | RuntimeError) -> WeightsError:
+    reason = getattr(error, "strerror", None) or error
+    return WeightsError(
+        f"{what} cannot be looked into: {reason}. Correct the path, or get the right to read it and the folders above."
+    )
 
 
 def _default_weights(revision: str | None, embedded: Path | None) -> WeightsSource:
@@ -240,21 +270,27 @@ def _no_weights_at_all(reason: str, embedded: Path | None) -> WeightsError:
 
 
 def _complete_folders(root: Path) -> dict[str, Path]:
-    if not root.is_dir():
+    try:
+        is_folder, missing = root.is_dir(), _missing_files(root)
+    except OSError as error:
+        raise _unreadable(str(root), error) from error
+    if not is_folder:
         raise WeightsError(f"{root} is a file. Give the folder that holds {CONFIG_NAME}, the weights and emage_vq/.")
-    folders = {network: root / folder for network, folder in NETWORK_FOLDERS.items()}
-    missing = []
-    for folder in folders.values():
-        if not (folder / CONFIG_NAME).is_file():
-            missing.append(str(folder.relative_to(root) / CONFIG_NAME))
-        if not any((folder / name).is_file() for name in WEIGHTS_NAMES):
-            missing.append(str(folder.relative_to(root) / " or ".join(WEIGHTS_NAMES)))
     if missing:
         raise WeightsError(
             f"{root} is not a complete set of weights. Missing: {', '.join(missing)}. It must be laid out as the repo "
             f"{DEFAULT_REPO}; `hf download {DEFAULT_REPO} --local-dir FOLDER` makes such a folder."
         )
-    return folders
+    return {network: root / folder for network, folder in NETWORK_FOLDERS.items()}
+
+
+def _missing_files(root: Path) -> list[str]:
+    missing = []
+    for folder in NETWORK_FOLDERS.values():
+        for names in ((CONFIG_NAME,), WEIGHTS_NAMES):
+            if not any((root / folder / name).is_file() for name in names):
+                missing.append(_join(folder, " or ".join(names)))
+    return missing
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -362,18 +398,24 @@ def _ask(question: Callable[[], T], file: _HubFile, host: str | None = None) -> 
     not at all while a name is looked up. A thread without an answer is left to end by itself.
     """
     answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+    seconds = _answer_seconds()
+    if constants.HF_HUB_OFFLINE:
+        raise _unavailable(OfflineModeIsEnabled(), file)
 
     def run() -> None:
         try:
+            _check_client()
             answers.put((question(), None))
         except Exception as error:  # handed over to the asking thread, which raises it
             answers.put((None, error))
 
     threading.Thread(target=run, name="hub-question", daemon=True).start()
     try:
-        answer, error = answers.get(timeout=_answer_seconds())
+        answer, error = answers.get(timeout=seconds)
     except queue.Empty:
         answer, error = None, TimeoutError("no answer")
+    if isinstance(error, WeightsError):
+        raise error
     if isinstance(error, _QUESTION_FAULTS):
         raise _unavailable(error, file, host) from error
     if error is not None:
@@ -381,10 +423,43 @@ def _ask(question: Callable[[], T], file: _HubFile, host: str | None = None) -> 
     return answer
 
 
+def _check_client() -> None:
+    """Refuse settings of the environment with which no question could be sent."""
+    try:
+        get_session()
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:  # ImportError: a SOCKS proxy without its package
+        raise HubUnavailable(
+            f"the proxy that the environment names cannot be used ({_first_line(error)})",
+            "Correct HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: http://host:port goes always, socks5://host:port after "
+            "`pip install socksio`.",
+        ) from error
+    try:
+        authorization = build_hf_headers(library_name="emage").get("authorization", "")
+        is_sendable = authorization.isascii() and authorization.isprintable()
+    except UnicodeDecodeError:  # in the file that `hf auth login` writes
+        is_sendable = False
+    if not is_sendable:
+        raise HubUnavailable(
+            "HF_TOKEN holds characters that no token has",
+            f"Copy the token anew from {constants.ENDPOINT}/settings/tokens, or unset HF_TOKEN. (Where HF_TOKEN is not "
+            f"set, the token is in {constants.HF_TOKEN_PATH}: run `hf auth login`.)",
+        )
+
+
 def _answer_seconds() -> float:
-    if constants.HF_HUB_ETAG_TIMEOUT != constants.DEFAULT_ETAG_TIMEOUT:
-        return float(constants.HF_HUB_ETAG_TIMEOUT)
-    return ANSWER_SECONDS
+    text = os.environ.get("HF_HUB_ETAG_TIMEOUT", "").strip()
+    if not text:
+        return ANSWER_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds <= _LONGEST_ANSWER_SECONDS:
+        raise WeightsError(
+            f"HF_HUB_ETAG_TIMEOUT is '{text}'. Set it to the seconds that the Hub may take for an answer, more than 0 "
+            f"and at most {_LONGEST_ANSWER_SECONDS:.0f}, or unset it for {ANSWER_SECONDS:g}."
+        )
+    return seconds
 
 
 def _unavailable(error: Exception, file: _HubFile, host: str | None = None) -> HubUnavailable:
@@ -402,9 +477,7 @@ def _unavailable(error: Exception, file: _HubFile, host: str | None = None) -> H
         return HubUnavailable(f"{hub} did not answer within {_answer_seconds():g} s", _NETWORK_REMEDY)
     if isinstance(error, httpx2.ProxyError):
         return HubUnavailable(f"the proxy on the way to {hub} failed ({error})", _NETWORK_REMEDY)
-    if isinstance(error, HFValidationError):
-        return HubUnavailable(f"'{file.repo_id}' is no valid repo id", "Write it as 'owner/name'.")
-    if isinstance(error, (FileMetadataError, ValueError, KeyError)):  # no JSON, or not the Hub's
+    if isinstance(error, _NOT_A_HUB):
         return HubUnavailable(f"what answers at {hub} is not a Hub (a sign-in page, a proxy?)", _NETWORK_REMEDY)
     return HubUnavailable(f"{hub} cannot be reached ({_first_line(error)})", _NETWORK_REMEDY)
 
@@ -464,7 +537,10 @@ def _refused(error: HfHubHTTPError, file: _HubFile) -> HubUnavailable:
 
 
 def _cached(file: _HubFile) -> Path | None:
-    found = try_to_load_from_cache(file.repo_id, file.filename, revision=file.revision, repo_type=file.repo_type)
+    try:
+        found = try_to_load_from_cache(file.repo_id, file.filename, revision=file.revision, repo_type=file.repo_type)
+    except OSError as error:
+        raise _unreadable_cache(file, error) from error
     return Path(found) if isinstance(found, str) else None
 
 
@@ -487,17 +563,35 @@ def _cached_folders(repo_id: str, revision: str) -> dict[str, Path] | None:
 
 def _verified(path: Path, file: _HubFile) -> Path:
     """`path`, after its size and hash have been found right."""
+    try:
+        damage = _damage(path, file)
+    except OSError as error:
+        raise _unreadable_cache(file, error) from error
+    if damage is not None:
+        _discard(path, file, *damage)
+    return path
+
+
+def _damage(path: Path, file: _HubFile) -> tuple[str, str] | None:
+    """What is expected of the file and what is found, in words, where that is not the same."""
     size = path.stat().st_size
     if file.size is not None and size != file.size:
-        _discard(path, file, f"{file.size:,} bytes", f"{size:,} bytes")
+        return f"{file.size:,} bytes", f"{size:,} bytes"
     expected = next((digest for digest in (file.digest, _blob_name(path)) if _is_digest(digest)), None)
     if expected is None:
-        return path
+        return None
     found = _digest(path, size, sha256=len(expected) == 64)
-    if found != expected:
-        kind = "sha256" if len(expected) == 64 else "git hash"
-        _discard(path, file, f"{kind} {expected}", f"{kind} {found} in {size:,} bytes")
-    return path
+    if found == expected:
+        return None
+    kind = "sha256" if len(expected) == 64 else "git hash"
+    return f"{kind} {expected}", f"{kind} {found} in {size:,} bytes"
+
+
+def _unreadable_cache(file: _HubFile, error: OSError) -> WeightsError:
+    return WeightsError(
+        f"{file} cannot be read from the cache ({error}). Get the right to read all of {constants.HF_HUB_CACHE}, "
+        "which another user may have filled, or point HF_HOME to a folder of your own."
+    )
 
 
 def _discard(path: Path, file: _HubFile, expected: str, found: str) -> NoReturn:
@@ -587,9 +681,12 @@ def load_state(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _weights_file(folder: Path) -> Path:
-    for name in WEIGHTS_NAMES:
-        if (folder / name).is_file():
-            return folder / name
+    try:
+        for name in WEIGHTS_NAMES:
+            if (folder / name).is_file():
+                return folder / name
+    except OSError as error:
+        raise _unreadable(str(folder), error) from error
     raise WeightsError(f"{folder} has no {' or '.join(WEIGHTS_NAMES)}. Copy the weights there beside {CONFIG_NAME}.")
 
 
@@ -653,8 +750,12 @@ def _damaged(path: Path, why: str) -> WeightsError:
 
 
 def _is_repo_id(text: str) -> bool:
-    if _REPO_ID.fullmatch(text) is None:
-        return False
+    """Whether it is "owner/name"."""
+    return _REPO_ID.fullmatch(text) is not None and _is_valid_id(text)
+
+
+def _is_valid_id(text: str) -> bool:
+    """Whether huggingface_hub takes it as a repo id, with or without an owner."""
     try:
         validate_repo_id(text)
     except HFValidationError:

@@ -41,6 +41,7 @@ class Faults:
     """What goes wrong, by kind of request."""
 
     status: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> status, X-Error-Code
+    delay_s: dict[str, float] = field(default_factory=dict)  # kind -> pause before the answer
     silent: set[str] = field(default_factory=set)  # kinds that are accepted and never answered
     body: dict[str, bytes] = field(default_factory=dict)  # kind -> another body, with status 200
     wrong_bytes: dict[str, bytes] = field(default_factory=dict)  # file -> what is sent in its place
@@ -117,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         kind = _kind(hub, path)
         hub.seen.append(Seen(kind, self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
+        hub.stopped.wait(hub.faults.delay_s.get(kind, 0))
         if hub.stopped.is_set() or kind in hub.faults.silent:
             hub.stopped.wait(30)
             self.close_connection = True

@@ -1,5 +1,6 @@
 """Weights from folders, the Hub (a loopback server, the real client) and the embedded default; and their loading."""
 
+import errno
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from typing import Self
 import pytest
 import safetensors.torch
 import torch
-from huggingface_hub import constants
+from huggingface_hub import close_session, constants
 from huggingface_hub.utils import _detect_agent
 
 from emage import hub as hub_module
@@ -101,10 +103,37 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Pat
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
         monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(home / "harnesses.json"))
         monkeypatch.setattr(_detect_agent, "_registry", None)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
+        for variable in ("HF_TOKEN", "HF_HUB_ETAG_TIMEOUT"):
+            monkeypatch.delenv(variable, raising=False)
         return home / "hub"
 
     return use
+
+
+@pytest.fixture
+def fresh_session() -> Iterator[None]:
+    """The Hub's client reads the proxies of the environment when it is made: here it is made anew, and after."""
+    close_session()
+    yield
+    close_session()
+
+
+@pytest.fixture
+def hang() -> Iterator[Callable[..., None]]:
+    """A function that does not return before the test is over; then its threads end."""
+    over = threading.Event()
+    threads = []
+
+    def wait(*_: object, **__: object) -> None:
+        threads.append(threading.current_thread())
+        over.wait(60)
+        raise OSError("the test is over")
+
+    yield wait
+    over.set()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -134,6 +163,10 @@ def refused_port() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
+def refuse_permission(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", "some/file")
+
+
 class TestFolder:
     def test_folder(self, tmp_path: Path) -> None:
         source = find_weights(write_files(tmp_path, repo_files()))
@@ -157,6 +190,25 @@ class TestFolder:
         with pytest.raises(WeightsError, match=r"neither a folder .* nor a repo id") as caught:
             find_weights(weights)
         assert not isinstance(caught.value, HubUnavailable)
+
+    def test_empty_text_is_not_the_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(write_files(tmp_path, repo_files()))
+        with pytest.raises(WeightsError, match=r"empty text. Name a folder \('.' for the current one\)"):
+            find_weights("")
+        assert find_weights(".").kind == "folder"
+
+    @pytest.mark.parametrize("weights", ["~no-such-user/x", "x" * 300, "owner/" + "x" * 300, Path("x" * 300)])
+    def test_path_that_no_system_takes(self, weights: str | Path) -> None:
+        with pytest.raises(WeightsError, match=r"(cannot be looked into: \w|neither a folder).*Correct the path"):
+            find_weights(weights)
+
+    def test_folder_that_must_not_be_looked_into(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_files(tmp_path, repo_files())
+        monkeypatch.setattr(Path, "is_file", refuse_permission)
+        with pytest.raises(WeightsError, match=r"cannot be looked into: Permission denied.*the right to read"):
+            find_weights(tmp_path)
+        with pytest.raises(WeightsError, match=r"cannot be looked into: Permission denied"):
+            load_state(tmp_path)
 
     def test_revision_of_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match="only repos on the Hub have revisions"):
@@ -342,6 +394,22 @@ class TestDamage:
             find_weights(REPO)
         assert_weights(find_weights(REPO))
 
+    def test_shared_cache_that_must_not_be_read(
+        self, hub: FakeHub, client: Callable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = client(hub.url)
+        fetch_file(REPO, "config.json")
+        monkeypatch.setattr(hub_module, "_digest", refuse_permission)
+        words = (
+            f"config.json of {REPO} at .* cannot be read from the cache .*Permission denied.* all of {cache}.*HF_HOME"
+        )
+        with pytest.raises(WeightsError, match=words) as caught:
+            fetch_file(REPO, "config.json")
+        assert not isinstance(caught.value, HubUnavailable)
+        monkeypatch.setattr(hub_module, "try_to_load_from_cache", refuse_permission)
+        with pytest.raises(WeightsError, match="cannot be read from the cache"):
+            find_weights(REPO, revision=COMMIT)
+
     def test_fetched_file_is_checked_in_the_cache_too(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
         path = fetch_file(REPO, "emage_vq/face/model.safetensors")
@@ -411,12 +479,47 @@ class TestRefusals:
         with pytest.raises(HubUnavailable, match=r"there is no nothing.npz of team/weights at main"):
             fetch_file(REPO, "nothing.npz")
 
-    @pytest.mark.parametrize("kind", [API, RESOLVE])
-    def test_sign_in_page(self, hub: FakeHub, client: Callable, kind: str) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            (API, b"<html>Welcome to the hotel's network</html>"),
+            (API, b"\xff\xfe\x00\xd8"),
+            (API, b"[1]"),
+            (API, b"null"),
+            (API, b'{"id": "a/b", "sha": "c0ffee", "siblings": [1]}'),
+            (API, b'{"id": "a/b"}'),
+            (RESOLVE, b"<html>Welcome to the hotel's network</html>"),
+        ],
+    )
+    def test_sign_in_page(self, hub: FakeHub, client: Callable, kind: str, body: bytes) -> None:
         client(hub.url)
-        hub.faults.body[kind] = b"<html>Welcome to the hotel's network</html>"
+        hub.faults.body[kind] = body
         with pytest.raises(HubUnavailable, match=r"what answers at .* is not a Hub"):
             find_weights(REPO)
+
+    @pytest.mark.parametrize("token", ["hf_sécret", "hf_\x07secret"])
+    def test_token_that_cannot_be_sent(
+        self, hub: FakeHub, client: Callable, monkeypatch: pytest.MonkeyPatch, token: str
+    ) -> None:
+        client(hub.url)
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(HubUnavailable, match="HF_TOKEN holds characters that no token has. Copy") as caught:
+            find_weights(REPO)
+        assert "cret" not in str(caught.value)
+        assert not hub.of_kind(API)
+
+    def test_token_file_that_is_no_text(self, hub: FakeHub, client: Callable) -> None:
+        token = client(hub.url).parent / "token"
+        token.parent.mkdir(parents=True)
+        token.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(HubUnavailable, match=f"holds characters that no token has.*the token is in {token}"):
+            find_weights(REPO)
+
+    @pytest.mark.parametrize("repo_id", ["a b/c", "a/b/c", ""])
+    def test_invalid_repo_id(self, client: Callable, repo_id: str) -> None:
+        client(refused_port())
+        with pytest.raises(HubUnavailable, match=f"'{repo_id}' is no valid repo id. Write it as"):
+            fetch_file(repo_id, "config.json")
 
     def test_cached_copy_when_the_hub_refuses(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
@@ -444,18 +547,49 @@ class TestUnreachable:
             find_weights(REPO)
         assert timer.seconds < NOTICED_WITHIN_S
 
-    def test_name_lookup_that_hangs(self, client: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_name_lookup_that_hangs(self, client: Callable, monkeypatch: pytest.MonkeyPatch, hang: Callable) -> None:
         client("http://hub.invalid")
         monkeypatch.setattr(hub_module, "ANSWER_SECONDS", 0.5)
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(8))
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
         with Timer() as timer, pytest.raises(HubUnavailable, match=r"did not answer within 0.5 s"):
             find_weights(REPO)
         assert timer.seconds < 1.5
 
-    def test_user_may_wait_longer(self, client: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-        client("http://127.0.0.1:1")
-        monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 30)
-        assert hub_module._answer_seconds() == 30
+    @pytest.mark.parametrize("seconds", [1, 10, 30])  # 10 is huggingface_hub's default
+    def test_user_sets_how_long_to_wait(
+        self, hub: FakeHub, client: Callable, monkeypatch: pytest.MonkeyPatch, seconds: int
+    ) -> None:
+        client(hub.url)
+        monkeypatch.setattr(hub_module, "ANSWER_SECONDS", 0.1)
+        monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", str(seconds))
+        hub.faults.delay_s[API] = 0.4
+        assert_weights(find_weights(REPO))
+        assert hub_module._answer_seconds() == seconds
+
+    @pytest.mark.parametrize("text", ["-3", "0", "soon", "nan", "inf", "1e12"])
+    def test_wait_that_is_no_number_of_seconds(
+        self, hub: FakeHub, client: Callable, monkeypatch: pytest.MonkeyPatch, embedded: Path, text: str
+    ) -> None:
+        client(hub.url)
+        monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", text)
+        with pytest.raises(WeightsError, match=f"HF_HUB_ETAG_TIMEOUT is '{text}'. Set it to the seconds"):
+            find_weights(embedded=embedded)
+        assert not hub.seen
+
+    @pytest.mark.parametrize(
+        ("proxy", "words"),
+        [("socks5://127.0.0.1:9", "socksio"), ("gopher://127.0.0.1:9", "gopher"), ("http://a:b:c", "port")],
+    )
+    def test_proxy_that_cannot_be_used(
+        self, client: Callable, monkeypatch: pytest.MonkeyPatch, fresh_session: None, proxy: str, words: str
+    ) -> None:
+        client("http://hub.invalid")
+        monkeypatch.setitem(sys.modules, "socksio", None)  # not installed
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(
+            HubUnavailable, match=f"the proxy that the environment names .*{words}.*Correct HTTPS_PROXY"
+        ):
+            find_weights(REPO)
 
     def test_cached_branch_when_the_hub_is_silent(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
