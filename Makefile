@@ -18,7 +18,7 @@ RUNTIME_PACKAGES := $(shell cat packages.txt)
 app: $(VENV)/.runtime
 	$(BIN)/python app.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -31,11 +31,15 @@ format: $(VENV)/.dev
 clean:
 	rm -rf $(VENV)
 
-# The stamps below say what is installed; a step runs again only when the file it installs from is newer.
+# The stamps below say what is installed; a step runs again only when the file it installs from is newer. System packages
+# and the browser are stamped only once they are there, so that what is missing is said at every start, and what comes
+# after them does not wait for them.
 
-$(VENV)/.venv: .ci/system_packages.sh packages.txt
-	sh .ci/system_packages.sh $(RUNTIME_PACKAGES) -- $(PYTHON)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.packages: .ci/system_packages.sh packages.txt
+	sh .ci/system_packages.sh $@ $(RUNTIME_PACKAGES) -- $(PYTHON)
+
+$(VENV)/.venv: | $(VENV)/.packages
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.venv
@@ -47,6 +51,8 @@ $(VENV)/.runtime: $(VENV)/.torch requirements.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
-	sh .ci/system_packages.sh chromium -- $(PYTHON)
 	$(PIP) -r requirements-dev.txt
 	touch $@
+
+$(VENV)/.browser: .ci/browser.sh | $(VENV)/.dev
+	sh .ci/browser.sh $@ $(PYTHON) $(BIN)/python

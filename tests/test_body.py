@@ -479,7 +479,7 @@ def _without(arrays: dict[str, np.ndarray], *keys: str) -> dict[str, np.ndarray]
         (lambda a: {**a, "v_template": a["v_template"][:, :2]}, "v_template has shape"),
         (lambda a: {**a, "v_template": np.array(3.0)}, "v_template has shape"),
         (lambda a: {**a, "v_template": a["v_template"] * np.nan}, "v_template holds .* not all finite"),
-        (lambda a: {**a, "v_template": a["v_template"].astype(np.float64) * 1e300}, "v_template holds .* not all finite"),
+        (lambda a: {**a, "v_template": a["v_template"] * np.float64(1e300)}, "v_template holds .* not all finite"),
         (lambda a: {**a, "v_template": a["v_template"][:0]}, r"v_template has shape \(0, 3\).* \(1 or more, 3\)"),
         (lambda a: {**a, "f": a["f"][:0]}, r"f has shape \(0, 3\).* \(1 or more, 3\)"),
         (
