@@ -3,7 +3,6 @@
 import itertools
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,7 +218,6 @@ def stop(*_) -> None:
 def main() -> None:
     """Run a subcommand; a user fault ends with its sentence and exit code 2."""
     signal.signal(signal.SIGTERM, stop)
-    warnings.formatwarning = lambda message, *_: f"{message}\n"
     command = tyro.cli(Generate | Render | Doctor, prog="python -m emage", description=__doc__)
     try:
         command.run()
