@@ -1,0 +1,334 @@
+"""Which gesture when, and where both hands are in every frame.
+
+A stroke ends on the onset of a word's stressed vowel. Words of the dictionary get their gesture, other accents a beat;
+between strokes a hand holds, moves on, or goes back to rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+from train.synthetic.gestures import (
+    BEAT_PALMS,
+    DEVIATION,
+    FLARE,
+    FLEX,
+    GESTURES,
+    HOME,
+    PLACE,
+    REST,
+    SHAPE,
+    TWIST,
+    Key,
+    gestures_for,
+)
+from train.synthetic.kinematics import ArmPose, mirrored, pose_arm, turned
+from train.synthetic.speakers import Habits
+from train.synthetic.timing import Times
+from train.synthetic.tracks import Track, drift, frame_seconds, smooth
+
+BEAT = "beat"
+SIDES = ("left", "right")
+
+_FUNCTION_WORDS_TEXT = """
+a an the of to in at on for from by with it is are was were be been and or but so such very that this then there can
+will do did have has had not i my me we us our you your he him she her they them than like really more as what who
+where why how some during after about its which
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
+"""Words without an accent of their own, unless they are emphasised."""
+
+_MIN_SPACING_S = 0.5
+_MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
+_CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
+_HANDS_APART_M = 0.1
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """apex_s: the end of the stroke. gesture: a name of GESTURES, or BEAT. hands: which take part. word: its index."""
+
+    apex_s: float
+    gesture: str
+    hands: tuple[str, ...]
+    word: int
+    strength: float
+    start_s: float = 0.0
+    end_s: float = 0.0
+
+
+def accents(times: Times) -> list[tuple[int, float, float]]:
+    """(word, second, strength 0..1) of the words that are struck."""
+    result = []
+    for i, word in enumerate(times.words):
+        if word.emphasis:
+            result.append((i, times.accent_s(i), 1.0))
+        elif word.text not in FUNCTION_WORDS or gestures_for(word.text):
+            result.append((i, times.accent_s(i), 0.6))
+    return result
+
+
+def plan_strokes(times: Times, habits: Habits, rng: np.random.Generator) -> list[Stroke]:
+    """The strokes of a clip, in order and at least half a second apart."""
+    wanted = []
+    for word, second, strength in accents(times):
+        names = gestures_for(times.words[word].text)
+        draw, choice = rng.random(), rng.random()
+        if names:
+            name = names[int(choice * len(names))]
+            gesture = GESTURES[name]
+            if draw < habits.gesturing * (1.0 if strength == 1 else gesture.weight):
+                wanted.append((gesture.weight + strength, second, name, word, strength))
+                continue
+        if times.words[word].text not in FUNCTION_WORDS and draw < habits.beating:
+            wanted.append((0.2 * strength, second, BEAT, word, strength))
+    chosen: list[tuple[float, float, str, int, float]] = []
+    for candidate in sorted(wanted, key=lambda item: (-item[0], item[1])):
+        if all(abs(candidate[1] - other[1]) >= _room_s(candidate, other) for other in chosen):
+            chosen.append(candidate)
+    return [
+        Stroke(second, name, _hands(name, word, habits, times, rng), word, strength)
+        for _, second, name, word, strength in sorted(chosen, key=lambda item: item[1])
+    ]
+
+
+def _room_s(one: tuple, other: tuple) -> float:
+    first = min(one, other, key=lambda item: item[1])
+    hold_s = 0.0 if first[2] == BEAT else GESTURES[first[2]].hold_s
+    return _MIN_SPACING_S + hold_s
+
+
+def _hands(name: str, word: int, habits: Habits, times: Times, rng: np.random.Generator) -> tuple[str, ...]:
+    draw = rng.random()
+    other = "left" if habits.dominant == "right" else "right"
+    if name in SIDES:  # to the left with the left hand
+        return (name,)
+    if name != BEAT:
+        if GESTURES[name].other is not None:
+            # A gesture with different hands shows the first row of fingers with the speaker's better hand.
+            return (habits.dominant, other)
+        return (habits.dominant,) if draw < 0.85 else (other,)
+    if draw < habits.both:
+        return (habits.dominant, other)
+    if draw < habits.both + habits.alternating:
+        return (SIDES[word % 2],)
+    return (habits.dominant,)
+
+
+# --- the way of each hand ---------------------------------------------------------------------------------------------
+
+
+def hand_tracks(
+    strokes: Sequence[Stroke], times: Times, habits: Habits, rng: np.random.Generator
+) -> tuple[dict[str, Track], list[Stroke]]:
+    """A track of (20,) key vectors for each hand, and the strokes that found time, with their start and end."""
+    tracks = {side: Track(_rest(habits, rng)) for side in SIDES}
+    done = []
+    for stroke in strokes:
+        keys = {side: _keys(stroke, side, tracks[side], habits, rng) for side in stroke.hands}
+        if all(_can_reach(tracks[side], keys[side], stroke) for side in stroke.hands):
+            starts = [_append(tracks[side], keys[side], stroke, habits, rng) for side in stroke.hands]
+            end_s = max(second for side in stroke.hands for second, _ in keys[side])
+            done.append(
+                Stroke(stroke.apex_s, stroke.gesture, stroke.hands, stroke.word, stroke.strength, min(starts), end_s)
+            )
+    for track in tracks.values():
+        _retract(track, habits, rng)
+    return tracks, done
+
+
+def _rest(habits: Habits, rng: np.random.Generator) -> np.ndarray:
+    name = habits.rest if habits.rest in REST else str(rng.choice(sorted(REST)))
+    vector = REST[name].vector()
+    vector[PLACE] += rng.normal(0, [0.006, 0.004, 0.01])
+    return vector
+
+
+def _keys(
+    stroke: Stroke, side: str, track: Track, habits: Habits, rng: np.random.Generator
+) -> list[tuple[float, np.ndarray]]:
+    if stroke.gesture == BEAT:
+        return _beat_keys(stroke, track, habits, rng)
+    gesture = GESTURES[stroke.gesture]
+    keys = gesture.keys if side == stroke.hands[0] or gesture.other is None else gesture.other
+    grow = 1.0 if gesture.fixed else habits.amplitude * (1.1 if stroke.strength == 1 else 1.0)
+    shift = np.zeros(3) if gesture.fixed else rng.normal(0, 0.012, 3)
+    home, result = np.array(HOME.place), []
+    for second, key in keys:
+        vector = key.vector()
+        vector[PLACE] = home + grow * (vector[PLACE] - home) + shift
+        vector[FLARE] += habits.elbow * (0 if gesture.fixed else 1)
+        result.append((stroke.apex_s + second / habits.tempo if second < 0 else stroke.apex_s + second, vector))
+    return result
+
+
+def _beat_keys(
+    stroke: Stroke, track: Track, habits: Habits, rng: np.random.Generator
+) -> list[tuple[float, np.ndarray]]:
+    palm, flex = BEAT_PALMS[habits.beat_palm if rng.random() < 0.8 else str(rng.choice(sorted(BEAT_PALMS)))]
+    place = np.array(HOME.place) + rng.normal(0, [0.03, 0.03, 0.025]) + [0, 0.04 * (habits.amplitude - 1), 0]
+    if track.last[PLACE][1] > -0.3 and stroke.apex_s - track.end_s < 1.2:
+        place = 0.5 * (place + track.last[PLACE])  # stay near where the hand is
+    place[0] = max(place[0], 0.15)
+    key = Key(tuple(np.round(place, 2).tolist()), palm, habits.beat_shape, flex=flex, flare=habits.elbow)
+    end = key.vector()
+    end[PLACE] = place
+    depth = habits.beat_m * (0.7 + 0.6 * stroke.strength)
+    aside = rng.normal(0, 0.25)
+    end[PLACE] += depth * np.array([0.4 * aside, -0.45, 0.25])
+    end[FLEX] += np.radians(6)
+    before = end.copy()
+    before[PLACE] += depth * np.array([-0.6 * aside, 1.0, -0.35])
+    before[FLEX] -= np.radians(16)
+    return [(stroke.apex_s - 0.24 / habits.tempo, before), (stroke.apex_s, end)]
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(one[PLACE] - other[PLACE]))
+
+
+def _can_reach(track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: Stroke) -> bool:
+    """Whether the hand comes to the stroke's end in time from where it is."""
+    apex = next(vector for second, vector in keys if second == stroke.apex_s)
+    room_s = stroke.apex_s - track.end_s
+    return room_s >= 0.3 and _distance(track.last, apex) / room_s <= _MAX_MEAN_SPEED
+
+
+def _append(
+    track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: Stroke, habits: Habits, rng: np.random.Generator
+) -> float:
+    """Bring the hand to the keys, by way of rest where there is time for it. Returns when it sets out."""
+    first_s, first = keys[0]
+    if first_s - track.end_s > max(habits.rest_after_s, 1.5) and track.has_moved:
+        _retract(track, habits, rng, by_s=first_s - 0.45)
+    travel_s = np.clip(0.22 + 0.6 * _distance(track.last, first), 0.25, 0.7) / habits.tempo
+    start_s = max(track.end_s, first_s - travel_s)
+    track.hold(start_s)
+    for second, vector in keys:
+        is_apex = second == stroke.apex_s
+        room_s = second - track.end_s
+        too_fast = room_s < 0.12 or _distance(track.last, vector) / room_s > _MAX_MEAN_SPEED
+        # A preparation that has no time is cut short: the hand goes straight to the stroke's end.
+        leaves_too_little = second < stroke.apex_s and stroke.apex_s - second < 0.12
+        if is_apex or not (too_fast or leaves_too_little):
+            track.key(second, vector)
+    return start_s
+
+
+def _retract(track: Track, habits: Habits, rng: np.random.Generator, by_s: float = np.inf) -> None:
+    """Hold the last pose a moment, then go back to rest."""
+    rest = _rest(habits, rng)
+    travel_s = np.clip(0.35 + 0.9 * _distance(track.last, rest), 0.45, 0.9) / habits.tempo
+    hold_s = rng.uniform(0.2, 0.6)
+    room_s = by_s - track.end_s
+    if hold_s + travel_s > room_s:
+        hold_s, travel_s = 0.2 * room_s, 0.8 * room_s
+    track.hold(track.end_s + hold_s)
+    track.key(track.end_s + travel_s, rest)
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Arms:
+    """poses: of each side, as of a left arm. shapes: (T, 13) of each hand. strokes: as carried out."""
+
+    poses: dict[str, ArmPose]
+    shapes: dict[str, np.ndarray]
+    strokes: list[Stroke]
+
+
+def perform_arms(times: Times, habits: Habits, shrug: np.ndarray, rng: np.random.Generator) -> Arms:
+    """Both arms in every frame. shrug: (T,) lift of the collars by breath, radians."""
+    strokes = plan_strokes(times, habits, rng)
+    tracks, strokes = hand_tracks(strokes, times, habits, rng)
+    seconds = frame_seconds(times.num_frames)
+    values, places = {}, {}
+    for side in SIDES:
+        body = tracks[side].sample(seconds)
+        body[:, SHAPE] = tracks[side].sample(np.maximum(seconds - 0.05, 0))[:, SHAPE]  # fingers come a little later
+        values[side] = smooth(body, 0.8)
+        # No hand is quite still.
+        wander = np.stack([drift(rng, seconds, 0.12, 0.7) for _ in range(3)], -1)
+        places[side] = values[side][:, PLACE] + 0.004 * wander
+    shrugs = shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3)
+    for _ in range(3):
+        poses = {side: _posed(places[side], values[side], shrugs) for side in SIDES}
+        for side in SIDES:
+            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side]))
+    poses = {side: _posed(places[side], values[side], shrugs) for side in SIDES}
+    apart = _spread_in_time(_push_from_each_other(poses["left"], poses["right"]))
+    poses = {side: _posed(places[side] + apart, values[side], shrugs) for side in SIDES}
+    return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, strokes)
+
+
+def _posed(place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:
+    return pose_arm(place, values[:, FLARE], values[:, TWIST], values[:, FLEX], values[:, DEVIATION], shrug)
+
+
+def _asking(times: Times, strokes: Sequence[Stroke], seconds: np.ndarray) -> np.ndarray:
+    """1 while somebody asks or doubts with a gesture: shoulders rise."""
+    result = np.zeros(len(seconds))
+    for stroke in strokes:
+        if stroke.gesture in ("question", "maybe"):
+            result[(seconds > stroke.apex_s - 0.2) & (seconds < stroke.end_s + 0.5)] = 1
+    return result
+
+
+# Half width, back and front of the stand-in's trunk and head, by height from the shoulders; metres.
+_PROFILE_Y = np.array(
+    [-0.75, -0.6, -0.5, -0.4, -0.3, -0.2, -0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.35, 0.4]
+)
+_PROFILE_X = np.array(
+    [0.205, 0.208, 0.195, 0.165, 0.142, 0.145, 0.166, 0.187, 0.18, 0.176, 0.135, 0.075, 0.08, 0.088, 0.086, 0.07, 0.01]
+)
+_PROFILE_BACK = np.array(
+    [-0.05, -0.075, -0.115, -0.1, -0.065, -0.075, -0.085, -0.095, -0.096, -0.095, -0.078, -0.05, -0.04, -0.064, -0.066,
+     -0.06, 0.0]
+)  # fmt: skip
+_PROFILE_FRONT = np.array(
+    [0.103, 0.109, 0.108, 0.12, 0.122, 0.128, 0.137, 0.137, 0.118, 0.095, 0.08, 0.13, 0.142, 0.147, 0.13, 0.12, 0.07]
+)
+_HAND_POINTS = np.array(
+    [[0.0, 0, 0], [0.05, 0, 0], [0.1, 0, 0], [0.14, -0.02, 0], [0.175, -0.02, 0], [0.09, -0.02, 0.05]]
+)
+
+
+def hand_points(pose: ArmPose) -> np.ndarray:
+    """(T, 6, 3) points along a left hand, from the middle between the shoulders."""
+    return pose.wrist[:, None] + turned(pose.hand[:, None], _HAND_POINTS)
+
+
+def _push_from_body(pose: ArmPose) -> np.ndarray:
+    """(T, 3) how far a hand must go, level, to be clear of trunk and head."""
+    points = np.concatenate([hand_points(pose), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
+    height = points[..., 1]
+    width = np.interp(height, _PROFILE_Y, _PROFILE_X) + _CLEARANCE_M
+    back, front = np.interp(height, _PROFILE_Y, _PROFILE_BACK), np.interp(height, _PROFILE_Y, _PROFILE_FRONT)
+    depth, middle = 0.5 * (front - back) + _CLEARANCE_M, 0.5 * (front + back)
+    x, z = points[..., 0], points[..., 2] - middle
+    level = np.maximum(np.hypot(x / width, z / depth), 0.3)
+    short = np.where(height < 0.42, np.maximum(1 / level - 1, 0), 0)
+    push = short[..., None] * np.stack([x, np.zeros_like(x), z], -1)
+    worst = np.linalg.norm(push, axis=-1).argmax(1)
+    return push[np.arange(len(push)), worst]
+
+
+def _push_from_each_other(left: ArmPose, right: ArmPose) -> np.ndarray:
+    """(T, 3) how far each hand must go outwards so that the hands do not meet."""
+    ones, others = hand_points(left), mirrored(hand_points(right))
+    gaps = np.linalg.norm(ones[:, :, None] - others[:, None], axis=-1).min((1, 2))
+    short = np.maximum(_HANDS_APART_M - gaps, 0)
+    crossed = np.maximum(0.02 - ones[..., 0].min(1), 0) + np.maximum(others[..., 0].max(1) + 0.02, 0)
+    push = np.where(short > 0, 0.5 * short + np.minimum(crossed, 0.12), 0)
+    return push[:, None] * np.array([1.0, 0.0, 0.0])
+
+
+def _spread_in_time(push: np.ndarray) -> np.ndarray:
+    """Begin early and end late, so that no hand jumps aside."""
+    outwards = maximum_filter1d(push, 7, axis=0, mode="nearest")
+    inwards = minimum_filter1d(push, 7, axis=0, mode="nearest")
+    return smooth(np.where(outwards >= -inwards, outwards, inwards), 2.0)

@@ -1,0 +1,218 @@
+"""Rotations, and arms and legs by inverse kinematics, on the skeleton of the stand-in body.
+
+All arm work is done for a left arm, x pointing outwards; right arms are the mirror image in x.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from emage.body import STAND_IN_FILE
+from emage.errors import BodyError
+from emage.files import read_npz
+from emage.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+SOLE_TO_ORIGIN_M = 1.2992
+"""Of the stand-in at rest: with this height of `trans` it stands on y = 0."""
+
+LEFT_COLLAR, LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST = 13, 16, 18, 20
+SPINE3 = 9
+
+TWIST_LIMIT = np.radians(82)  # of the forearm, each way from the middle
+FLEX_LIMIT = np.radians(65)  # of the wrist, to palm and back
+DEVIATION_LIMIT = np.radians(25)  # of the wrist, to thumb and little finger
+
+
+@functools.cache
+def rest_joints() -> np.ndarray:
+    """(55, 3) joints of the stand-in in the T-pose, metres, to a tenth of a millimetre so that machines agree."""
+    arrays = read_npz(STAND_IN_FILE, BodyError, keys=("J_regressor", "v_template"))
+    return np.round(arrays["J_regressor"].astype(np.float64) @ arrays["v_template"].astype(np.float64), 4)
+
+
+def matrix_of(axis_angle: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (..., 3, 3)."""
+    return axis_angle_to_matrix(torch.from_numpy(np.ascontiguousarray(axis_angle, float))).numpy()
+
+
+def axis_angle_of(matrix: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) -> (..., 3)."""
+    return matrix_to_axis_angle(torch.from_numpy(np.ascontiguousarray(matrix))).numpy()
+
+
+def about(axis: np.ndarray | tuple[float, float, float], angle: np.ndarray | float) -> np.ndarray:
+    """Turns by `angle` (...,) radians about a unit axis: (..., 3, 3)."""
+    return matrix_of(np.asarray(angle, float)[..., None] * np.asarray(axis, float))
+
+
+def turned(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) and (..., 3) -> (..., 3)."""
+    return np.einsum("...ij,...j->...i", matrix, vector)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
+
+
+def transposed(matrix: np.ndarray) -> np.ndarray:
+    return matrix.swapaxes(-1, -2)
+
+
+def mirrored(vectors: np.ndarray) -> np.ndarray:
+    """Points (..., 3) mirrored in x."""
+    return vectors * np.array([-1.0, 1.0, 1.0])
+
+
+def mirrored_turns(axis_angle: np.ndarray) -> np.ndarray:
+    """Turns (..., 3) mirrored in x."""
+    return axis_angle * np.array([1.0, -1.0, -1.0])
+
+
+def _frame(along: np.ndarray, hinge: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) with the columns along, hinge made orthogonal to it, and their product."""
+    along = unit(along)
+    hinge = unit(hinge - along * (along * hinge).sum(-1, keepdims=True))
+    return np.stack([along, hinge, np.cross(along, hinge)], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoBones:
+    """A limb of two bones: rest directions and lengths, and the axis its middle joint turns about at rest."""
+
+    upper: np.ndarray
+    lower: np.ndarray
+    hinge: np.ndarray
+
+    def solve(self, root: np.ndarray, target: np.ndarray, pole: np.ndarray) -> "LimbPose":
+        """Reach from root to target (T, 3); the middle joint lies towards the pole, a direction (T, 3).
+
+        A target out of reach is approached as near as the limb goes.
+        """
+        a, b = np.linalg.norm(self.upper), np.linalg.norm(self.lower)
+        way = target - root
+        wanted = np.linalg.norm(way, axis=-1, keepdims=True)
+        along = way / np.maximum(wanted, 1e-9)
+        distance = np.clip(wanted, np.sqrt(a**2 + b**2 + 2 * a * b * np.cos(np.radians(148))), 0.9985 * (a + b))
+        cosine = np.clip((a**2 + distance**2 - b**2) / (2 * a * distance), -1, 1)
+        side = unit(pole - along * (pole * along).sum(-1, keepdims=True))
+        middle = root + a * (cosine * along + np.sqrt(1 - cosine**2) * side)
+        end = root + along * distance
+        hinge = np.cross(side, along)
+        return LimbPose(
+            _frame(middle - root, hinge) @ _frame(self.upper, self.hinge).T,
+            _frame(end - middle, hinge) @ _frame(self.lower, self.hinge).T,
+            middle,
+            end,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LimbPose:
+    """upper, lower: (T, 3, 3) of the bones, in the frame of the targets. middle, end: (T, 3) joints."""
+
+    upper: np.ndarray
+    lower: np.ndarray
+    middle: np.ndarray
+    end: np.ndarray
+
+
+# --- arms -------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def arm_bones() -> TwoBones:
+    joints = rest_joints()
+    return TwoBones(
+        joints[LEFT_ELBOW] - joints[LEFT_SHOULDER],
+        joints[LEFT_WRIST] - joints[LEFT_ELBOW],
+        np.array([0.0, -1.0, 0.0]),  # the elbow of the T-pose, palms down, bends forwards
+    )
+
+
+@functools.cache
+def chest_origin() -> np.ndarray:
+    """The middle between the shoulders, (3,), from spine3: where hand positions are counted from."""
+    joints = rest_joints()
+    return joints[LEFT_SHOULDER] * np.array([0.0, 1.0, 1.0]) - joints[SPINE3]
+
+
+@dataclass(frozen=True, eq=False)
+class ArmPose:
+    """Local rotations (T, 3, 3) of collar, shoulder, elbow and wrist; elbow, wrist: (T, 3) places of a left arm."""
+
+    collar_turn: np.ndarray
+    shoulder_turn: np.ndarray
+    elbow_turn: np.ndarray
+    wrist_turn: np.ndarray
+    elbow: np.ndarray
+    wrist: np.ndarray
+    hand: np.ndarray  # (T, 3, 3) of the hand in the chest's frame
+    forearm: np.ndarray  # (T, 3, 3) of the forearm before its twist
+
+
+def pose_arm(
+    wrist: np.ndarray, flare: np.ndarray, twist: np.ndarray, flex: np.ndarray, deviation: np.ndarray, shrug: np.ndarray
+) -> ArmPose:
+    """A left arm with its wrist at `wrist` (T, 3), from the chest's origin, x outwards.
+
+    flare: how far the elbow stands off, 0 usual. twist: of hand and forearm about the forearm, radians; 0 has the thumb
+    towards the crook, positive turns the palm outwards and down. flex: of the wrist towards the palm. deviation:
+    towards the thumb. shrug: extra lift of the collar, radians. All (T,).
+    """
+    joints = rest_joints()
+    origin = joints[LEFT_SHOULDER] * np.array([0.0, 1.0, 1.0])
+    collar = joints[LEFT_COLLAR] - origin
+    # A collar follows the hand: up with a raised arm, forwards with one that reaches across or far in front.
+    lift = np.radians(16) * _rise(wrist[:, 1], -0.1, 0.35) + shrug
+    forward = np.radians(10) * _rise(wrist[:, 2], 0.15, 0.5) + np.radians(8) * _rise(-wrist[:, 0], -0.1, 0.2)
+    collar_turn = about((0, -1, 0), forward) @ about((0, 0, 1), lift)
+    shoulder = collar + turned(collar_turn, joints[LEFT_SHOULDER] - joints[LEFT_COLLAR])
+
+    # Elbows hang below a raised hand and lie behind a lowered one.
+    pole = np.stack([0.16 + flare, np.full_like(flare, -0.6), 0.75 * (_rise(wrist[:, 1], -0.3, 0.0) - 1)], -1)
+    limb = arm_bones().solve(shoulder, wrist, pole)
+    axis = unit(arm_bones().lower)
+    twist = np.clip(twist, -TWIST_LIMIT, TWIST_LIMIT)
+    half = about(axis, 0.5 * twist)
+    bend = about((0, -1, 0), np.clip(deviation, -DEVIATION_LIMIT, DEVIATION_LIMIT)) @ about(
+        (0, 0, -1), np.clip(flex, -FLEX_LIMIT, FLEX_LIMIT)
+    )
+    return ArmPose(
+        collar_turn=collar_turn,
+        shoulder_turn=transposed(collar_turn) @ limb.upper,
+        elbow_turn=transposed(limb.upper) @ limb.lower @ half,
+        wrist_turn=half @ bend,
+        elbow=limb.middle,
+        wrist=limb.end,
+        hand=limb.lower @ half @ half @ bend,
+        forearm=limb.lower,
+    )
+
+
+def _rise(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    share = np.clip((value - low) / (high - low), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def twist_for_palm(wrist: np.ndarray, flare: float, palm: np.ndarray) -> float:
+    """The twist that turns the palm of a hand at `wrist` (3,) as nearly as can be towards `palm` (3,)."""
+    zero = np.zeros(1)
+    arm = pose_arm(wrist[None], np.array([flare]), zero, zero, zero, zero)
+    axis = turned(arm.forearm[0], unit(arm_bones().lower))
+    untwisted = turned(arm.forearm[0], np.array([0.0, -1.0, 0.0]))
+    wanted = palm - axis * (palm @ axis)
+    angle = np.arctan2(np.cross(untwisted, wanted) @ axis, untwisted @ wanted)
+    return float(np.clip(angle, -TWIST_LIMIT, TWIST_LIMIT))
+
+
+# --- legs -------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def leg_bones(side: str) -> TwoBones:
+    hip, knee, ankle = {"left": (1, 4, 7), "right": (2, 5, 8)}[side]
+    joints = rest_joints()
+    return TwoBones(joints[knee] - joints[hip], joints[ankle] - joints[knee], np.array([1.0, 0.0, 0.0]))
