@@ -15,6 +15,7 @@ import wave
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from emage.errors import OutputError, VideoError
-from emage.files import check_writable, new_file, output_error
+from emage.files import check_writable, new_file
 
 _SOUND_RATE_HZ = 48_000
 _SOUND_BITRATE = "160k"
@@ -33,6 +34,10 @@ _COLOURS = (
 )
 _NO_SPACE = "No space left on device"
 _INSTALL = "Install it again with `pip install --force-reinstall imageio-ffmpeg`, or set IMAGEIO_FFMPEG_EXE."
+_MAX_RATE_HZ = 384_000
+_MAX_WAV_BYTES = 2**32 - 4096
+"""Its header counts with 32 bits."""
+_SAMPLES_AT_ONCE = 1 << 18
 _LAST_WORDS = 20
 """How many of ffmpeg's last lines an error repeats."""
 
@@ -68,25 +73,48 @@ def write_video(
         `path`.
 
     Raises:
-        OutputError: `path` cannot be written, or the disk is full; known before the first frame is asked for where
-            that can be known.
-        VideoError: a frame or the sound has the wrong form, there are too few or too many frames, or ffmpeg fails.
+        OutputError: `path` cannot be written, or there is no place for the sound while the video is made, or the disk
+            is full; known before the first frame is asked for where that can be known.
+        VideoError: a setting, a frame or the sound has the wrong form, there are too few or too many frames, or ffmpeg
+            fails.
+        Anything that `frames` or `progress` raise, as it is.
     """
     path = Path(path)
-    with contextlib.closing(_closable(frames)) as source:
-        _check_settings(width, height, fps, num_frames, crf)
-        num_samples = round(num_frames / fps * audio_rate_hz)
-        sound = None if audio is None else _pcm16(audio, num_samples, audio_rate_hz)
-        check_writable(path)
-        with new_file(path) as temporary, tempfile.TemporaryDirectory(prefix="emage-") as scratch:
-            wav = None if sound is None else _write_wav(Path(scratch) / "sound.wav", sound, audio_rate_hz)
-            command = _command(temporary, width, height, fps, wav, crf)
-            with _Encoder(command, path) as encoder:
-                for count, frame in enumerate(_exactly(source, num_frames, (height, width, 3)), start=1):
-                    encoder.write(frame)
-                    if progress is not None:
-                        progress(count, num_frames)
-    return path
+    try:
+        with contextlib.closing(_closable(frames)) as source:
+            _check_settings(width, height, fps, num_frames, crf)
+            sound = None if audio is None else _Sound(audio, num_frames / fps, audio_rate_hz)
+            check_writable(path)
+            with new_file(path) as temporary, _sound_file(sound) as wav:
+                command = _command(temporary, width, height, fps, wav, crf)
+                with _Encoder(command, path) as encoder:
+                    for count, frame in enumerate(_exactly(source, num_frames, (height, width, 3)), start=1):
+                        encoder.write(frame)
+                        if progress is not None:
+                            with _callers_own():
+                                progress(count, num_frames)
+    except _CallersError as marked:
+        fault = marked.fault
+    else:
+        return path
+    raise fault
+
+
+class _CallersError(Exception):
+    """Carries an OSError of the caller's past `new_file`, which takes any for a fault of the file."""
+
+    def __init__(self, fault: OSError):
+        super().__init__(fault)
+        self.fault = fault
+
+
+@contextlib.contextmanager
+def _callers_own() -> Iterator[None]:
+    """Mark the OSErrors of what the caller gave us to run."""
+    try:
+        yield
+    except OSError as error:
+        raise _CallersError(error) from error
 
 
 class _Encoder:
@@ -107,7 +135,7 @@ class _Encoder:
             raise VideoError(f"ffmpeg cannot be started ({error}). {_INSTALL}") from error
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         # Read all the time, for a full pipe of messages would stop ffmpeg, and so us.
-        self._reader = threading.Thread(target=self._read_words, daemon=True)
+        self._reader = threading.Thread(target=self._read_words, name="ffmpeg-words", daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Self:
@@ -164,7 +192,7 @@ def _command(output: Path, width: int, height: int, fps: float, wav: Path | None
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise VideoError(f"There is no ffmpeg ({error}). {_INSTALL}") from error
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = Fraction(float(fps)).limit_denominator(1001)
     # fmt: off
     picture_in = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-framerate", str(rate),
                   "-i", "pipe:0"]
@@ -179,43 +207,95 @@ def _command(output: Path, width: int, height: int, fps: float, wav: Path | None
 
 
 def _check_settings(width: int, height: int, fps: float, num_frames: int, crf: int) -> None:
-    if width <= 0 or height <= 0 or width % 2 or height % 2:
-        raise VideoError(f"A video of {width} x {height} pixels is not possible; H.264 needs even, positive numbers.")
-    if not 1 <= fps <= 1000:
-        raise VideoError(f"{fps} frames per second make no sense; give between 1 and 1000.")
-    if num_frames < 1:
-        raise VideoError(f"A video of {num_frames} frames is not possible; there must be at least one.")
-    if not 0 <= crf <= 51:
-        raise VideoError(f"The quality crf={crf} does not exist; it goes from 0 (lossless) to 51.")
-
-
-def _pcm16(audio: np.ndarray, num_samples: int, rate_hz: int) -> np.ndarray:
-    """(N,) in -1..1 to (num_samples,) int16, cut or filled with silence."""
-    if rate_hz <= 0:
-        raise VideoError(f"A sample rate of {rate_hz} Hz is not possible.")
-    audio = np.asarray(audio)
-    if audio.ndim != 1 or audio.dtype.kind != "f":
-        raise VideoError(f"The sound is {audio.dtype} of shape {audio.shape}; it must be mono floats of shape (N,).")
-    audio = audio[:num_samples]
-    if not np.isfinite(audio).all():
+    if not (_is_whole(width) and _is_whole(height)) or width <= 0 or height <= 0 or width % 2 or height % 2:
         raise VideoError(
-            f"The sound holds a value that is no number, at {np.argmin(np.isfinite(audio)) / rate_hz:.3f} s."
+            f"A video of {width!r} x {height!r} pixels is not possible; H.264 needs even, positive whole numbers."
         )
-    samples = np.zeros(num_samples, dtype="<i2")
-    samples[: len(audio)] = np.rint(np.clip(audio, -1, 1) * 32767)
-    return samples
+    if not isinstance(fps, Real) or isinstance(fps, bool) or not 1 <= fps <= 1000:
+        raise VideoError(f"{fps!r} frames per second make no sense; give between 1 and 1000.")
+    if not _is_whole(num_frames) or num_frames < 1:
+        raise VideoError(f"A video of {num_frames!r} frames is not possible; there must be at least one.")
+    if not _is_whole(crf) or not 0 <= crf <= 51:
+        raise VideoError(f"The quality crf={crf!r} does not exist; it goes from 0 (lossless) to 51.")
 
 
-def _write_wav(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+class _Sound:
+    """Samples as a video of some length needs them, made in blocks.
+
+    Raises:
+        VideoError: not mono floats, a value that is no number, or a rate or length that is not possible.
+    """
+
+    def __init__(self, audio: np.ndarray, duration_s: float, rate_hz: int):
+        """audio: (N,) floats in -1..1."""
+        if not _is_whole(rate_hz) or not 1 <= rate_hz <= _MAX_RATE_HZ:
+            raise VideoError(f"A sample rate of {rate_hz!r} Hz is not possible; give 1 to {_MAX_RATE_HZ}.")
+        audio = np.asarray(audio)
+        if audio.ndim != 1 or audio.dtype.kind != "f":
+            raise VideoError(
+                f"The sound is {audio.dtype} of shape {audio.shape}; it must be mono floats of shape (N,)."
+            )
+        self.rate_hz = int(rate_hz)
+        self.num_samples = round(duration_s * rate_hz)
+        if 2 * self.num_samples > _MAX_WAV_BYTES:
+            raise VideoError(
+                f"{duration_s / 3600:.1f} hours of sound at {rate_hz} Hz are too much for one video; make several."
+            )
+        self._audio = audio[: self.num_samples]
+        for start, block in self._blocks():
+            if not np.isfinite(block).all():
+                at_s = (start + np.argmin(np.isfinite(block))) / rate_hz
+                raise VideoError(f"The sound holds a value that is no number, at {at_s:.3f} s.")
+
+    def pcm16(self) -> Iterator[np.ndarray]:
+        """Blocks of int16, `num_samples` in all, cut or filled with silence."""
+        for _, block in self._blocks():
+            yield np.rint(np.clip(block, -1, 1) * 32767).astype("<i2")
+        for start in range(len(self._audio), self.num_samples, _SAMPLES_AT_ONCE):
+            yield np.zeros(min(_SAMPLES_AT_ONCE, self.num_samples - start), "<i2")
+
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        for start in range(0, len(self._audio), _SAMPLES_AT_ONCE):
+            yield start, self._audio[start : start + _SAMPLES_AT_ONCE]
+
+
+@contextlib.contextmanager
+def _sound_file(sound: _Sound | None) -> Iterator[Path | None]:
+    """A wav of the sound in a folder that goes away with the block; None for no sound."""
+    if sound is None:
+        yield None
+        return
     try:
-        with wave.open(str(path), "wb") as stream:
-            stream.setnchannels(1)
-            stream.setsampwidth(2)
-            stream.setframerate(rate_hz)
-            stream.writeframes(samples.data)
+        folder = tempfile.TemporaryDirectory(prefix="emage-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise output_error(path, error) from error
-    return path
+        raise OutputError(
+            f"There is no folder to keep the sound in while the video is made ({error.strerror or error}). "
+            "Set TMPDIR to one that you may write to."
+        ) from error
+    with folder as name:
+        path = Path(name) / "sound.wav"
+        try:
+            _write_wav(path, sound)
+        except OSError as error:
+            raise OutputError(
+                f"The sound cannot be kept in {path.parent} while the video is made ({error.strerror or error}). "
+                "Free some space there, or set TMPDIR to another folder."
+            ) from error
+        yield path
+
+
+def _write_wav(path: Path, sound: _Sound) -> None:
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(sound.rate_hz)
+        stream.setnframes(sound.num_samples)
+        for block in sound.pcm16():
+            stream.writeframesraw(block.data)
 
 
 def _exactly(frames: Iterator[np.ndarray], num_frames: int, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
@@ -235,9 +315,10 @@ def _exactly(frames: Iterator[np.ndarray], num_frames: int, shape: tuple[int, in
 
 def _closable(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Iterate over `frames`; closing this closes `frames` where that is a generator, which ends its renderer."""
-    try:
-        yield from frames
-    finally:
-        close = getattr(frames, "close", None)
-        if close is not None:
-            close()
+    with _callers_own():
+        try:
+            yield from frames
+        finally:
+            close = getattr(frames, "close", None)
+            if close is not None:
+                close()

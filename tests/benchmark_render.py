@@ -48,7 +48,7 @@ def _stages(actor: Actor, settings: RenderSettings) -> None:
 
     (figure,) = make_figures([actor], settings)
     lap("preparing, once")
-    renderer, stream = ModernglRenderer([figure], settings), VertexStream(actor)
+    renderer, stream = ModernglRenderer([figure], settings), VertexStream(figure.posed)
     lap("graphics context, once")
     for frame in range(actor.motion.num_frames):
         vertices = stream.at(frame)
@@ -69,8 +69,8 @@ def _shots(figure: Figure, frame: int, settings: RenderSettings) -> list[Shot]:
     width, height = settings.panel_width, settings.panel_height
     size = InsetFrame(width, height, caption=True).size
     return [
-        Shot(figure.camera.pose(frame), figure.camera, width, height, floor=True),
-        Shot(figure.inset.pose(frame), figure.inset, size, size, floor=False),
+        figure.shot(figure.camera, frame, width, height, floor=True),
+        figure.shot(figure.inset, frame, size, size, floor=False),
     ]
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,11 @@ from scipy.ndimage import binary_dilation
 
 from emage.body import STAND_IN_FILE, Body
 from emage.errors import RenderError
-from emage.motion import Motion
+from emage.motion import ARKIT52, Motion
 from emage.render import RENDERERS, Actor, RenderSettings, check_renderer, frame_size, render_frames
-from emage.render.camera import Bounds, follow_camera, still_camera
-from emage.render.overlay import InsetFrame
-from emage.render.scene import make_figures
+from emage.render.camera import Bounds, Camera, follow_camera, presence, still_camera
+from emage.render.overlay import InsetFrame, caption_line, caption_patches
+from emage.render.scene import make_figures, rgb_of
 from emage.skeleton import JOINT_NAMES, LEAF_PARTS
 
 SMALL = RenderSettings(panel_width=160, panel_height=160, face_inset=False, captions=False, floor=False)
@@ -226,6 +227,22 @@ def test_an_inset_keeps_out_of_the_way(body):
     assert place(left_shoulder=(0, 0, 0), right_shoulder=(0, 0, 1.2)) == (True, False)
 
 
+def test_an_inset_sees_what_lies_between_joints():
+    """A forearm across an area, elbow and wrist on either side of it."""
+    joints = np.zeros((1, 55, 3))
+    joints[:, JOINT_NAMES.index("right_elbow")] = (1.2, 1.0, 0)
+    joints[:, [JOINT_NAMES.index("right_wrist"), *range(40, 55)]] = (1.2, 1.6, 0)
+    pose = np.eye(4)
+    pose[2, 3] = 5.0
+    camera = Camera(pose[None], np.radians(45), 0.1, 10.0, 5.0)  # sees 2.07 m to each side
+    areas = np.array([(0.5, 0.55, 0.7, 0.7), (-0.7, 0.55, -0.5, 0.7), (0.6, 0.55, 0.7, 0.7), (0.62, 0.55, 0.7, 0.7)])
+    hidden = presence(Bounds(joints, np.full(55, 0.1), 30.0), camera, 1.0, areas)
+    assert hidden[0] > 0
+    assert hidden[1] == 0
+    assert hidden[2] > 0  # beside the bone, but within the arm
+    assert hidden[3] == 0
+
+
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_captions_change_the_bottom_alone(body, renderer):
     settings = replace(SMALL, renderer=renderer, captions=True, panel_width=200, panel_height=200)
@@ -244,6 +261,51 @@ def test_captions_change_the_bottom_alone(body, renderer):
 def test_a_blank_caption_is_none(body, caption):
     actors = [Actor(body, posed(), caption=caption)]
     assert np.array_equal(draw(actors, replace(SMALL, captions=True)), draw(actors, SMALL))
+
+
+def test_captions_keep_to_what_the_font_has():
+    letters = "é ü ß ñ ő ş я Ж Ω ή Ấ “„” – — … → € ½"
+    assert caption_line(letters) == letters
+    assert caption_line(" e\u0301te\u0301\n\u00a0of\t2026 ") == "été of 2026"
+    assert caption_line("take 日本語 two \U0001f600 שלום \ud800\u200d\x00") == "take two"
+    assert caption_line("日本語") == ""
+
+
+@pytest.mark.parametrize("letter", list("éüßñяΩ"))
+def test_letters_beyond_ascii_are_no_boxes(letter):
+    one, other = (caption_patches([text], 200, 200, np.ones(3))[0] for text in (letter, "□"))
+    assert one.paint.shape != other.paint.shape or not np.array_equal(one.paint, other.paint)
+    assert one.keep.min() < 0.1  # ink, which the backing alone is not
+
+
+def test_a_caption_of_unknown_letters_alone_is_none(body):
+    actors = [Actor(body, posed(), caption="日本語")]
+    assert np.array_equal(draw(actors, replace(SMALL, captions=True)), draw(actors, SMALL))
+
+
+@pytest.mark.parametrize("panel_width", [64, 400, 4096])
+def test_a_caption_of_any_length_is_cut_in_no_time(panel_width):
+    start = time.monotonic()
+    (patch,) = caption_patches([caption_line("word, ." * 50_000)], panel_width, 64, np.ones(3))
+    assert time.monotonic() - start < 2
+    assert patch.columns.min() >= 0.02 * panel_width
+    assert patch.columns.max() < 0.98 * panel_width
+    assert np.ptp(patch.columns) > 0.8 * panel_width  # as much as has room
+
+
+@pytest.mark.parametrize("background", ["#eef0f4", "#181c22"])
+def test_a_caption_is_read_before_a_body(body, background):
+    settings = replace(SMALL, camera="face", captions=True, panel_width=640, panel_height=640, background=background)
+    picture = draw([Actor(body, posed(), caption="Illinois")], settings)[0]
+    (patch,) = caption_patches(["Illinois"], 640, 640, rgb_of(background))
+    beside = picture[patch.rows.min(), patch.columns.min() - 10]
+    assert beside[2] - beside[0] > 60  # the body is behind it
+    box = (picture[patch.rows, patch.columns] / 255) ** 2.2
+    light = box @ (0.2126, 0.7152, 0.0722)
+    backing = np.median(light)
+    ink = np.percentile(light, 2 if backing > 0.3 else 98)
+    high, low = max(backing, ink), min(backing, ink)
+    assert (high + 0.05) / (low + 0.05) > 4.5
 
 
 def test_captions_off_are_off(body):
@@ -349,14 +411,18 @@ def test_an_iterator_may_change_threads(body):
     assert np.array_equal(first, got[-1])
 
 
+def render_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("render")}
+
+
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_closing_early_gives_everything_back(body, renderer):
-    threads = threading.active_count()
+    before = render_threads()
     frames = render_frames([Actor(body, posed(200))], replace(SMALL, renderer=renderer))
     next(frames)
-    assert threading.active_count() == threads + 1
+    assert len(render_threads() - before) == 1
     frames.close()
-    assert threading.active_count() == threads
+    assert render_threads() <= before
     with pytest.raises(StopIteration):
         next(frames)
     assert len(draw([Actor(body, posed(2))], replace(SMALL, renderer=renderer))) == 2
@@ -376,10 +442,10 @@ def test_a_fault_of_the_body_reaches_the_caller(body):
 
         joints = staticmethod(body.joints)
 
-    threads = threading.active_count()
+    before = render_threads()
     with pytest.raises(ZeroDivisionError):
         draw([Actor(Broken(), posed(60))], SMALL)
-    assert threading.active_count() == threads
+    assert render_threads() <= before
 
 
 @pytest.mark.parametrize(
@@ -393,6 +459,18 @@ def test_a_fault_of_the_body_reaches_the_caller(body):
         ({"hint_color": "#12"}, "colour"),
         ({"yaw_degrees": float("nan")}, "angle"),
         ({"samples": 3}, "samples"),
+        ({"renderer": None}, "no renderer None"),
+        ({"camera": ["still"]}, "still, follow, face"),
+        ({"panel_width": 100.0}, "panel_width=100.0 .*even"),
+        ({"panel_height": "100"}, "panel_height='100' .*even"),
+        ({"samples": 2.0}, "samples=2.0"),
+        ({"samples": True}, "samples=True"),
+        ({"background": None}, "None is no colour"),
+        ({"generated_color": 5}, "5 is no colour"),
+        ({"yaw_degrees": "x"}, "'x' is no angle"),
+        ({"yaw_degrees": 10**400}, "angle"),
+        ({"floor": "no"}, "floor='no'.*True or False"),
+        ({"captions": None}, "captions=None"),
     ],
 )
 def test_impossible_settings_are_named(settings, words):
@@ -400,7 +478,16 @@ def test_impossible_settings_are_named(settings, words):
         RenderSettings(**settings)
 
 
+def test_numbers_of_numpy_are_settings():
+    settings = RenderSettings(panel_width=np.int64(96), yaw_degrees=np.float32(3), samples=np.int32(2))
+    assert frame_size(2, settings) == (192, 720)
+
+
 def test_impossible_actors_are_named_at_once(body):
+    with pytest.raises(RenderError, match="caption.*None"):
+        Actor(body, posed(3), caption=None)
+    with pytest.raises(RenderError, match="list"):
+        Actor(body, posed(3), [[True] * 5] * 3)
     with pytest.raises(RenderError, match=r"\(3, 4\).*\(3, 5\)"):
         Actor(body, posed(3), np.zeros((3, 4), bool))
     with pytest.raises(RenderError, match="bool"):
@@ -465,3 +552,54 @@ def test_a_body_that_turns_round_has_a_camera_all_the_same():
         poses = make(bounds, 1.0, 0.0, caption=False).poses
         assert np.isfinite(poses).all()
         assert poses[0, 2, 2] > 0.99  # looks along -z
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("camera", ["still", "follow", "face"])
+def test_a_body_far_away_looks_the_same(body, renderer, camera):
+    near = posed(2, walk_m=0.3, **GESTURE)
+    far = replace(near, trans=near.trans + np.array([50_000.0, 300.0, -99_000.0]))
+    settings = replace(SMALL, renderer=renderer, camera=camera, floor=True, face_inset=True)
+    one, two = (draw([Actor(body, motion)], settings) for motion in (near, far))
+    assert (np.abs(one - two).max(-1) > 8).mean() < 0.002
+
+
+def test_a_long_way_can_be_followed_but_not_held_in_one_picture(body):
+    actors = [Actor(body, posed(3000, walk_m=3000.0, **ARMS_DOWN))]
+    with pytest.raises(RenderError, match="3,00. m in one picture.*'follow'"):
+        next(render_frames(actors, replace(GREEN, camera="still")))
+    figure = make_figures(actors, replace(GREEN, camera="follow"))[0]
+    for frame in (0, 1500, 2999):
+        mesh = figure.mesh(frame, body.vertices(figure.posed.motion, frame, frame + 1)[0])
+        shot = figure.shot(figure.camera, frame, 160, 160, floor=False)
+        places = project(mesh.vertices, replace(figure.camera, poses=shot.pose[None]), 0, 160, 160)
+        assert (places > 0).all()
+        assert (places < 160).all()
+
+
+def test_a_leap_across_the_land_is_named(body):
+    motion = posed(60)
+    motion.trans[30:] = (0, 0, 90_000)
+    with pytest.raises(RenderError, match="jumps in the trans"):
+        next(render_frames([Actor(body, motion)], replace(GREEN, camera="follow")))
+
+
+@pytest.mark.parametrize("value", [1e30, 3e38, -1e6])
+@pytest.mark.parametrize("name", ["poses", "expressions", "betas"])
+def test_a_motion_that_makes_no_body_is_named(body, name, value):
+    motion = replace(posed(90), expression_basis=ARKIT52)
+    array = getattr(motion, name).copy()
+    array[5 if name == "betas" else 45 :] = value
+    motion = replace(motion, **{name: array})
+    if name == "poses" and value == -1e6:  # an angle like any other
+        assert len(draw([Actor(body, motion.frames(44, 46))], SMALL)) == 2
+        return
+    with pytest.raises(RenderError, match=r"In frame \d+ the body is .* cannot be drawn"):
+        list(render_frames([Actor(body, motion)], SMALL))
+
+
+def test_expressions_beyond_single_precision_are_named(body):
+    motion = replace(posed(90), expression_basis=ARKIT52)
+    motion.expressions[45] = 1e300
+    with pytest.raises(RenderError, match="In frame 45 the body is without bounds"):
+        list(render_frames([Actor(body, motion)], SMALL))

@@ -4,6 +4,7 @@ import re
 import subprocess
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from emage.errors import Cancelled, OutputError, VideoError
-from emage.video import write_video
+from emage.video import _Sound, write_video
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 RATE_HZ = 16000
@@ -65,9 +66,12 @@ def fake_ffmpeg(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _no_process_or_thread_stays():
-    threads = threading.active_count()
+    def readers() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "ffmpeg-words"}
+
+    before = readers()
     yield
-    assert threading.active_count() == threads
+    assert readers() <= before
 
 
 @pytest.mark.parametrize("seconds", [1.5, 60, 20 * 60])
@@ -167,6 +171,15 @@ def test_a_frame_of_another_form_is_named(tmp_path, frame):
         ({"audio": np.zeros(5, np.int16)}, "mono floats"),
         ({"audio": np.array([0, 0, np.nan], np.float32)}, "no number"),
         ({"audio": np.zeros(5, np.float32), "audio_rate_hz": 0}, "rate"),
+        ({"audio": np.zeros(5, np.float32), "audio_rate_hz": 16000.0}, "rate of 16000.0"),
+        ({"audio": np.zeros(5, np.float32), "audio_rate_hz": 10**9}, "rate"),
+        ({"audio": np.zeros(5, np.float32), "audio_rate_hz": 48000, "num_frames": 10**8}, "hours of sound"),
+        ({"audio": np.append(np.zeros(600_000, np.float32), np.inf), "num_frames": 2000}, "37.500 s"),
+        ({"width": 32.0}, "32.0 x 32"),
+        ({"height": "32"}, "'32' pixels"),
+        ({"fps": "30"}, "frames per second"),
+        ({"num_frames": 3.0}, "3.0 frames"),
+        ({"crf": None}, "crf=None"),
     ],
 )
 def test_impossible_settings_are_named_before_a_frame_is_drawn(tmp_path, settings, words):
@@ -244,8 +257,9 @@ def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
     out.mkdir()
 
     class Scratch:
-        def __init__(self, prefix):
+        def __init__(self, prefix, ignore_cleanup_errors):
             assert prefix
+            assert ignore_cleanup_errors
 
         def __enter__(self):
             return str(scratch)
@@ -254,9 +268,58 @@ def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
             return None
 
     monkeypatch.setattr("emage.video.tempfile.TemporaryDirectory", Scratch)
-    with pytest.raises(OutputError, match="disk is full"):
+    with pytest.raises(OutputError, match=f"cannot be kept in {scratch}.*No space left.*TMPDIR"):
         write(out / "x.mp4", 30, audio=np.zeros(100_000, np.float32))
     assert left_over(out) == []
+
+
+def test_a_missing_temporary_folder_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(OutputError, match="no folder to keep the sound.*TMPDIR"):
+        write(tmp_path / "x.mp4", 3, audio=np.zeros(100, np.float32))
+    assert left_over(tmp_path) == []
+    assert len(decode_brightness(write(tmp_path / "x.mp4", 3))) == 3  # a silent film needs none
+
+
+def test_sound_is_written_in_blocks():
+    audio = np.random.default_rng(0).uniform(-1.1, 1.1, 5_000_000).astype(np.float32)
+    tracemalloc.start()
+    sound = _Sound(audio, 120.0, 48000)
+    total = sum(len(block) for block in sound.pcm16())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == 120 * 48000
+    assert peak < 6e6  # the track itself is 20 MB
+    samples = np.concatenate(list(sound.pcm16()))
+    assert np.array_equal(samples[: len(audio)], np.rint(np.clip(audio, -1, 1) * 32767))
+    assert not samples[len(audio) :].any()
+
+
+@pytest.mark.parametrize(
+    "fault", [BrokenPipeError("gone"), OSError(28, "No space left on device"), FileNotFoundError()]
+)
+@pytest.mark.parametrize("source", ["frames", "progress", "close"])
+def test_an_oserror_of_the_callers_own_comes_as_it_is(tmp_path, fault, source):
+    def frames():
+        try:
+            yield from grey(2)
+            if source == "frames":
+                raise fault
+            yield from grey(1)
+        finally:
+            if source == "close":
+                raise fault
+
+    def progress(done, total):
+        if source == "progress" and done == 2:
+            raise fault
+
+    (tmp_path / "x.mp4").write_text("before")
+    with pytest.raises(type(fault)) as caught:
+        write(tmp_path / "x.mp4", 3, frames=frames(), progress=progress, audio=np.zeros(9, np.float32))
+    assert caught.value is fault
+    assert left_over(tmp_path) == ["x.mp4"]
+    assert (tmp_path / "x.mp4").read_text() == "before"
 
 
 @pytest.mark.parametrize("exception", [Cancelled, KeyboardInterrupt, GeneratorExit, ZeroDivisionError])

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from emage.errors import RenderError
+from emage.skeleton import PARENTS
+
 _BODY_FOV_DEGREES = 26.0
 _BODY_PITCH_DEGREES = 7.0
 _FACE_FOV_DEGREES = 16.0
@@ -26,6 +29,10 @@ _FACE_SMOOTHING_S = 0.25
 _FACE_TURN_SMOOTHING_S = 0.6
 _PRESENCE_FRAMES = 1000
 """About so many frames of a clip are looked at to find where a body seldom comes."""
+_BONE_SAMPLES = 4
+_LIMB_RADIUS_M = 0.05
+_MAX_SPREAD_M = 1000.0
+"""A picture that must hold more shows a body as less than a pixel."""
 
 _HIPS, _SHOULDERS = (1, 2), (16, 17)
 _PELVIS, _HEAD, _EYES = 0, 15, (23, 24)
@@ -80,6 +87,7 @@ class Camera:
 def still_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
     """One place from which the whole body is seen in all frames."""
     axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
+    _check_spread(bounds.joints, "Choose the camera 'follow', or a shorter part of the motion.")
     place = _fit(bounds.joints @ axes, bounds.radii, aspect, caption, centred=False)
     return _body_camera(axes, np.zeros((len(bounds.joints), 3)), place)
 
@@ -88,8 +96,9 @@ def follow_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bo
     """Goes along with the pelvis over the floor, smoothly, with the body in the middle; height and distance stay."""
     axes = _axes(_facing(bounds.joints), yaw_degrees, _BODY_PITCH_DEGREES)
     way = _smooth(bounds.joints[:, _PELVIS] * (1, 0, 1), _FOLLOW_SMOOTHING_S * bounds.fps)
-    local = (bounds.joints - way[:, None]) @ axes  # (T, J, 3)
-    return _body_camera(axes, way, _fit(local, bounds.radii, aspect, caption, centred=True))
+    local = bounds.joints - way[:, None]  # (T, J, 3)
+    _check_spread(local, "The body leaps or falls away from a camera that follows it: look for jumps in the trans.")
+    return _body_camera(axes, way, _fit(local @ axes, bounds.radii, aspect, caption, centred=True))
 
 
 def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool) -> Camera:
@@ -114,19 +123,36 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool
     return Camera(poses, np.radians(_FACE_FOV_DEGREES), 0.25 * distance, distance + 4.0, distance)
 
 
-def presence(bounds: Bounds, camera: Camera, aspect: float, area: tuple[float, float, float, float]) -> float:
-    """How much of the body is in an area (left, bottom, right, top) in -1..1: share of joints, mean over the clip.
+def presence(bounds: Bounds, camera: Camera, aspect: float, areas: np.ndarray) -> np.ndarray:
+    """(A,) how much of the body is in areas (A, 4): left, bottom, right, top in -1..1.
 
-    Fingers count most, having the most joints, and are what should be seen.
+    The share of points along the bones, mean over the clip. Fingers count most, having the most bones, and are what
+    should be seen.
     """
     step = max(1, len(bounds.joints) // _PRESENCE_FRAMES)
-    poses, used = camera.poses[::step], bounds.radii > 0
-    local = np.einsum("tji,tik->tjk", bounds.joints[::step, used] - poses[:, None, :3, 3], poses[:, :3, :3])
+    poses = camera.poses[::step]
+    points = _along_bones(bounds.joints[::step], bounds.radii > 0)
+    local = (points - poses[:, None, :3, 3]) @ poses[:, :3, :3]  # (T, P, 3)
     depth = np.maximum(-local[..., 2], 1e-3)
     half = np.tan(camera.yfov_rad / 2)
     x, y = local[..., 0] / (depth * half * aspect), local[..., 1] / (depth * half)
-    left, bottom, right, top = area
-    return float(((x > left) & (x < right) & (y > bottom) & (y < top)).mean())
+    thick_y = _LIMB_RADIUS_M / (depth * half)
+    thick_x = thick_y / aspect
+    return np.array(
+        [
+            ((x + thick_x > left) & (x - thick_x < right) & (y + thick_y > bottom) & (y - thick_y < top)).mean()
+            for left, bottom, right, top in areas
+        ]
+    )
+
+
+def _along_bones(joints: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """(T, P, 3) points from each used joint (J,) towards its parent, the joint itself first: some lie mid-forearm."""
+    ends = np.flatnonzero(used[1:]) + 1
+    starts = np.array(PARENTS)[ends]
+    shares = np.arange(_BONE_SAMPLES)[:, None, None] / _BONE_SAMPLES
+    points = joints[:, None, ends] + shares * (joints[:, starts] - joints[:, ends])[:, None]  # (T, S, J, 3)
+    return points.reshape(len(joints), -1, 3)
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,16 @@ def _body_camera(axes: np.ndarray, way: np.ndarray, place: _Place) -> Camera:
     poses[:, :3, :3] = axes
     poses[:, :3, 3] = way + axes @ place.position
     return Camera(poses, np.radians(_BODY_FOV_DEGREES), 0.5 * place.nearest_m, 1.5 * place.farthest_m, place.mean_m)
+
+
+def _check_spread(points: np.ndarray, remedy: str) -> None:
+    """Raise RenderError where points (T, J, 3) that one picture must hold lie absurdly far apart."""
+    spread_m = np.ptp(points, axis=(0, 1)).max()
+    if spread_m > _MAX_SPREAD_M:
+        raise RenderError(
+            f"The camera would have to hold {spread_m:,.0f} m in one picture; {_MAX_SPREAD_M:,.0f} m are possible. "
+            + remedy
+        )
 
 
 def _facing(joints: np.ndarray) -> np.ndarray:

@@ -17,9 +17,11 @@ from emage.render.scene import (
     Mesh,
     RenderSettings,
     Shot,
+    caption_lines,
     check_actors,
     count_frames,
     make_figures,
+    posed_vertices,
     rgb_of,
 )
 
@@ -91,15 +93,12 @@ class _Painter:
         # First, for where nothing can be drawn nobody should wait for the cameras.
         check_renderer_of(settings)
         self._figures = make_figures(actors, settings)
-        self._vertices = [VertexStream(actor) for actor in actors]
-        captions = settings.captions and any(actor.caption.strip() for actor in actors)
-        self._inset = InsetFrame(settings.panel_width, settings.panel_height, captions)
+        self._vertices = [VertexStream(figure.posed) for figure in self._figures]
+        lines = caption_lines(actors, settings)
+        self._inset = InsetFrame(settings.panel_width, settings.panel_height, any(lines))
         self._inset_place = _clearest_place(self._inset, self._figures, settings)
         self._captions = caption_patches(
-            [actor.caption if settings.captions else "" for actor in actors],
-            settings.panel_width,
-            settings.panel_height,
-            rgb_of(settings.background),
+            lines, settings.panel_width, settings.panel_height, rgb_of(settings.background)
         )
         self._renderer = _make_renderer(self._figures, settings)
 
@@ -119,10 +118,10 @@ class _Painter:
         figure = self._figures[i]
         height, width = panel.shape[:2]
         floor = self._settings.floor and self._settings.camera != "face"
-        shots = [Shot(figure.camera.pose(frame), figure.camera, width, height, floor)]
+        shots = [figure.shot(figure.camera, frame, width, height, floor)]
         if figure.inset is not None:
             size = self._inset.size
-            shots.append(Shot(figure.inset.pose(frame), figure.inset, size, size, floor=False))
+            shots.append(figure.shot(figure.inset, frame, size, size, floor=False))
         mesh = figure.mesh(frame, self._vertices[i].at(frame))
         panel[:], *close_ups = self._renderer.draw(i, mesh, shots)
         for close_up in close_ups:
@@ -134,14 +133,11 @@ class _Painter:
 def _clearest_place(inset: InsetFrame, figures: Sequence[Figure], settings: RenderSettings) -> tuple[int, int]:
     """The one of the inset's places where it hides the bodies in the fewest frames; the same for all bodies."""
     width, height = settings.panel_width, settings.panel_height
-
-    def hidden(place: tuple[int, int]) -> float:
-        top, left = place
-        right, bottom = left + inset.size, top + inset.size
-        area = (2 * left / width - 1, 1 - 2 * bottom / height, 2 * right / width - 1, 1 - 2 * top / height)
-        return sum(presence(figure.bounds, figure.camera, width / height, area) for figure in figures)
-
-    return min(inset.places, key=hidden)
+    top, left = np.array(inset.places).T
+    right, bottom = left + inset.size, top + inset.size
+    areas = np.stack([2 * left / width - 1, 1 - 2 * bottom / height, 2 * right / width - 1, 1 - 2 * top / height], 1)
+    hidden = sum(presence(figure.bounds, figure.camera, width / height, areas) for figure in figures)
+    return inset.places[int(np.argmin(hidden))]
 
 
 class VertexStream:
@@ -157,7 +153,7 @@ class VertexStream:
         if not self._start <= frame < self._start + len(self._chunk):
             self._start = frame
             end = min(frame + _VERTICES_CHUNK, self._actor.motion.num_frames)
-            self._chunk = self._actor.body.vertices(self._actor.motion, frame, end)
+            self._chunk = posed_vertices(self._actor, frame, end)
         return self._chunk[frame - self._start]
 
 

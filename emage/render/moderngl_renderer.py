@@ -198,12 +198,12 @@ class ModernglRenderer:
 
     def _draw_shot(self, body: "_BodyBuffers", mesh: Mesh, shot: Shot) -> np.ndarray:
         canvas = self._canvas(shot.width, shot.height)
-        view_projection = shot.camera.projection(shot.width / shot.height) @ np.linalg.inv(shot.pose)
+        view_projection = shot.camera.projection(shot.width / shot.height) @ shot.view()
         outline = _Outline(mesh.vertices, view_projection, shot.width, shot.height)
         self._draw_body(body, canvas, shot, view_projection, outline)
         canvas.picture.use()
         self._context.disable(moderngl.DEPTH_TEST)
-        self._room.draw(shot, view_projection, body.floor_y, mesh.shadow if shot.floor else None)
+        self._room.draw(shot, view_projection, mesh.floor_y, mesh.shadow if shot.floor else None)
         self._room.draw_body(canvas.samples, outline.area)
         return canvas.read()
 
@@ -308,7 +308,6 @@ class _BodyBuffers:
 
     def __init__(self, context: moderngl.Context, program: moderngl.Program, figure: Figure):
         num_vertices = len(figure.vertex_leaves)
-        self.floor_y = figure.floor_y
         self.vertices = context.buffer(reserve=num_vertices * 12, dynamic=True)
         self.normals = context.buffer(reserve=num_vertices * 12, dynamic=True)
         content = [

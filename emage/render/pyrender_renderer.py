@@ -51,7 +51,7 @@ class PyrenderRenderer:
         figure = self._figures[index]
         scene = pyrender.Scene(bg_color=(*self._background, 1.0), ambient_light=_AMBIENT)
         scene.add(pyrender.Mesh([self._body(figure, mesh)]))
-        floor = None if mesh.shadow is None else scene.add(pyrender.Mesh([self._floor(mesh.shadow, figure.floor_y)]))
+        floor = None if mesh.shadow is None else scene.add(pyrender.Mesh([self._floor(mesh.shadow, mesh.floor_y)]))
         lamps = [
             (scene.add(pyrender.DirectionalLight(color=np.ones(3), intensity=strength)), direction)
             for direction, strength in _LAMPS

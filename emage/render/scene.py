@@ -5,6 +5,7 @@ Nothing here knows a renderer; both renderers are handed the same meshes and the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.spatial import KDTree
 from emage.errors import RenderError
 from emage.motion import Motion
 from emage.render.camera import Bounds, Camera, face_camera, follow_camera, still_camera
+from emage.render.overlay import caption_line
 from emage.skeleton import LEAF_PARTS
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ CAMERAS = ("still", "follow", "face")
 _SAMPLED_FRAMES = 48
 """Frames looked at to find the floor and the thickness of the body."""
 _JOINTS_CHUNK = 1024
+_ORIGIN_STEP_M = 64.0
+"""Bodies are posed relative to a point so near: single precision is coarser than a pixel some kilometres away. Whole
+squares of the floor's grid and whole texels of the shadow; and most motions never leave the first such point, 0."""
+_MAX_REACH_M = 500.0
+"""A body with a part farther than this from where it stands is no body."""
 
 _SHADOW_TEXELS = 128
 _SHADOW_WIDTH_M = 2.56
@@ -40,10 +47,11 @@ class Actor:
     body: the body model.
     motion: T frames.
     hints: (T, 5) bool in the order of `LEAF_PARTS`: this part is a hint in this frame and drawn grey. None: no hints.
-    caption: one line below the body; may be empty.
+    caption: one line below the body; may be empty. Latin, Greek, Cyrillic, Armenian and Georgian script, signs and
+        arrows are drawn; characters of others (Chinese, Japanese, Korean, Arabic, Hebrew, Indic, emoji) are left out.
 
     Raises:
-        RenderError: hints of another shape or type.
+        RenderError: hints of another shape or type, a caption that is no text.
     """
 
     body: "Body"
@@ -52,9 +60,13 @@ class Actor:
     caption: str = ""
 
     def __post_init__(self):
+        if not isinstance(self.caption, str):
+            raise RenderError(f"The caption of an actor is {self.caption!r}; it must be text.")
         if self.hints is None:
             return
         shape = (self.motion.num_frames, len(LEAF_PARTS))
+        if not isinstance(self.hints, np.ndarray):
+            raise RenderError(f"The hints of an actor are {type(self.hints).__name__}; they must be a bool array.")
         if self.hints.shape != shape or self.hints.dtype != np.bool_:
             raise RenderError(
                 f"The hints of an actor are {self.hints.dtype} of shape {self.hints.shape}; they must be bool of shape "
@@ -94,19 +106,28 @@ class RenderSettings:
     samples: int = 4
 
     def __post_init__(self):
-        for name, value, known in (("renderer", self.renderer, RENDERERS), ("camera", self.camera, CAMERAS)):
-            if value not in known:
-                raise RenderError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
+        for name, known in (("renderer", RENDERERS), ("camera", CAMERAS)):
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in known:
+                raise RenderError(f"There is no {name} {value!r}; choose one of {', '.join(known)}.")
         for name in ("panel_width", "panel_height"):
             size = getattr(self, name)
-            if not 64 <= size <= 4096 or size % 2:
-                raise RenderError(f"{name}={size} is not possible; give an even number of pixels from 64 to 4096.")
-        if not np.isfinite(self.yaw_degrees):
-            raise RenderError(f"yaw_degrees={self.yaw_degrees} is no angle; give degrees.")
-        if self.samples not in (1, 2, 4, 8):
-            raise RenderError(f"samples={self.samples} is not possible; give 1, 2, 4 or 8.")
+            if not _is_whole(size) or not 64 <= size <= 4096 or size % 2:
+                raise RenderError(f"{name}={size!r} is not possible; give an even number of pixels from 64 to 4096.")
+        yaw = self.yaw_degrees
+        if not isinstance(yaw, Real) or isinstance(yaw, bool) or not -36000 <= yaw <= 36000:
+            raise RenderError(f"yaw_degrees={yaw!r} is no angle; give degrees.")
+        for name in ("face_inset", "captions", "floor"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise RenderError(f"{name}={getattr(self, name)!r} is not possible; give True or False.")
+        if not _is_whole(self.samples) or self.samples not in (1, 2, 4, 8):
+            raise RenderError(f"samples={self.samples!r} is not possible; give 1, 2, 4 or 8.")
         for name in ("background", "generated_color", "hint_color"):
             rgb_of(getattr(self, name))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def rgb_of(color: str) -> np.ndarray:
@@ -115,6 +136,8 @@ def rgb_of(color: str) -> np.ndarray:
     Raises:
         RenderError: not a colour.
     """
+    if not isinstance(color, str):
+        raise RenderError(f"{color!r} is no colour; write it as '#5b8fd9' or by a CSS name such as 'white'.")
     try:
         return np.array(ImageColor.getrgb(color)[:3], dtype=np.float32) / 255
     except ValueError as error:
@@ -126,7 +149,8 @@ class Shadow:
     """How much light the floor lacks around a body.
 
     darkness: (S, S, 2) float32 in 0..1, rows along z, columns along x: [..., 0] close contact, [..., 1] soft.
-    corner: (2,) x and z in metres of the first texel's outer corner. width_m: side of the square.
+    corner: (2,) x and z in metres of the first texel's outer corner, from the mesh's origin. width_m: side of the
+    square.
     """
 
     darkness: np.ndarray
@@ -136,17 +160,24 @@ class Shadow:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A body in one frame: vertices and unit normals (V, 3) float32, part_colors (5, 3) float32 sRGB."""
+    """A body in one frame: vertices and unit normals (V, 3) float32, part_colors (5, 3) float32 sRGB.
+
+    Vertices, floor_y and shadow are relative to the figure's origin in this frame, as a shot's pose is.
+    """
 
     vertices: np.ndarray
     normals: np.ndarray
     part_colors: np.ndarray
+    floor_y: float
     shadow: Shadow | None
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One picture of a body: the camera's place, (4, 4) camera to world looking along -z, and the size in pixels."""
+    """One picture of a body: the camera's place, (4, 4) float64 looking along -z, and the size in pixels.
+
+    The pose takes the camera's axes to those of the mesh, from the figure's origin in this frame.
+    """
 
     pose: np.ndarray
     camera: Camera
@@ -154,12 +185,24 @@ class Shot:
     height: int
     floor: bool
 
+    def view(self) -> np.ndarray:
+        """(4, 4) float64, the pose's inverse."""
+        turn = self.pose[:3, :3].T
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = turn, -turn @ self.pose[:3, 3]
+        return matrix
+
 
 class Figure:
     """An actor made ready for drawing; holds what stays the same in all frames.
 
     faces (F, 3) int32; closed_faces (F,) bool, of a surface without a border that faces outwards; vertex_leaves (V,)
     uint8; vertex_colors (V, 4) float32; floor_y metres; bounds; camera of the picture; inset of the face or None.
+    origins (T, 3) float64: points near the body, to which each frame's mesh and shots are relative; floor_y, bounds and
+    cameras are not. posed: the actor with its motion relative to the origins.
+
+    Raises:
+        RenderError: a motion that makes no body, or that no camera can hold.
     """
 
     def __init__(self, actor: Actor, settings: RenderSettings, caption: bool):
@@ -171,21 +214,25 @@ class Figure:
         self._colors = np.stack([rgb_of(settings.generated_color), rgb_of(settings.hint_color)])
         self._shadows = settings.floor
 
-        joints = _all_joints(actor)
-        rest = _posed_at_rest(actor.motion)
-        rest_vertices = actor.body.vertices(rest)[0]
-        sampled = np.unique(np.linspace(0, actor.motion.num_frames - 1, _SAMPLED_FRAMES).round().astype(int))
-        vertices = actor.body.vertices(_at_frames(actor.motion, sampled))
-        nearest = KDTree(actor.body.joints(rest)[0]).query(rest_vertices)[1]
+        motion = actor.motion
+        self.origins = _ORIGIN_STEP_M * np.round(motion.trans / _ORIGIN_STEP_M)
+        self.posed = replace(actor, motion=replace(motion, trans=motion.trans - self.origins))
+        joints = _all_joints(self.posed)
+        rest = replace(self.posed, motion=_posed_at_rest(self.posed.motion), hints=None)
+        rest_vertices = posed_vertices(rest)[0]
+        frames = np.unique(np.linspace(0, motion.num_frames - 1, _SAMPLED_FRAMES).round().astype(int))
+        vertices = _vertices_at(self.posed, frames)
+        nearest = KDTree(posed_joints(rest)[0]).query(rest_vertices)[1]
 
         self.closed_faces = _closed_faces(self.faces, rest_vertices)
         self._incidence = _incidence(self.faces, len(rest_vertices))
         self._corners = np.ascontiguousarray(self.faces.T)
         self._vertex_areas = 0.5 * np.linalg.norm(self._incidence @ self._face_normals(rest_vertices), axis=1) / 3
         # A few frames may dip below the floor, for the network's height is not exact: the floor is not for them.
-        self.floor_y = float(np.percentile(vertices[:, :, 1].min(1), 5))
+        self.floor_y = float(np.percentile(vertices[:, :, 1].min(1) + self.origins[frames, 1], 5))
 
-        self.bounds = bounds = Bounds(joints, _radii(vertices, joints[sampled], nearest), actor.motion.fps)
+        radii = _radii(vertices, joints[frames], nearest)
+        self.bounds = bounds = Bounds(joints + self.origins[:, None], radii, motion.fps)
         aspect = settings.panel_width / settings.panel_height
         if settings.camera == "face":
             self.camera = face_camera(bounds, aspect, settings.yaw_degrees, caption)
@@ -196,11 +243,18 @@ class Figure:
         self.inset = face_camera(bounds, 1.0, 0.0, caption=False) if has_inset else None
 
     def mesh(self, frame: int, vertices: np.ndarray) -> Mesh:
-        """The mesh of a frame from its vertices (V, 3) float32."""
+        """The mesh of a frame from its vertices (V, 3) float32, of the posed actor."""
         normals = self._incidence @ self._face_normals(vertices)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        shadow = self._shadow(vertices) if self._shadows else None
-        return Mesh(vertices, normals, self.part_colors(frame), shadow)
+        floor_y = self.floor_y - self.origins[frame, 1]
+        shadow = self._shadow(vertices, floor_y) if self._shadows else None
+        return Mesh(vertices, normals, self.part_colors(frame), floor_y, shadow)
+
+    def shot(self, camera: Camera, frame: int, width: int, height: int, floor: bool) -> Shot:
+        """What one of the figure's cameras is to draw of a frame's mesh."""
+        pose = camera.pose(frame).copy()
+        pose[:3, 3] -= self.origins[frame]
+        return Shot(pose, camera, width, height, floor)
 
     def part_colors(self, frame: int) -> np.ndarray:
         """(5, 3) sRGB colours of the leaf parts in a frame."""
@@ -216,7 +270,7 @@ class Figure:
         u, v = b - a, c - a
         return np.stack([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]], axis=1)
 
-    def _shadow(self, vertices: np.ndarray) -> Shadow:
+    def _shadow(self, vertices: np.ndarray, floor_y: float) -> Shadow:
         """Splat the vertices on the floor; what is near darkens sharply, what is higher softly."""
         size, texel = _SHADOW_TEXELS, _SHADOW_WIDTH_M / _SHADOW_TEXELS
         plan = vertices[:, [0, 2]]
@@ -226,7 +280,7 @@ class Figure:
         # A border of texels stays clear, for beyond it the floor repeats the last one.
         seen = (columns > 4) & (columns < size - 5) & (rows > 4) & (rows < size - 5)
         cells = rows[seen] * size + columns[seen]
-        height = np.maximum(vertices[seen, 1] - self.floor_y, 0)
+        height = np.maximum(vertices[seen, 1] - floor_y, 0)
         areas = self._vertex_areas[seen] / texel**2
         layers = []
         for reach_m, blur, strength in ((0.05, 1.6, 1.4), (0.7, 5.0, 0.55)):
@@ -237,7 +291,7 @@ class Figure:
 
 def make_figures(actors: Sequence[Actor], settings: RenderSettings) -> list[Figure]:
     """The actors made ready, all seen from the same distance, so that bodies side by side compare."""
-    caption = settings.captions and any(actor.caption.strip() for actor in actors)
+    caption = any(caption_lines(actors, settings))
     figures = [Figure(actor, settings, caption) for actor in actors]
     if settings.camera != "face":
         distance_m = max(figure.camera.distance_m for figure in figures)
@@ -263,11 +317,62 @@ def count_frames(actors: Sequence[Actor]) -> int:
     return max(actor.motion.num_frames for actor in actors)
 
 
+def caption_lines(actors: Sequence[Actor], settings: RenderSettings) -> list[str]:
+    """What is written below each actor; empty for nothing."""
+    return [caption_line(actor.caption) if settings.captions else "" for actor in actors]
+
+
+def posed_vertices(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
+    """(T, V, 3) float32 of an actor posed near the origin, see `Figure.posed`.
+
+    Raises:
+        RenderError: the motion makes no body of them.
+    """
+    with _named_later():
+        vertices = actor.body.vertices(actor.motion, start_frame, end_frame)
+    _check_reach(vertices, range(start_frame, start_frame + len(vertices)))
+    return vertices
+
+
+def posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
+    """(T, 55, 3) float32; as `posed_vertices`."""
+    with _named_later():
+        joints = actor.body.joints(actor.motion, start_frame, end_frame)
+    _check_reach(joints, range(start_frame, start_frame + len(joints)))
+    return joints
+
+
+def _vertices_at(actor: Actor, frames: np.ndarray) -> np.ndarray:
+    """(N, V, 3) float32; as `posed_vertices`, in frames (N,)."""
+    with _named_later():
+        vertices = actor.body.vertices(_at_frames(actor.motion, frames))
+    _check_reach(vertices, frames)
+    return vertices
+
+
+def _named_later() -> np.errstate:
+    """What is too large for float32 becomes infinite without a word, for `_check_reach` to name."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _check_reach(points: np.ndarray, frames: Sequence[int]) -> None:
+    """Raise RenderError where points (N, P, 3) in frames (N,) are not all within a body's reach."""
+    if max(points.max(), -points.min()) <= _MAX_REACH_M:  # False where there is NaN
+        return
+    reach_m = np.abs(points).max((1, 2))  # (N,)
+    worst = int(np.argmin(reach_m <= _MAX_REACH_M))
+    size = f"{reach_m[worst]:.3g} m large" if np.isfinite(reach_m[worst]) else "without bounds"
+    raise RenderError(
+        f"In frame {frames[worst]} the body is {size} and cannot be drawn. Some of the motion's poses, expressions or "
+        "betas are far too large: poses are in radians, expressions and betas go to a few units."
+    )
+
+
 def _all_joints(actor: Actor) -> np.ndarray:
     """(T, 55, 3) float64; in chunks, for a body may hold much more than joints at a time."""
     chunks = range(0, actor.motion.num_frames, _JOINTS_CHUNK)
     ends = [min(start + _JOINTS_CHUNK, actor.motion.num_frames) for start in chunks]
-    parts = [actor.body.joints(actor.motion, start, end) for start, end in zip(chunks, ends, strict=True)]
+    parts = [posed_joints(actor, start, end) for start, end in zip(chunks, ends, strict=True)]
     return np.concatenate(parts).astype(np.float64)
 
 
