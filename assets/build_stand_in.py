@@ -18,6 +18,7 @@ from pathlib import Path
 import anny
 import numpy as np
 from PIL import Image
+from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.optimize import nnls
 from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
@@ -387,9 +388,13 @@ TOOTH_WIDTHS = {"upper": (8.5, 6.7, 7.6, 7.0, 6.8, 10.0, 9.5), "lower": (5.4, 6.
 """Middle to back, millimetres; scaled to the arch."""
 
 
-BITE_DROP_M, ARCH_WIDTH = 0.0025, 0.97
-"""How far the bite lies below MakeHuman's, so that the upper teeth show first in a mouth that opens; and how much
-narrower it is, so that no tooth comes near the corners of the lips."""
+BITE_DROP_M, ARCH_WIDTH, ARCH_NARROWING = 0.0025, 0.97, 0.14
+"""How far the bite lies below MakeHuman's, so that the upper teeth show first in a mouth that opens; how much narrower
+it is in front, and how much more at its back ends, so that no tooth comes near the corners of the lips."""
+
+MOUTH_SHADE, SHADE_FROM, SHADE_TO = np.array((0.20, 0.06, 0.06)), 0.25, 0.56
+"""Teeth fade into the colour of the mouth's inside, for the light does not: from where to where on the way from the
+incisors (0) to the last molars (1)."""
 
 
 def _bite_edge(helper: np.ndarray, upward: float) -> np.ndarray:
@@ -425,7 +430,9 @@ def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> P
     from_middle = np.abs(at / length[-1] * 2 - 1)  # 0 incisors, 1 molars
 
     drop = BITE_DROP_M + 0.08 * (curve[:, 2].max() - curve[:, 2])
-    curve = curve * [ARCH_WIDTH, 1, 1] - drop[:, None] * [0, 1, 0]
+    back = np.abs(length / length[-1] * 2 - 1)
+    curve[:, 0] *= ARCH_WIDTH * (1 - ARCH_NARROWING * back)
+    curve = curve - drop[:, None] * [0, 1, 0]
     smooth = np.stack([np.polynomial.Polynomial.fit(length, curve[:, i], 8)(at) for i in range(3)], axis=1)
     along = np.gradient(smooth, axis=0) * [1, 0, 1]
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -436,6 +443,7 @@ def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> P
         smooth = smooth - outward * 0.0022 + np.array([0, 0.0008, 0])
 
     border = np.abs(within) ** 4
+    shade = np.clip((from_middle - SHADE_FROM) / (SHADE_TO - SHADE_FROM), 0, 1)
     crown = 0.0092 - 0.003 * from_middle - 0.0015 * within**2  # the gum comes down between the teeth
     thick = 0.002 + 0.006 * np.clip(from_middle * 1.6 - 0.5, 0, 1)
     swell = 0.0009 - 0.0013 * border
@@ -450,7 +458,7 @@ def teeth(helper: np.ndarray, directions: np.ndarray, jaw: str, joint: str) -> P
     for height, out, color in rows:
         points.append(smooth + upward * height[:, None] * [0, 1, 0] + outward * np.broadcast_to(out, len(at))[:, None])
         tint = color + (GAP - color) * (0.8 * border[:, None] if color is ENAMEL else 0)
-        colors.append(np.broadcast_to(tint, (len(at), 3)))
+        colors.append(tint + (MOUTH_SHADE - tint) * shade[:, None])
     points = np.concatenate(points)
     faces = _grid_faces(len(rows), len(at))
     normals = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
@@ -513,27 +521,56 @@ def _below(skin: Part, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(corners), np.array(shares)
 
 
-LASH_COLOR = (0.09, 0.07, 0.06)
-LID_DISTANCE_M = 0.002
-LASH_LENGTH = 0.36
-"""Share of MakeHuman's length that is kept: the strips are made for a texture of single hairs."""
+LASH_COLOR = (0.06, 0.045, 0.04)
+LEFT_UPPER_LID = (6886, 6844, 6841, 6838, 6785, 6784, 6790, 6793, 6796, 6799, 6802)
+"""Vertices of MakeHuman's base mesh along the front edge of the left upper lid, inner corner first."""
+LASH_LENGTH_M, LASH_ROOT_M, LID_CLEARANCE_M = 0.0023, 0.0007, 0.00015
+LASH_OPEN, LASH_CLOSED = np.array((0.0, 0.45, 1.0)), np.array((0.0, -0.55, 1.0))
+"""Where lashes point with the eye open, and closed; the way out of the eye is added."""
 
 
-def lashes(source: AnnySource, skin: Part, vertices: np.ndarray, directions: np.ndarray) -> Part:
-    """The upper eyelashes, each vertex drawn to the nearest of those on the lid."""
-    names = ("helper-l-eyelashes-2", "helper-r-eyelashes-2")
-    ids, faces = _submesh(np.concatenate([source.helper_faces[name] for name in names]))
-    distance, lid = cKDTree(skin.vertices).query(vertices[ids])
-    on_lid = np.flatnonzero(distance < LID_DISTANCE_M)
-    root = on_lid[cKDTree(vertices[ids[on_lid]]).query(vertices[ids])[1]]
-    moves = skin.directions[lid[root]].reshape(len(ids), -1)
-    for _ in range(6):  # neighbours along the strip together, or a blink ruffles it
-        moves = 0.5 * moves + 0.5 * _neighbour_mean(faces, len(ids)) @ moves
+def lashes(skin: Part, left_lid: np.ndarray, eye: np.ndarray, side: str) -> Part:
+    """The upper lashes as one dark wedge: from the lid's inner rim over its edge to the tips, and back to the lid's
+    front. Each point moves as the lid below it, so that it stays on the lid in every action.
+
+    left_lid (11, 3): the front edge of the left upper lid; eye (3,): the middle of the eyeball.
+    """
+    mirror = np.array([1.0 if side == "left" else -1.0, 1, 1])
+    lid = cKDTree(skin.vertices).query(left_lid * mirror)[1]
+    inner = _neighbours_nearest(skin, lid, eye)
+    t = np.linspace(0, 1, 41)
+    spread = CubicSpline(np.linspace(0, 1, len(lid)), np.eye(len(lid)))(t)  # (41, 11) shares of lid vertices
+    edge, rim = spread @ skin.vertices[lid], spread @ skin.vertices[inner]
+    edge_moves, rim_moves = (np.einsum("tl,lic->tic", spread, skin.directions[ids]) for ids in (lid, inner))
+    taper = np.clip(np.minimum(t / 0.3, (1 - t) / 0.25), 0, 1)[:, None]
+    out = _unit_rows((edge - eye) * [1, 0, 1])
+    length = LASH_LENGTH_M * taper * (0.75 + 0.5 * t[:, None])
+    opened, closed = (length * _unit_rows(out + pointing) for pointing in (LASH_OPEN, LASH_CLOSED))
+    tip_moves = edge_moves.copy()
+    blink = len(SHAPE_DIRECTIONS) + ARKIT_ACTIONS.index(f"eyeBlink{side.capitalize()}")
+    tip_moves[:, :, blink] += closed - opened
+    clearance = LID_CLEARANCE_M * _unit_rows(out - [0, 1, 0])
+    start = edge + clearance + (rim - edge) * taper
+    front = edge + LASH_ROOT_M * taper * (0.8 * out + [0, 1, 0])
+    points = np.concatenate([start, edge + clearance, edge + clearance + opened, front])
+    start_moves = edge_moves + (rim_moves - edge_moves) * taper[:, :, None]
     return Part(
-        vertices[ids[root]] + LASH_LENGTH * (vertices[ids] - vertices[ids[root]]), faces,
-        _one_joint(len(ids), "head"), moves.reshape(len(ids), 3, -1),
-        _opaque(np.broadcast_to(LASH_COLOR, (len(ids), 3))),
+        points, _grid_faces(4, len(t)), _one_joint(len(points), "head"),
+        np.concatenate([start_moves, edge_moves, tip_moves, edge_moves]),
+        _opaque(np.broadcast_to(LASH_COLOR, (len(points), 3))),
     )  # fmt: skip
+
+
+def _unit_rows(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _neighbours_nearest(skin: Part, ids: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Of each vertex's neighbours, the one that is nearest to the point (3,)."""
+    links = _neighbour_mean(skin.faces, len(skin.vertices))
+    distance = np.linalg.norm(skin.vertices - point, axis=1)
+    near = [links.indices[links.indptr[i] : links.indptr[i + 1]] for i in ids]
+    return np.array([neighbours[distance[neighbours].argmin()] for neighbours in near])
 
 
 # --- skin: weights, colours ---------------------------------------------------------------------------------------
@@ -623,16 +660,43 @@ TONGUE_TIP, TONGUE_ROOT = np.array((0.74, 0.36, 0.37)), np.array((0.32, 0.10, 0.
 TONGUE_HEIGHT = 0.65
 
 
-def tongue(vertices: np.ndarray, faces: np.ndarray, directions: np.ndarray) -> Part:
-    """MakeHuman's tongue, flatter, so that an open mouth has depth, and darker towards the throat."""
+def tongue(vertices: np.ndarray, faces: np.ndarray, directions: np.ndarray, opened: np.ndarray) -> Part:
+    """MakeHuman's tongue, flatter, so that an open mouth has depth, and darker towards the throat.
+
+    It lies still on the jaw: `opened` (n, 3) is what jawOpen does to the lower teeth, carried on to the tongue.
+    """
     flat = np.array([1, TONGUE_HEIGHT, 1])
     bottom = vertices.min(0) * [0, 1, 0]
     forward = (vertices[:, 2] - vertices[:, 2].min()) / np.ptp(vertices[:, 2])
     shade = np.clip((forward - 0.55) / 0.4, 0, 1)[:, None]
+    flattened = (vertices - bottom) * flat + bottom
+    directions = directions * flat[:, None]
+    count = len(SHAPE_DIRECTIONS)
+    directions[:, :, count + ARKIT_ACTIONS.index("jawOpen")] = opened
+    out = count + ARKIT_ACTIONS.index("tongueOut")
+    directions[:, :, out] = tongue_out(flattened, directions[:, 2, out])
     return Part(
-        (vertices - bottom) * flat + bottom, faces, _one_joint(len(vertices), "jaw"), directions * flat[:, None],
+        flattened, faces, _one_joint(len(vertices), "jaw"), directions,
         _opaque(TONGUE_ROOT + (TONGUE_TIP - TONGUE_ROOT) * shade),
     )  # fmt: skip
+
+
+TONGUE_LIFT = ((-0.080, 0.0), (-0.034, 0.0012), (-0.0225, 0.0056), (-0.010, 0.0096), (0.0, 0.0084))
+"""How far tongueOut lifts the tongue (metres) at so many metres behind its tip: enough for its underside to pass over
+the lower teeth and the lower lip, which the jaw's turn moves along with it."""
+TONGUE_NARROWING = 0.4
+"""Of the tip's width, which MakeHuman leaves square."""
+
+
+def tongue_out(vertices: np.ndarray, forward: np.ndarray) -> np.ndarray:
+    """(n, 3) displacement of tongueOut from how far forward (n,) MakeHuman moves each vertex.
+
+    MakeHuman's own goes straight through the teeth and the lip, unless its jawOpen lifts the tongue.
+    """
+    behind = vertices[:, 2] - vertices[:, 2].max()
+    lift = PchipInterpolator(*np.transpose(TONGUE_LIFT))(behind)
+    tip = np.clip(1 + behind / 0.02, 0, 1) ** 2
+    return np.stack([-TONGUE_NARROWING * tip * vertices[:, 0], lift, forward], axis=1)
 
 
 # --- joints ---------------------------------------------------------------------------------------------------------
@@ -688,6 +752,77 @@ def wrist_twist(part: Part, heads: np.ndarray) -> np.ndarray:
         correctives[:, :, 9 * (wrist - 1) + 7] = turned / 2
         correctives[:, :, 9 * (wrist - 1) + 5] = -turned / 2
     return correctives
+
+
+LIFTED_M, LIFT_REACH_M = np.array((0.008, 0.030, 0.0)), 0.10
+"""How far the top of the left shoulder rises where the arm is straight up, for the shoulder blade
+turns with it; and the radius of what rises."""
+MUSH_ROUNDS = 45
+RIDGE = 0.02
+SHOULDER_POSES = tuple(
+    (Rotation.from_euler("xyz", (x, y, z)), 3.0 if z < -0.3 else 1.0)
+    for x in (-0.6, 0.0, 0.6) for y in (-1.3, -0.6, 0.0, 0.5) for z in (-1.3, -0.9, -0.4, 0.3, 0.9, 1.4)
+)  # fmt: skip
+"""Turns of the left shoulder that the correctives are fitted to, and how much each counts."""
+
+
+def shoulder_correctives(skin: Part, heads: np.ndarray) -> np.ndarray:
+    """(n, 3, 486) pose correctives of the skin: a shoulder that keeps its shape where the arm is raised or forward.
+
+    In sample poses of the left shoulder the wanted skin is known (`_wanted_shoulder`); the correctives are linear in
+    the nine numbers of R - I and fitted to them. The right shoulder is the left one's mirror image.
+    """
+    joint, mirror = JOINTS.index("left_shoulder"), np.array([-1, 1, 1])
+    matrices = np.stack([turn.as_matrix() for turn, _ in SHOULDER_POSES])
+    counts = np.sqrt([count for _, count in SHOULDER_POSES])
+    wanted = np.stack([_wanted_shoulder(skin, heads[joint], turn) for turn in matrices])
+    features = (matrices - np.eye(3)).reshape(-1, 9) * counts[:, None]
+    ridge = RIDGE * len(features) * np.eye(9)
+    fitted = np.linalg.solve(
+        features.T @ features + ridge, features.T @ (wanted * counts[:, None, None]).reshape(len(wanted), -1)
+    )
+    fitted = np.moveaxis(fitted.reshape(9, -1, 3), 0, 2)  # (n, 3, 9)
+    fitted[np.linalg.norm(fitted, axis=1).max(1) < CORRECTIVE_FLOOR_M] = 0
+    twin = cKDTree(skin.vertices).query(skin.vertices * mirror)[1]
+    result = np.zeros((*skin.vertices.shape, 486))
+    result[:, :, 9 * (joint - 1) : 9 * joint] = fitted
+    # R of the mirrored turn has the signs of its first row and first column changed.
+    result[:, :, 9 * joint : 9 * (joint + 1)] = fitted[twin] * mirror[:, None] * np.outer(mirror, mirror).ravel()
+    return result
+
+
+def _is_below(joint: int, ancestor: str) -> bool:
+    """Whether a joint is the ancestor or hangs from it."""
+    return joint >= 0 and (JOINTS[joint] == ancestor or _is_below(PARENTS[joint], ancestor))
+
+
+CORRECTIVE_FLOOR_M = 0.0004
+"""Correctives that are nowhere larger are left out: they cost time and do not show."""
+
+
+def _wanted_shoulder(skin: Part, joint: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """(n, 3) what to add to the vertices before skinning, so that the left shoulder at joint (3,) looks well turned
+    by `turn` (3, 3).
+
+    The skinned body is smoothed, and the details that smoothing takes from the body at rest are put back, turned
+    along with the skin ("delta mush"); then the top of the shoulder rises with the arm.
+    """
+    arm = [i for i in range(55) if _is_below(i, "left_shoulder")]
+    share = skin.weights[:, arm].sum(1)[:, None]
+    blended = np.eye(3) + share[:, :, None] * (turn - np.eye(3))
+    posed = np.einsum("nij,nj->ni", blended, skin.vertices - joint) + joint
+    mean = _neighbour_mean(skin.faces, len(skin.vertices))
+    smooth = np.c_[skin.vertices, posed, share]
+    for _ in range(MUSH_ROUNDS):
+        smooth = mean @ smooth
+    turned = Rotation.from_rotvec(smooth[:, 6:] * Rotation.from_matrix(turn).as_rotvec())
+    target = smooth[:, 3:6] + turned.apply(skin.vertices - smooth[:, :3])
+    raised = max(0.0, turn[1, 0])
+    distance = np.linalg.norm(posed - joint - [0, 0.03, 0], axis=1) / LIFT_REACH_M
+    # An arm that hangs needs no help.
+    target = posed + np.clip((turn[1, 0] + 0.35) / 0.6, 0, 1) * (target - posed)
+    target = target + raised**1.5 * np.exp(-(distance**2))[:, None] * LIFTED_M
+    return np.linalg.solve(blended, (target - posed)[:, :, None])[:, :, 0]
 
 
 # --- all together ---------------------------------------------------------------------------------------------------
@@ -778,16 +913,21 @@ def build() -> dict[str, np.ndarray]:
         return neutral.vertices[ids], directions[ids]
 
     skin = _skin(source, neutral, directions)
+    left_lid = neutral.vertices[list(LEFT_UPPER_LID)]
     tongue_ids, tongue_faces = _submesh(source.helper_faces["helper-tongue"])
+    jaw_open = len(SHAPE_DIRECTIONS) + ARKIT_ACTIONS.index("jawOpen")
+    opened = _carried(*helper("helper-lower-teeth"), neutral.vertices[tongue_ids])[:, :, jaw_open]
     body = _joined([
-        skin, tongue(neutral.vertices[tongue_ids], tongue_faces, directions[tongue_ids]),
+        skin, tongue(neutral.vertices[tongue_ids], tongue_faces, directions[tongue_ids], opened),
         eyeball(*helper("helper-l-eye"), side="left"), eyeball(*helper("helper-r-eye"), side="right"),
         teeth(*helper("helper-upper-teeth"), jaw="upper", joint="head"),
         teeth(*helper("helper-lower-teeth"), jaw="lower", joint="jaw"),
         brow(skin, heads[JOINTS.index("left_eye")], 1.0), brow(skin, heads[JOINTS.index("right_eye")], -1.0),
-        lashes(source, skin, neutral.vertices, directions),
+        *(lashes(skin, left_lid, heads[JOINTS.index(f"{side}_eye")], side) for side in ("left", "right")),
     ])  # fmt: skip
     joints = regressor(body, heads, head_directions)
+    correctives = wrist_twist(body, heads)
+    correctives[: len(skin.vertices)] += shoulder_correctives(skin, heads)
     count = len(SHAPE_DIRECTIONS)
     columns = np.zeros((len(body.vertices), 3, 400), np.float32)
     columns[:, :, :count] = _rounded(body.directions[:, :, :count], 18)
@@ -800,7 +940,7 @@ def build() -> dict[str, np.ndarray]:
         "J_regressor": joints.astype(np.float32),
         "kintree_table": np.stack([np.array(PARENTS), np.arange(55)]).astype(np.int32),
         "shapedirs": columns,
-        "posedirs": _rounded(wrist_twist(body, heads), 18),
+        "posedirs": _rounded(correctives, 18),
         "hands_meanl": np.zeros(45, np.float32), "hands_meanr": np.zeros(45, np.float32),
         "hands_componentsl": np.eye(45, dtype=np.float32), "hands_componentsr": np.eye(45, dtype=np.float32),
         "lmk_faces_idx": np.linspace(0, len(body.faces) - 1, 51).astype(np.int32),
