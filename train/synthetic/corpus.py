@@ -7,7 +7,7 @@ milliseconds, and the corpus is made of these. So a corpus rebuilt from the comp
 import csv
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from train.synthetic.errors import CorpusError
 from train.synthetic.grammar import sentence
 from train.synthetic.phones import SILENCE
 from train.synthetic.speakers import SPEAKERS, speaker_of
-from train.synthetic.speech import phrases_of, speak
 from train.synthetic.timing import FORMAT, Times
 
 COMPACT = "compact"
@@ -132,7 +131,7 @@ def make_corpus(settings: CorpusSettings) -> None:
     clips = clips_of(settings.hours)
     compact = settings.out / COMPACT
     work = [(clip, settings.seed, compact, settings.out) for clip in clips]
-    _run(_make_clip, work, settings.processes)
+    _run(_make_clip, work, settings.processes, (__name__, "train.synthetic.speech"))
     _write_split(settings.out, clips)
 
 
@@ -150,7 +149,7 @@ def rebuild_corpus(settings: RebuildSettings) -> None:
     clips.sort(key=lambda clip: (clip.number, clip.speaker))
     _prepare(settings.out, described)
     work = [(clip, settings.compact, settings.out) for clip in clips]
-    _run(_build_clip, work, settings.processes)
+    _run(_build_clip, work, settings.processes, (__name__,))
     _write_split(settings.out, clips)
 
 
@@ -166,6 +165,9 @@ def _speak_clip(clip: Clip, seed: int, compact: Path) -> None:
     """Sentences, speech and times of a clip into the compact form. The times are written last: they say it is whole."""
     if (compact / f"{clip.name}.json").is_file():
         return
+    # Here, for a machine that only rebuilds the motion needs nothing of it.
+    from train.synthetic.speech import phrases_of, speak
+
     sequence = np.random.SeedSequence([seed, clip.speaker, clip.number])
     rng, voice = np.random.default_rng(sequence), speaker_of(clip.speaker).voice
     wanted, sentences = int(CLIP_S * _WORDS_PER_S * voice.rate / voice.size * rng.uniform(0.85, 1.15)), []
@@ -251,13 +253,13 @@ def _sem_line(stroke: Stroke, times: Times) -> str:
 # --- many clips -------------------------------------------------------------------------------------------------------
 
 
-def _run(task: Callable[..., None], work: Iterable[tuple], processes: int) -> None:
+def _run(task: Callable[..., None], work: Iterable[tuple], processes: int, modules: Sequence[str]) -> None:
     """Each clip in a process of its own, for synthesizers remember what they said before.
 
-    The processes are copies of one that has loaded everything but spoken nothing.
+    The processes are copies of one that has loaded the modules but spoken nothing.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(list(modules))
     with ProcessPoolExecutor(processes, context, _one_thread, max_tasks_per_child=1) as pool:
         futures = [pool.submit(task, *arguments) for arguments in work]
         try:

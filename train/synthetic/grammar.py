@@ -34,11 +34,13 @@ _RULES_TEXT = {
     "feeling": "happy|sad|angry|tired|afraid|proud|sure|strong|crazy|quiet|good|perfect|bad|terrible",
     "think": "think|know|believe|feel|hope|guess|remember|suppose",
     "quick": "quickly|slowly|fast|again and again|step by step|all together|all alone|suddenly",
-    "noun": "music|weather|paper|summer|doctor|market|coffee|winter|village|kitchen|teacher|language|science|history|reason|"
-    "result|system|program|moment|evening|morning|answer|company|example|animal|dinner|holiday|island|member|newspaper",
-    "quality": "interesting|difficult|simple|beautiful|important|modern|different|useful|famous|careful|dangerous|curious|"
-    "*interesting|*important|*different",
-    "did": "explained|described|studied|changed|expected|preferred|considered|started|continued|discussed|painted|visited",
+    "noun": "music|weather|paper|summer|doctor|market|coffee|winter|village|kitchen|teacher|language|science|history|"
+    "reason|result|system|program|moment|evening|morning|answer|company|example|animal|dinner|holiday|island|member|"
+    "newspaper",
+    "quality": "interesting|difficult|simple|beautiful|important|modern|different|useful|famous|careful|dangerous|"
+    "curious|*interesting|*important|*different",
+    "did": "explained|described|studied|changed|expected|preferred|considered|started|continued|discussed|"
+    "painted|visited",
     "manner": "carefully|usually|probably|normally|certainly|especially|hardly|mostly",
     "filler": "well|so|now|you know|listen|look|okay|honestly|of course|um",
     "all": "all|every one|everything|nothing|none|half|most",

@@ -26,7 +26,7 @@ class Phone:
 
 @dataclass(frozen=True)
 class Word:
-    """text: lower case. emphasis: spoken louder, longer, higher. ending: the sign behind it ('', ',', '.', '?', '!')."""
+    """text: lower case. emphasis: spoken louder, longer, higher. ending: the sign behind it, if any."""
 
     text: str
     start_ms: int
