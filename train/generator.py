@@ -1,0 +1,351 @@
+"""Stage 3: the generator, by masked audio-gesture modelling (EMAGE, section 4).
+
+python -m train.generator --cache CACHE --weights WEIGHTS --out runs/generator
+
+A step has three passes over one batch: the seed alone is visible; a random mask is, with the audio; the same mask, and
+the body without the audio. The share that is hidden grows from 5 % to all of it over the training. The targets are the
+latents and codes of the trained VQ-VAEs, which stay as they are; the audio is encoded once.
+
+What is visible here is what is visible when sampling (`emage.sampling`, `emage.hints`):
+- Hints cover a body part over a span of frames. Their translation is a place in the room, wherever that is; so all of a
+  window is moved about the ground at random. Eyes and expressions are never hinted.
+- A seed is decoded from codes, with the lower decoder's travel in its translation channels. Where a hint is visible in
+  it, the hint takes precedence.
+- The first window of a recording has no codes to decode a seed from; its seed is the pose at rest.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from emage.body import Body, load_body
+from emage.hub import NETWORK_FOLDERS
+from emage.models.codec import MotionCodec, part_vectors
+from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
+from emage.models.parts import Parts
+from emage.pipeline import EmagePipeline, Take
+from emage.sampling import rest_seed
+from emage.skeleton import LEAF_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
+from train.augment import Augmentation
+from train.command import run_command
+from train.data import Cache, Window, Windows, codec_motion
+from train.training import (
+    Run,
+    RunConfig,
+    clip_motion,
+    load_codec,
+    mean_of,
+    scalars,
+    set_dropout,
+    validation_batches,
+    validation_table,
+)
+
+SPAN_FRAMES = (1, 8, 16, 64)
+"""A mask is drawn for each body part in spans of one of these lengths."""
+
+_HINT_COLUMNS = {leaf: np.array(hint_channels(leaf)) for leaf in LEAF_PARTS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorTraining(RunConfig):
+    """Train the generator on trained VQ-VAEs."""
+
+    hidden: int = 768
+    """Width of the transformers."""
+    audio_width: int = 256
+    seed_frames: int = 4
+    latent_weight: Parts[float] = field(default_factory=lambda: Parts(3.0, 3.0, 3.0, 3.0))
+    """Of the mean squared difference of each part's latents."""
+    class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0.0, upper=1.0, hands=1.0, lower=1.0))
+    """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
+    first_mask_ratio: float = 0.05
+    """The share hidden at the first step; it grows evenly to all of it at the last."""
+    first_window_chance: float = 0.15
+    """How often a window is treated as a recording's first."""
+    shift_m: float = 1.0
+    """How far hints are moved about the ground, at most, in x and in z."""
+    dropout: float = 0.1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def shrunk(self) -> Self:
+        return replace(super().shrunk(), hidden=32, audio_width=16)
+
+    def network(self, codec: MotionCodec, cache: Cache) -> GeneratorConfig:
+        return GeneratorConfig(
+            hidden=self.hidden,
+            audio_width=self.audio_width,
+            motion_width=codec.face.config.width,
+            codebook_size=codec.face.config.codebook_size,
+            window_frames=self.window_frames,
+            seed_frames=self.seed_frames,
+            window_stride_frames=self.stride_frames,
+            speakers=len(cache.speakers),
+            expression_basis=cache.expression_basis,
+            latent_weight=self.latent_weight,
+            class_weight=self.class_weight,
+        )
+
+
+# --- what is visible --------------------------------------------------------------------------------------------------
+
+
+def mask_ratio(step: int, config: GeneratorTraining) -> float:
+    """Of step 0, 1, ...: `first_mask_ratio` growing evenly to 1 at the last step."""
+    progress = min(1.0, step / max(1, config.steps - 1))
+    return config.first_mask_ratio + (1 - config.first_mask_ratio) * progress
+
+
+def random_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """(T, 337) uint8, 1 hidden: each body part, over spans of one random length, is hidden with chance `ratio`."""
+    span = rng.choice(SPAN_FRAMES)
+    hidden = rng.random((-(-frames // span), len(LEAF_PARTS))) < ratio
+    hidden = np.repeat(hidden, span, axis=0)[:frames]
+    mask = np.ones((frames, MOTION_CHANNELS), dtype=np.uint8)
+    for column, leaf in enumerate(LEAF_PARTS):
+        mask[:, _HINT_COLUMNS[leaf]] = hidden[:, column, None]
+    return mask
+
+
+class MaskedWindow(NamedTuple):
+    """One item: a window; mask (T, 337), 1 hidden; shift (3,) of its hints, metres; is_first, 1 where it is treated as
+    a recording's first window."""
+
+    window: Window
+    mask: Tensor
+    shift: Tensor
+    is_first: Tensor
+
+
+class MaskedWindows(Dataset):
+    """Windows with what is hidden of them; the ratio follows from the step that a draw belongs to."""
+
+    def __init__(self, windows: Windows, config: GeneratorTraining):
+        self.windows, self.config = windows, config
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, draw: int) -> MaskedWindow:
+        config = self.config
+        rng = np.random.default_rng((config.seed, draw, 2))
+        ratio = mask_ratio(draw // config.batch_size, config)
+        shift = rng.uniform(-config.shift_m, config.shift_m, 3).astype(np.float32) * (1, 0, 1)
+        return MaskedWindow(
+            self.windows[draw],
+            torch.from_numpy(random_mask(config.window_frames, ratio, rng)),
+            torch.from_numpy(shift.astype(np.float32)),
+            torch.tensor(rng.random() < config.first_window_chance),
+        )
+
+
+class Targets(NamedTuple):
+    """What the trained VQ-VAEs make of a batch: latents (B, T, D) and codes (B, T) of each part; seed (B, S, 337), the
+    motion that the codes of the seed frames decode to."""
+
+    latents: Parts[Tensor]
+    codes: Parts[Tensor]
+    seed: Tensor
+
+
+@torch.no_grad()
+def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targets:
+    vectors = part_vectors(codec_motion(window), window.expressions)
+    latents = Parts.of(lambda part: codec.parts[part].encoder(vectors[part]))
+    codes = Parts.of(lambda part: codec.parts[part].quantizer.nearest(latents[part]))
+    # A decoded frame depends on so many after it; more need not be decoded.
+    needed = seed_frames + max(part.reach_frames for part in codec.parts)
+    return Targets(latents, codes, codec.channels(codes.map(lambda index: index[:, :needed]))[:, :seed_frames])
+
+
+class Passes(NamedTuple):
+    """Hint motion and mask (B, T, 337) of the pass that sees the seed alone, and of the two that see a random mask."""
+
+    seed_motion: Tensor
+    seed_mask: Tensor
+    hint_motion: Tensor
+    hint_mask: Tensor
+
+
+def visible(item: MaskedWindow, seed: Tensor) -> Passes:
+    """What the generator is shown. seed: (B, S, 337) decoded."""
+    frames, seed_frames = item.mask.shape[1], seed.shape[1]
+    seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
+    seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
+    seed_mask = torch.ones_like(item.mask)
+    seed_mask[:, :seed_frames] = 0
+    hint_motion = item.window.motion.clone()
+    hint_motion[..., TRANSLATION] += item.shift[:, None]
+    is_hint = item.mask[:, :seed_frames] == 0
+    hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
+    hint_mask = item.mask.clone()
+    hint_mask[:, :seed_frames] = 0
+    return Passes(seed_motion, seed_mask, hint_motion, hint_mask)
+
+
+# --- losses -----------------------------------------------------------------------------------------------------------
+
+
+class ThreePasses(nn.Module):
+    """The generator's three passes as one call, as training in several processes needs it."""
+
+    def __init__(self, generator: Generator):
+        super().__init__()
+        self.generator = generator
+        for part, weight in zip(NETWORK_PARTS, generator.config.class_weight, strict=True):
+            if weight == 0:  # it has no loss to learn from
+                _classifier(generator, part).requires_grad_(False)
+
+    def forward(self, audio: Tensor, shown: Passes, speaker: Tensor) -> tuple[GeneratorOutput, ...]:
+        """-> outputs with the seed alone, with hints and audio, with hints and no audio for the body."""
+        features = self.generator.encode_audio(audio)
+        return (
+            self.generator.generate(features, shown.seed_motion, shown.seed_mask, speaker),
+            self.generator.generate(features, shown.hint_motion, shown.hint_mask, speaker),
+            self.generator.generate(features, shown.hint_motion, shown.hint_mask, speaker, use_audio=False),
+        )
+
+
+def _classifier(generator: Generator, part: str) -> nn.Module:
+    return generator.face_cls if part == "face" else getattr(generator, f"motion_cls_{part}")
+
+
+@dataclass(frozen=True)
+class PassLosses:
+    """Of one pass: latent and code losses times their weights, scalars."""
+
+    latent: Tensor
+    code: Tensor
+
+
+def pass_losses(output: GeneratorOutput, targets: Targets, config: GeneratorTraining) -> PassLosses:
+    latent = [
+        config.latent_weight[part] * functional.mse_loss(output.latents[part].float(), targets.latents[part].float())
+        for part in NETWORK_PARTS
+    ]
+    code = [
+        config.class_weight[part]
+        * functional.cross_entropy(output.logits[part].float().flatten(0, 1), targets.codes[part].flatten())
+        for part in NETWORK_PARTS
+        if config.class_weight[part] > 0
+    ]
+    return PassLosses(sum(latent), sum(code, latent[0].new_zeros(())))
+
+
+@dataclass(frozen=True)
+class GeneratorLosses:
+    """Losses of the three passes, weighted scalars; `total` is their sum."""
+
+    seed_latent: Tensor
+    seed_code: Tensor
+    hint_latent: Tensor
+    hint_code: Tensor
+    silent_latent: Tensor
+    silent_code: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return sum(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def three_losses(outputs: tuple[GeneratorOutput, ...], targets: Targets, config: GeneratorTraining) -> GeneratorLosses:
+    seed, hint, silent = (pass_losses(output, targets, config) for output in outputs)
+    return GeneratorLosses(seed.latent, seed.code, hint.latent, hint.code, silent.latent, silent.code)
+
+
+# --- the stage --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GeneratorReport:
+    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes."""
+
+    latent: float
+    code: float
+    right_face: float
+    right_upper: float
+    right_hands: float
+    right_lower: float
+
+
+@torch.no_grad()
+def validate(
+    generator: Generator, codec: MotionCodec, dataset: MaskedWindows, config: GeneratorTraining, device: torch.device
+) -> GeneratorReport:
+    generator.eval()
+    results = []
+    for item in validation_batches(dataset, config, device):
+        targets = encode_targets(codec, item.window, config.seed_frames)
+        shown = visible(item, targets.seed)
+        output = generator(item.window.audio, shown.seed_motion, shown.seed_mask, item.window.speaker)
+        losses = pass_losses(output, targets, config)
+        codes = codec.codes(output, config.class_weight)
+        right = {f"right_{part}": float((codes[part] == targets.codes[part]).float().mean()) for part in NETWORK_PARTS}
+        results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code), **right}))
+    generator.train()
+    return GeneratorReport(**mean_of(results))
+
+
+def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
+    """Run the stage from its beginning or its last checkpoint to its end."""
+    cache = Cache(config.cache)
+    run = Run(config)
+    table = cache.windows(("train",), config.window_frames, config.stride_frames)
+    dataset = MaskedWindows(Windows(cache, table, config.window_frames, config.seed, config.augmentation), config)
+    held_out_table = validation_table(cache, config)
+    held_out = MaskedWindows(
+        Windows(cache, held_out_table, config.window_frames, config.seed, shuffled=False),
+        replace(config, first_window_chance=0.0),
+    )
+    codec = load_codec(config.weights).to(run.device)
+    folder = config.weights / NETWORK_FOLDERS["generator"]
+    new_generator = Generator(config.network(codec, cache))
+    set_dropout(new_generator, config.dropout)
+    model, optimizer = run.prepare(ThreePasses(new_generator))
+    generator: Generator = run.accelerator.unwrap_model(model).generator
+
+    for batches in run.steps(dataset, optimizer):
+        for item in batches:
+            targets = encode_targets(codec, item.window, config.seed_frames)
+            with run.accelerator.accumulate(model):
+                outputs = model(item.window.audio, visible(item, targets.seed), item.window.speaker)
+                losses = three_losses(outputs, targets, config)
+                run.descend(losses.total, model, optimizer)
+            run.record(losses)
+        run.end_step(generator, folder)
+        if run.is_time(config.log_every):
+            run.log("train", {"mask_ratio": mask_ratio(run.step - 1, config)})
+        if run.is_main and run.is_time(config.validate_every):
+            run.log("val", scalars(validate(generator, codec, held_out, config, run.device)))
+        if run.is_main and run.is_time(config.video_every):
+            _show(run, generator, codec, cache, body or load_body())
+    run.close()
+    return generator
+
+
+def _show(run: Run, generator: Generator, codec: MotionCodec, cache: Cache, body: Body) -> None:
+    """The first validation clip's beginning, true and generated from its sound."""
+    clip = next(clip for clip in cache.clips if clip.split == "val")
+    frames = min(clip.num_frames, 150)
+    rows = slice(clip.first_frame, clip.first_frame + frames)
+    motion, expressions = torch.from_numpy(cache.motion[rows].copy()), torch.from_numpy(cache.expressions[rows].copy())
+    truth = clip_motion(cache, motion, expressions, motion[:, TRANSLATION])
+    audio = cache.clip_audio(clip, 0, frames)
+    made = EmagePipeline(generator, codec).generate((16000, audio), speaker=clip.speaker)
+    generator.train()
+    run.sample_video("generated", [Take(truth, "true"), Take(made, "generated")], body, audio)
+
+
+def main() -> None:
+    config = tyro.cli(GeneratorTraining, description=__doc__)
+    run_command(lambda: train(config.shrunk() if config.smoke else config))
+
+
+if __name__ == "__main__":
+    main()

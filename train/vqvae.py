@@ -1,0 +1,380 @@
+"""Stage 1: the VQ-VAE of one body part. Run it four times, for face, upper, hands and lower.
+
+python -m train.vqvae --part upper --cache CACHE --weights WEIGHTS --out runs/upper
+accelerate launch --num_processes 2 -m train.vqvae ...
+
+The codebook is not trained by gradients: each code follows the mean of the latents that chose it (van den Oord et al.
+2017, appendix A.1), and a code that nobody chooses is put where a latent is.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+
+from emage.body import Body, load_body
+from emage.hub import NETWORK_FOLDERS
+from emage.models.codec import integrate_path, part_vectors
+from emage.models.quantizer import Quantizer, code_usage, perplexity
+from emage.models.vqvae import VQVAE, VQVAEConfig
+from emage.motion import FPS
+from emage.pipeline import Take
+from emage.rotations import angle_between, matrix_to_rotation_6d, rotation_6d_to_matrix
+from emage.skeleton import (
+    CONTACT_JOINTS,
+    LOWER_TRANSLATION,
+    PART_CHANNELS,
+    PART_JOINTS,
+    ROTATION_CHANNELS,
+)
+from train.command import run_command
+from train.data import Cache, Window, Windows, codec_motion
+from train.kinematics import BodyPoints, Points, replaced
+from train.training import (
+    Run,
+    RunConfig,
+    begin_at_mean,
+    clip_motion,
+    mean_of,
+    scalars,
+    sum_over_processes,
+    validation_batches,
+    validation_table,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VQVAETraining(RunConfig):
+    """Train the VQ-VAE of one part. The weights of the losses are named for what they weigh."""
+
+    part: Literal["face", "upper", "hands", "lower"]
+    width: int = 256
+    """Of a latent; one for all parts and the generator."""
+    codebook_size: int = 256
+    layers: int | None = None
+    """Convolution layers each way; by default 4 for lower, else 2, as released."""
+
+    channel_weight: float = 1.0
+    """Mean difference of the channels as the decoder gives them; it holds where angles have no slope."""
+    rotation_weight: float = 1.0
+    """Mean angle between rotations, radians."""
+    expression_weight: float = 1.0
+    """Mean difference of expressions."""
+    translation_weight: float = 1.0
+    """Mean difference of x velocity (m/s), height (m), z velocity (m/s)."""
+    contact_weight: float = 0.2
+    """Mean squared difference of foot contacts."""
+    velocity_weight: float = 5.0
+    """Mean difference of the change of all channels from frame to frame."""
+    acceleration_weight: float = 2.0
+    """Mean difference of the change of that change."""
+    position_weight: float = 5.0
+    """Mean distance of joints and fingertips, metres."""
+    vertex_weight: float = 5.0
+    """Mean distance of points of the skin, metres."""
+    sliding_weight: float = 2.0
+    """Mean way in a frame of feet that stand, metres times 30; lower alone."""
+    commitment_weight: float = 0.25
+    """Mean squared distance of latents from their codes."""
+
+    posed_stride: int = 4
+    """One window in so many is posed on the body for the position losses."""
+    skin_points: int = 128
+    code_decay: float = 0.99
+    """How much of a code's past stays in a step."""
+    dead_share: float = 0.05
+    """A code is dead below this share of even use; it is then put where a latent is."""
+
+    def shrunk(self) -> Self:
+        return replace(super().shrunk(), width=16, codebook_size=16, skin_points=16)
+
+    def network(self) -> VQVAEConfig:
+        layers = self.layers or (4 if self.part == "lower" else 2)
+        return VQVAEConfig(PART_CHANNELS[self.part], self.width, layers, self.codebook_size)
+
+
+class Reconstruction(NamedTuple):
+    """motion (B, T, C), latent (B, T, D) of the encoder, index (B, T), commitment ()."""
+
+    motion: Tensor
+    latent: Tensor
+    index: Tensor
+    commitment: Tensor
+
+
+class TrainedVQVAE(nn.Module):
+    """A VQ-VAE with the averages that move its codebook; the averages live in checkpoints, not in the weights."""
+
+    def __init__(self, config: VQVAEConfig):
+        super().__init__()
+        self.vqvae = VQVAE(config)
+        self.vqvae.quantizer.requires_grad_(False)
+        self.codebook = CodebookAverages(config.codebook_size, config.width)
+
+    def forward(self, vector: Tensor) -> Reconstruction:
+        latent = self.vqvae.encoder(vector)
+        with torch.autocast(latent.device.type, enabled=False):
+            latent = latent.float()
+            quantized = self.vqvae.quantizer.quantize(latent)
+        motion = self.vqvae.decoder(quantized.latent)
+        return Reconstruction(motion, latent, quantized.index, quantized.commitment)
+
+
+class CodebookAverages(nn.Module):
+    """Running use (K,) and sum of latents (K, D) of each code, and the same of the step that is being collected."""
+
+    def __init__(self, codebook_size: int, width: int):
+        super().__init__()
+        self.register_buffer("use", torch.zeros(codebook_size))
+        self.register_buffer("sum", torch.zeros(codebook_size, width))
+        self.register_buffer("step_use", torch.zeros(codebook_size))
+        self.register_buffer("step_sum", torch.zeros(codebook_size, width))
+
+    def collect(self, latent: Tensor, index: Tensor) -> None:
+        """Of a micro-batch: latent (B, T, D), index (B, T)."""
+        self.step_use += code_usage(index, len(self.use))
+        self.step_sum.index_add_(0, index.flatten(), latent.detach().flatten(0, 1))
+
+    def update(self, quantizer: Quantizer, latent: Tensor, config: VQVAETraining, run: Run) -> int:
+        """Move the codes after a step and revive the dead ones; -> how many were dead.
+
+        latent: (B, T, D) of the last micro-batch, some of which become codes: the same ones in every process, drawn
+        with the step's own seed. Before the first step all codes are dead, so that they begin among the data.
+        """
+        use, total = (
+            sum_over_processes(self.step_use, run.accelerator),
+            sum_over_processes(self.step_sum, run.accelerator),
+        )
+        self.use.lerp_(use, 1 - config.code_decay)
+        self.sum.lerp_(total, 1 - config.code_decay)
+        self.step_use.zero_()
+        self.step_sum.zero_()
+        codes = quantizer.embedding.weight
+        alive = self.use > config.dead_share * self.use.mean()
+        codes[alive] = self.sum[alive] / self.use[alive, None]
+        dead = (~alive if run.step else torch.ones_like(alive)).nonzero().flatten()
+        if len(dead):
+            self._revive(codes, dead, run.accelerator.gather(latent.detach()).flatten(0, 1), (config.seed, run.step))
+        return len(dead)
+
+    def _revive(self, codes: Tensor, dead: Tensor, latents: Tensor, seed: tuple[int, int]) -> None:
+        rng = np.random.default_rng(seed)
+        rows = torch.from_numpy(rng.choice(len(latents), len(dead), replace=len(latents) < len(dead)))
+        codes[dead] = latents[rows.to(latents.device)]
+        even = self.use.sum() / len(codes)
+        self.use[dead] = even
+        self.sum[dead] = even * codes[dead]
+
+
+@dataclass(frozen=True)
+class VQVAELosses:
+    """Each loss times its weight, scalars; `total` is their sum."""
+
+    channel: Tensor
+    rotation: Tensor
+    expression: Tensor
+    translation: Tensor
+    contact: Tensor
+    velocity: Tensor
+    acceleration: Tensor
+    position: Tensor
+    vertex: Tensor
+    sliding: Tensor
+    commitment: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return sum(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def reconstruction_losses(
+    made: Tensor, vector: Tensor, commitment: Tensor, window: Window, points: BodyPoints, config: VQVAETraining
+) -> VQVAELosses:
+    """made, vector: (B, T, C) decoded and true channels of the part."""
+    channel = (made - vector).abs().mean()
+    made = orthonormal(made, config.part)
+    turns = 6 * len(PART_JOINTS[config.part])
+    angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
+    change, true_change = made.diff(dim=1), vector.diff(dim=1)
+    posed = slice(None, None, config.posed_stride)
+    position, vertex, sliding = _position_losses(made[posed], to_posed(window, posed), points, config.part)
+    zero = angle.new_zeros(())
+    is_face, is_lower = config.part == "face", config.part == "lower"
+    difference = (made - vector)[..., turns:]
+    translation = difference[..., :3].abs().mean() if is_lower else zero
+    return VQVAELosses(
+        channel=config.channel_weight * channel,
+        rotation=config.rotation_weight * angle,
+        expression=config.expression_weight * difference.abs().mean() if is_face else zero,
+        translation=config.translation_weight * translation,
+        contact=config.contact_weight * difference[..., 3:].square().mean() if is_lower else zero,
+        velocity=config.velocity_weight * (change - true_change).abs().mean(),
+        acceleration=config.acceleration_weight * (change - true_change).diff(dim=1).abs().mean(),
+        position=config.position_weight * position,
+        vertex=config.vertex_weight * vertex,
+        sliding=config.sliding_weight * sliding,
+        commitment=config.commitment_weight * commitment,
+    )
+
+
+def to_posed(window: Window, posed: slice) -> Window:
+    return Window(*(tensor[posed] for tensor in window))
+
+
+def matrices(rotations_6d: Tensor) -> Tensor:
+    """(..., J * 6) -> (..., J, 3, 3)."""
+    return rotation_6d_to_matrix(rotations_6d.unflatten(-1, (-1, 6)))
+
+
+def orthonormal(vector: Tensor, part: str) -> Tensor:
+    """(..., C) with rotations made orthonormal, as the codec decodes them."""
+    turns = 6 * len(PART_JOINTS[part])
+    rotations = matrix_to_rotation_6d(matrices(vector[..., :turns])).flatten(-2)
+    return torch.cat([rotations, vector[..., turns:]], -1)
+
+
+def pose_part(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Points, Points]:
+    """Points of the body with the part as `vector` (B, T, C) has it and the rest as it truly is; and the true ones."""
+    turns = 6 * len(PART_JOINTS[part])
+    true_rotations = window.motion[..., :ROTATION_CHANNELS]
+    rotations = replaced(true_rotations, PART_JOINTS[part], vector[..., :turns])
+    expressions = vector[..., turns:] if part == "face" else window.expressions
+    with torch.no_grad():
+        truth = points(true_rotations, window.expressions)
+    return points(rotations, expressions), truth
+
+
+def _position_losses(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Tensor, Tensor, Tensor]:
+    ours, truth = pose_part(vector, window, points, part)
+    position = (ours.joints - truth.joints).norm(dim=-1).mean() + (ours.fingertips - truth.fingertips).norm(
+        dim=-1
+    ).mean()
+    vertex = (ours.skin - truth.skin).norm(dim=-1).mean()
+    if part != "lower":
+        return position, vertex, position.new_zeros(())
+    feet = ours.joints[..., CONTACT_JOINTS, :]
+    return position, vertex, foot_sliding(feet, vector[..., LOWER_TRANSLATION], window.motion[..., -4:]) * FPS
+
+
+def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
+    """The mean way (metres a frame, on the ground) of feet that stand.
+
+    feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data`; contacts: (B, T, 4).
+    """
+    path = integrate_path(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
+    way = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()
+    standing = contacts[:, :-1]
+    return (way * standing).sum() / standing.sum().clamp_min(1)
+
+
+@dataclass(frozen=True)
+class VQVAEReport:
+    """Reconstruction of the validation windows.
+
+    degrees: mean angle of the part's joints; joints_mm, fingertips_mm, skin_mm: mean distances, the other parts as they
+    truly are; expression: mean difference; perplexity; codes_in_use: share of the codebook.
+    """
+
+    degrees: float
+    joints_mm: float
+    fingertips_mm: float
+    skin_mm: float
+    expression: float
+    perplexity: float
+    codes_in_use: float
+
+
+@torch.no_grad()
+def validate(network: VQVAE, dataset: Windows, points: BodyPoints, config: VQVAETraining) -> VQVAEReport:
+    """Over the whole of a dataset, once."""
+    device = points.weights.device
+    usage = torch.zeros(config.codebook_size, device=device)
+    results = []
+    joints = list(PART_JOINTS[config.part])
+    for window in validation_batches(dataset, config, device):
+        vector = part_vectors(codec_motion(window), window.expressions)[config.part]
+        index = network.encode(vector)
+        made = orthonormal(network.decode(index), config.part)
+        turns = 6 * len(joints)
+        ours, truth = pose_part(made, window, points, config.part)
+        usage += code_usage(index, config.codebook_size)
+        angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
+        values = {
+            "degrees": float(angle.rad2deg()),
+            "joints_mm": 1000 * float((ours.joints - truth.joints)[..., joints, :].norm(dim=-1).mean()),
+            "fingertips_mm": 1000 * float((ours.fingertips - truth.fingertips).norm(dim=-1).mean()),
+            "skin_mm": 1000 * float((ours.skin - truth.skin).norm(dim=-1).mean()),
+            "expression": float((made - vector)[..., turns:].abs().mean()) if config.part == "face" else 0.0,
+        }
+        results.append((len(vector), values))
+    in_use = float((usage > 0).float().mean())
+    return VQVAEReport(**mean_of(results), perplexity=float(perplexity(usage)), codes_in_use=in_use)
+
+
+def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
+    """Run the stage from its beginning or its last checkpoint to its end."""
+    cache = Cache(config.cache)
+    run = Run(config)
+    body = body or load_body()
+    dataset = Windows(
+        cache, cache.windows(("train",), config.window_frames, config.stride_frames), config.window_frames, config.seed
+    )
+    held_out = Windows(cache, validation_table(cache, config), config.window_frames, config.seed, shuffled=False)
+    points = BodyPoints(body, config.part, config.skin_points, cache.expression_basis).to(run.device)
+    folder = config.weights / NETWORK_FOLDERS[config.part]
+    new = TrainedVQVAE(config.network())
+    begin_at_mean(
+        new.vqvae.decoder, lambda window: part_vectors(codec_motion(window), window.expressions)[config.part], dataset
+    )
+    model, optimizer = run.prepare(new)
+    trained: TrainedVQVAE = run.accelerator.unwrap_model(model)
+    network, codebook = trained.vqvae, trained.codebook
+
+    for batches in run.steps(dataset, optimizer):
+        for window in batches:
+            vector = part_vectors(codec_motion(window), window.expressions)[config.part]
+            with run.accelerator.accumulate(model):
+                made = model(vector)
+                losses = reconstruction_losses(made.motion, vector, made.commitment, window, points, config)
+                run.descend(losses.total, model, optimizer)
+            codebook.collect(made.latent, made.index)
+            run.record(losses)
+        with torch.no_grad():
+            dead = codebook.update(network.quantizer, made.latent, config, run)
+        run.end_step(network, folder)
+        if run.is_time(config.log_every):
+            run.log("codes", {"dead": dead, "perplexity": float(perplexity(codebook.use))})
+        if run.is_main and run.is_time(config.validate_every):
+            run.log("val", scalars(validate(network, held_out, points, config)))
+        if run.is_main and run.is_time(config.video_every):
+            _show(run, network, cache, held_out, body)
+    run.close()
+    return network
+
+
+@torch.no_grad()
+def _show(run: Run, network: VQVAE, cache: Cache, held_out: Windows, body: Body) -> None:
+    """The first validation window beside its reconstruction."""
+    part = run.config.part
+    window = Window(*(tensor[None].to(run.device) for tensor in held_out[0]))
+    vector = part_vectors(codec_motion(window), window.expressions)[part]
+    made = orthonormal(network.decode(network.encode(vector)), part)
+    turns = 6 * len(PART_JOINTS[part])
+    rotations = replaced(window.motion[..., :ROTATION_CHANNELS], PART_JOINTS[part], made[..., :turns])
+    expressions = made[..., turns:] if part == "face" else window.expressions
+    place = integrate_path(window.travel, torch.zeros(1, 3, device=run.device))[0]
+    truth = clip_motion(cache, window.motion[0], window.expressions[0], place)
+    ours = clip_motion(cache, rotations[0], expressions[0], place)
+    run.sample_video(part, [Take(truth, "true"), Take(ours, "coded")], body, held_out[0].audio.numpy())
+
+
+def main() -> None:
+    config = tyro.cli(VQVAETraining, description=__doc__)
+    run_command(lambda: train(config.shrunk() if config.smoke else config))
+
+
+if __name__ == "__main__":
+    main()
