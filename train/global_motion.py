@@ -91,7 +91,7 @@ def travel_losses(
         height=config.height_weight * difference[..., 1].abs().mean(),
         position=config.position_weight * _path_distance(made, travel).mean(),
         acceleration=config.acceleration_weight * difference.diff(dim=1).abs().mean(),
-        sliding=config.sliding_weight * FPS * foot_sliding(feet, made, contacts),
+        sliding=config.sliding_weight * FPS * foot_sliding(feet, made, contacts).mean(),
     )
 
 
@@ -141,8 +141,8 @@ def validate(
             "velocity_mm_per_s": 1000 * float(difference[..., [0, 2]].mean()),
             "height_mm": 1000 * float(difference[..., 1].mean()),
             "path_end_mm": 1000 * float(_path_distance(made, window.travel)[:, -1].mean()),
-            "sliding_mm_per_s": 30e3 * float(foot_sliding(decoded_feet(vector, window, points), made, contacts)),
-            "true_sliding_mm_per_s": 30e3 * float(foot_sliding(true_feet, window.travel, contacts)),
+            "sliding_mm_per_s": 30e3 * float(foot_sliding(decoded_feet(vector, window, points), made, contacts).mean()),
+            "true_sliding_mm_per_s": 30e3 * float(foot_sliding(true_feet, window.travel, contacts).mean()),
         }
         results.append((len(made), values))
     network.train()

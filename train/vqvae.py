@@ -25,6 +25,7 @@ from emage.pipeline import Take
 from emage.rotations import angle_between, matrix_to_rotation_6d, rotation_6d_to_matrix
 from emage.skeleton import (
     CONTACT_JOINTS,
+    CONTACTS,
     LOWER_TRANSLATION,
     PART_CHANNELS,
     PART_JOINTS,
@@ -199,8 +200,13 @@ def reconstruction_losses(
     turns = 6 * len(PART_JOINTS[config.part])
     angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
     change, true_change = made.diff(dim=1), vector.diff(dim=1)
-    posed = slice(None, None, config.posed_stride)
-    position, vertex, sliding = _position_losses(made[posed], to_posed(window, posed), points, config.part)
+    # Chosen by their draw, and summed: so the loss is the same however a batch is shared out among processes.
+    posed = window.draw % config.posed_stride == 0
+    share = config.posed_stride / len(posed)
+    position, vertex, sliding = (
+        loss.sum() * share
+        for loss in _position_losses(made[posed], Window(*(item[posed] for item in window)), points, config.part)
+    )
     zero = angle.new_zeros(())
     is_face, is_lower = config.part == "face", config.part == "lower"
     difference = (made - vector)[..., turns:]
@@ -218,10 +224,6 @@ def reconstruction_losses(
         sliding=config.sliding_weight * sliding,
         commitment=config.commitment_weight * commitment,
     )
-
-
-def to_posed(window: Window, posed: slice) -> Window:
-    return Window(*(tensor[posed] for tensor in window))
 
 
 def matrices(rotations_6d: Tensor) -> Tensor:
@@ -248,26 +250,30 @@ def pose_part(vector: Tensor, window: Window, points: BodyPoints, part: str) -> 
 
 
 def _position_losses(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Tensor, Tensor, Tensor]:
+    """(B,) each: mean distances of joints with fingertips and of the skin, and the speed of standing feet."""
     ours, truth = pose_part(vector, window, points, part)
-    position = (ours.joints - truth.joints).norm(dim=-1).mean() + (ours.fingertips - truth.fingertips).norm(
-        dim=-1
-    ).mean()
-    vertex = (ours.skin - truth.skin).norm(dim=-1).mean()
+    position = _mean_distance(ours.joints, truth.joints) + _mean_distance(ours.fingertips, truth.fingertips)
+    vertex = _mean_distance(ours.skin, truth.skin)
     if part != "lower":
-        return position, vertex, position.new_zeros(())
+        return position, vertex, torch.zeros_like(position)
     feet = ours.joints[..., CONTACT_JOINTS, :]
-    return position, vertex, foot_sliding(feet, vector[..., LOWER_TRANSLATION], window.motion[..., -4:]) * FPS
+    return position, vertex, FPS * foot_sliding(feet, vector[..., LOWER_TRANSLATION], window.motion[..., CONTACTS])
+
+
+def _mean_distance(ours: Tensor, truth: Tensor) -> Tensor:
+    """(B, T, n, 3), (B, T, n, 3) -> (B,)."""
+    return (ours - truth).norm(dim=-1).mean((1, 2))
 
 
 def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
-    """The mean way (metres a frame, on the ground) of feet that stand.
+    """(B,): the mean way (metres a frame, on the ground) of feet that stand.
 
     feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data`; contacts: (B, T, 4).
     """
     path = integrate_path(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
     way = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()
     standing = contacts[:, :-1]
-    return (way * standing).sum() / standing.sum().clamp_min(1)
+    return (way * standing).sum((1, 2)) / standing.sum((1, 2)).clamp_min(1)
 
 
 @dataclass(frozen=True)
