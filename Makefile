@@ -50,7 +50,7 @@ $(VENV)/.runtime: $(VENV)/.torch requirements.txt
 	$(PIP) -r requirements.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt requirements-train.txt
 	$(PIP) -r requirements-dev.txt
 	touch $@
 
