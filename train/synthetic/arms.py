@@ -42,6 +42,7 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 _MIN_SPACING_S = 0.5
 _MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
+_MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
 _HANDS_APART_M = 0.1
 
@@ -189,11 +190,16 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.linalg.norm(one[PLACE] - other[PLACE]))
 
 
+def _least_s(one: np.ndarray, other: np.ndarray) -> float:
+    """The shortest time in which a hand goes from one key to another."""
+    return max(_distance(one, other) / _MAX_MEAN_SPEED, abs(one[TWIST] - other[TWIST]) / _MAX_MEAN_TWIST)
+
+
 def _can_reach(track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: Stroke) -> bool:
     """Whether the hand comes to the stroke's end in time from where it is."""
     apex = next(vector for second, vector in keys if second == stroke.apex_s)
     room_s = stroke.apex_s - track.end_s
-    return room_s >= 0.3 and _distance(track.last, apex) / room_s <= _MAX_MEAN_SPEED
+    return room_s >= max(0.3, _least_s(track.last, apex))
 
 
 def _append(
@@ -203,15 +209,16 @@ def _append(
     first_s, first = keys[0]
     if first_s - track.end_s > max(habits.rest_after_s, 1.5) and track.has_moved:
         _retract(track, habits, rng, by_s=first_s - 0.45)
-    travel_s = np.clip(0.22 + 0.6 * _distance(track.last, first), 0.25, 0.7) / habits.tempo
+    travel_s = max(0.22 + 0.6 * _distance(track.last, first), 1.3 * _least_s(track.last, first)) / habits.tempo
     start_s = max(track.end_s, first_s - travel_s)
     track.hold(start_s)
     for second, vector in keys:
         is_apex = second == stroke.apex_s
         room_s = second - track.end_s
-        too_fast = room_s < 0.12 or _distance(track.last, vector) / room_s > _MAX_MEAN_SPEED
+        too_fast = room_s < max(0.12, _least_s(track.last, vector))
         # A preparation that has no time is cut short: the hand goes straight to the stroke's end.
-        leaves_too_little = second < stroke.apex_s and stroke.apex_s - second < 0.12
+        apex = next(end for at, end in keys if at == stroke.apex_s)
+        leaves_too_little = second < stroke.apex_s and stroke.apex_s - second < max(0.12, _least_s(vector, apex))
         if is_apex or not (too_fast or leaves_too_little):
             track.key(second, vector)
     return start_s

@@ -282,7 +282,7 @@ GESTURES: dict[str, Gesture] = {
     "past": _one(_stroke(_k(0.22, -0.05, 0.26, "in", "flat"), _k(0.32, 0.12, 0.1, "back", "flat", -20, 0, 0.1)),
                  "before past yesterday ago behind last"),
     "future": _one(
-        ((-0.32, _k(0.2, -0.12, 0.22, "in", "open")), (-0.12, _k(0.2, 0.0, 0.3, "front_down", "open")),
+        ((-0.5, _k(0.2, -0.12, 0.22, "in", "open")), (-0.28, _k(0.2, -0.01, 0.31, "in_down", "open")),
          (0.0, _k(0.21, -0.12, 0.45, "in_up", "open"))), "future tomorrow next later will go come went came straight",
     ),
     "round": _both(

@@ -172,7 +172,7 @@ def pose_arm(
 
     # Elbows hang below a raised hand and lie behind a lowered one.
     pole = np.stack([0.16 + flare, np.full_like(flare, -0.6), 0.75 * (_rise(wrist[:, 1], -0.3, 0.0) - 1)], -1)
-    limb = arm_bones().solve(shoulder, wrist, pole)
+    limb = arm_bones().solve(shoulder, shoulder + _within_reach(wrist - shoulder), pole)
     axis = unit(arm_bones().lower)
     twist = np.clip(twist, -TWIST_LIMIT, TWIST_LIMIT)
     half = about(axis, 0.5 * twist)
@@ -189,6 +189,19 @@ def pose_arm(
         hand=limb.lower @ half @ half @ bend,
         forearm=limb.lower,
     )
+
+
+def _within_reach(way: np.ndarray) -> np.ndarray:
+    """Ways (T, 3) from the shoulder, those to the rim of what an arm reaches shortened.
+
+    Near its full length an arm turns much for little way; so it comes up to it without haste.
+    """
+    bones = arm_bones()
+    longest = 0.995 * (np.linalg.norm(bones.upper) + np.linalg.norm(bones.lower))
+    free, wanted = 0.9 * longest, np.linalg.norm(way, axis=-1, keepdims=True)
+    rim = longest - free
+    beyond = np.maximum(wanted - free, 0)
+    return way * np.where(wanted > free, (free + rim * (1 - np.exp(-beyond / rim))) / np.maximum(wanted, 1e-9), 1.0)
 
 
 def _rise(value: np.ndarray, low: float, high: float) -> np.ndarray:
