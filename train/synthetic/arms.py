@@ -24,7 +24,7 @@ from train.synthetic.gestures import (
     Key,
     gestures_for,
 )
-from train.synthetic.kinematics import ArmPose, mirrored, pose_arm, turned
+from train.synthetic.kinematics import ArmPose, mirrored, pose_arm, turned, unit
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, frame_seconds, smooth
@@ -262,7 +262,7 @@ def perform_arms(times: Times, habits: Habits, shrug: np.ndarray, rng: np.random
         wander = np.stack([drift(rng, seconds, 0.12, 0.7) for _ in range(3)], -1)
         places[side] = values[side][:, PLACE] + 0.004 * wander
     shrugs = shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3)
-    for _ in range(3):
+    for _ in range(4):
         poses = {side: _posed(places[side], values[side], shrugs) for side in SIDES}
         for side in SIDES:
             places[side] = places[side] + _spread_in_time(_push_from_body(poses[side]))
@@ -316,10 +316,14 @@ def _push_from_body(pose: ArmPose) -> np.ndarray:
     width = np.interp(height, _PROFILE_Y, _PROFILE_X) + _CLEARANCE_M
     back, front = np.interp(height, _PROFILE_Y, _PROFILE_BACK), np.interp(height, _PROFILE_Y, _PROFILE_FRONT)
     depth, middle = 0.5 * (front - back) + _CLEARANCE_M, 0.5 * (front + back)
-    x, z = points[..., 0], points[..., 2] - middle
-    level = np.maximum(np.hypot(x / width, z / depth), 0.3)
-    short = np.where(height < 0.42, np.maximum(1 / level - 1, 0), 0)
-    push = short[..., None] * np.stack([x, np.zeros_like(x), z], -1)
+    # Where the skin is a unit circle, from the point outwards and to the hand's own side, also from beyond the middle.
+    at = np.stack([points[..., 0] / width, (points[..., 2] - middle) / depth], -1)
+    way = unit(np.stack([np.maximum(at[..., 0], 0) + 0.25, at[..., 1]], -1))
+    along = (at * way).sum(-1)
+    room = np.maximum(along**2 + 1 - np.square(at).sum(-1), 0)
+    is_inside = (np.square(at).sum(-1) < 1) & (height < 0.42)
+    short = np.where(is_inside, np.maximum(np.sqrt(room) - along, 0), 0)
+    push = np.stack([short * way[..., 0] * width, np.zeros_like(short), short * way[..., 1] * depth], -1)
     worst = np.linalg.norm(push, axis=-1).argmax(1)
     return push[np.arange(len(push)), worst]
 
