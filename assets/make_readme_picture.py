@@ -8,7 +8,7 @@ from PIL import Image
 from emage.body import load_body
 from emage.motion import ARKIT52, Motion
 from emage.render import Actor, RenderSettings, render_frames
-from emage.skeleton import JOINT_NAMES, LEAF_PARTS, NUM_BETAS
+from emage.skeleton import ARKIT_ACTIONS, JOINT_NAMES, LEAF_PARTS, NUM_BETAS
 
 PICTURE = Path(__file__).parent / "readme.png"
 
@@ -73,11 +73,9 @@ def pose(joints: dict[str, tuple[float, float, float]], actions: dict[str, float
     for i, name in enumerate(JOINT_NAMES):
         if name[:-1].endswith(("index", "middle", "ring", "pinky")) and not name.startswith("right_index"):
             poses[0, i, 2] = -BENT_FINGERS if name.startswith("left") else BENT_FINGERS
-    order = ["browInnerUp", "browOuterUpLeft", "mouthSmileLeft", "mouthSmileRight", "mouthShrugLower"]
-    column = dict(zip(order, (43, 44, 23, 24, 33), strict=True))  # Apple's order, see README.md
     expressions = np.zeros((1, 100))
     for action, value in actions.items():
-        expressions[0, column[action]] = value
+        expressions[0, ARKIT_ACTIONS.index(action)] = value
     return Motion(poses.reshape(1, -1), expressions, np.zeros((1, 3)), np.zeros(NUM_BETAS), expression_basis=ARKIT52)
 
 

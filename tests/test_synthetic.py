@@ -20,13 +20,13 @@ from scipy.spatial import KDTree
 from emage.body import STAND_IN_FILE, Body
 from emage.hints import foot_contacts
 from emage.motion import ARKIT52, Motion
-from emage.skeleton import PARENTS
+from emage.skeleton import ARKIT_ACTIONS, PARENTS
 from tests.conftest import ROOT
 from train.synthetic import corpus
 from train.synthetic.arms import BEAT
 from train.synthetic.compose import Performance, perform
 from train.synthetic.errors import CorpusError
-from train.synthetic.face import ARKIT_ACTIONS, closed_spans_s
+from train.synthetic.face import closed_spans_s
 from train.synthetic.gestures import GESTURES, SHAPES, finger_turns, gestures_for
 from train.synthetic.grammar import sentence, tokens, vocabulary
 from train.synthetic.kinematics import axis_angle_of, matrix_of, pose_arm, rest_joints

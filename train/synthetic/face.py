@@ -3,24 +3,13 @@
 import numpy as np
 
 from emage.motion import FPS
-from emage.skeleton import NUM_EXPRESSIONS
+from emage.skeleton import ARKIT_ACTIONS, NUM_EXPRESSIONS
 from train.synthetic.arms import accents
 from train.synthetic.phones import BILABIALS, SILENCE, VOWELS
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
 from train.synthetic.tracks import drift, ease, frame_seconds, pulse, smooth
 
-ARKIT_ACTIONS: tuple[str, ...] = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
-    "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
-    "eyeSquintRight", "eyeWideRight", "jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel",
-    "mouthPucker", "mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
-    "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
-    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
-    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft",
-    "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
-    "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
-)  # fmt: skip
 _COLUMN = {name: i for i, name in enumerate(ARKIT_ACTIONS)}
 _OPENING = ("mouthFunnel", "mouthLowerDown", "mouthUpperUp", "tongueOut")
 """Actions that part the lips."""
