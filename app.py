@@ -14,7 +14,7 @@ import tyro
 
 from emage.errors import EmageError
 from emage.motion import Motion
-from emage.pipeline import EmagePipeline
+from emage.pipeline import STAGE_MOTION, EmagePipeline
 from emage.ui.page import GenerateMotion, PageSettings, build_page
 
 
@@ -53,7 +53,7 @@ def on_zero_gpu(pipeline: EmagePipeline) -> GenerateMotion:
     def generate(audio: str, seed: int | None, progress, max_duration_s: float) -> Motion:
         # The call goes to another process, where no progress can be reported from; it takes seconds.
         motion = generate_on_gpu(audio, seed, max_duration_s)
-        progress("Generating motion", motion.num_frames, motion.num_frames)
+        progress(STAGE_MOTION, motion.num_frames, motion.num_frames)
         return motion
 
     return generate

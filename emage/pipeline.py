@@ -208,7 +208,6 @@ class EmagePipeline(
         Raises:
             RenderError, VideoError, OutputError, BodyError.
         """
-        settings = settings or RenderSettings()
         return render_video(path, takes, self.body, audio, settings, progress)
 
     def decode(self, codes: Parts[torch.Tensor], start_position: np.ndarray, betas: np.ndarray | None = None) -> Motion:
