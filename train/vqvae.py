@@ -7,6 +7,7 @@ The codebook is not trained by gradients: each code follows the mean of the late
 2017, appendix A.1), and a code that nobody chooses is put where a latent is.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
@@ -278,7 +279,7 @@ def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class VQVAEReport:
-    """Reconstruction of the validation windows.
+    """Reconstruction of windows, one part at a time.
 
     degrees: mean angle of the part's joints; joints_mm, fingertips_mm, skin_mm: mean distances, the other parts as they
     truly are; expression: mean difference; perplexity; codes_in_use: share of the codebook.
@@ -294,26 +295,26 @@ class VQVAEReport:
 
 
 @torch.no_grad()
-def validate(network: VQVAE, dataset: Windows, points: BodyPoints, config: VQVAETraining) -> VQVAEReport:
-    """Over the whole of a dataset, once."""
-    device = points.weights.device
-    usage = torch.zeros(config.codebook_size, device=device)
+def validate(network: VQVAE, batches: Iterable[Window], points: BodyPoints, part: str) -> VQVAEReport:
+    """How well a part's motion comes back from its codes, over all batches."""
+    codes = network.config.codebook_size
+    usage = torch.zeros(codes, device=points.weights.device)
     results = []
-    joints = list(PART_JOINTS[config.part])
-    for window in validation_batches(dataset, config, device):
-        vector = part_vectors(codec_motion(window), window.expressions)[config.part]
+    joints = list(PART_JOINTS[part])
+    for window in batches:
+        vector = part_vectors(codec_motion(window), window.expressions)[part]
         index = network.encode(vector)
-        made = orthonormal(network.decode(index), config.part)
+        made = orthonormal(network.decode(index), part)
         turns = 6 * len(joints)
-        ours, truth = pose_part(made, window, points, config.part)
-        usage += code_usage(index, config.codebook_size)
+        ours, truth = pose_part(made, window, points, part)
+        usage += code_usage(index, codes)
         angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
         values = {
             "degrees": float(angle.rad2deg()),
             "joints_mm": 1000 * float((ours.joints - truth.joints)[..., joints, :].norm(dim=-1).mean()),
             "fingertips_mm": 1000 * float((ours.fingertips - truth.fingertips).norm(dim=-1).mean()),
             "skin_mm": 1000 * float((ours.skin - truth.skin).norm(dim=-1).mean()),
-            "expression": float((made - vector)[..., turns:].abs().mean()) if config.part == "face" else 0.0,
+            "expression": float((made - vector)[..., turns:].abs().mean()) if part == "face" else 0.0,
         }
         results.append((len(vector), values))
     in_use = float((usage > 0).float().mean())
@@ -354,7 +355,8 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
         if run.is_time(config.log_every):
             run.log("codes", {"dead": dead, "perplexity": float(perplexity(codebook.use))})
         if run.is_main and run.is_time(config.validate_every):
-            run.log("val", scalars(validate(network, held_out, points, config)))
+            val_batches = validation_batches(held_out, config, run.device)
+            run.log("val", scalars(validate(network, val_batches, points, config.part)))
         if run.is_main and run.is_time(config.video_every):
             _show(run, network, cache, held_out, body)
     run.close()
