@@ -7,8 +7,8 @@ import torch
 
 from emage.errors import WeightsError
 from emage.models.codec import MotionCodec, integrate_path
-from emage.models.generator import NEVER_CALLED, Generator, GeneratorConfig
-from emage.models.layers import PeriodicPositions, WaveEncoder
+from emage.models.generator import NEVER_CALLED, AudioFeatures, Generator, GeneratorConfig
+from emage.models.layers import PeriodicPositions, WaveEncoder, at_frames
 from emage.models.parts import Parts
 from emage.models.quantizer import Quantizer
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
@@ -84,7 +84,7 @@ def test_half_precision_weights_run_in_single():
 
 
 def test_configs_come_back_from_their_json():
-    config = GeneratorConfig(hidden=32, speakers=3, class_weight=Parts(1, 0, 1, 0.5), expression_basis="arkit52")
+    config = GeneratorConfig(hidden=32, speakers=3, class_weight=Parts(1, 0, 1, 0.5), aligned_audio=True)
     assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     vq = VQVAEConfig(61, 32, 4, 16)
     assert VQVAEConfig.from_json(vq.to_json()) == vq
@@ -99,6 +99,7 @@ def test_configs_come_back_from_their_json():
         ({"seed_frames": 64}, "smaller than pose_length"),
         ({"audio_sr": 44100}, "only audio_sr 16000"),
         ({"expression_basis": "klingon"}, "klingon"),
+        ({"aligned_audio": 1}, "aligned_audio is 1"),
         ({"cf": "1"}, "loss weight is '1'"),
         ({"lu": None}, "loss weight is None"),
         ({"ch": float("nan")}, "loss weight is nan"),
@@ -131,6 +132,28 @@ def test_wave_encoder_gives_one_vector_each_540_samples():
     reach = (encoder(wave) - encoder(torch.zeros(1, 34133))).abs().sum(-1)[0].nonzero().flatten()
     # 19,475 samples of receptive field touch at most 36 or 37 vectors around the click's own
     assert 17000 / 540 - 19 <= reach.min() < 17000 / 540 < reach.max() <= 17000 / 540 + 19
+
+
+def test_features_are_read_at_the_times_of_frames():
+    when = 540 * torch.arange(64.0)[None, :, None]  # the sample that each feature stands for
+    at = at_frames(when, 60)
+    torch.testing.assert_close(at[0, :, 0], torch.arange(60) * 16000 / 30)
+    assert at_frames(when, 80)[0, 70:, 0].tolist() == [540 * 63] * 10
+
+
+def test_aligned_audio_tells_frames_which_sound_is_theirs():
+    """Attention alone does not: its keys carry no positions, so that sound in another order is the same to it."""
+    for aligned in (False, True):
+        torch.manual_seed(0)
+        config = GeneratorConfig(32, 16, 16, 24, aligned_audio=aligned)
+        generator = Generator(config).eval()
+        motion, mask, speaker = torch.zeros(1, 64, 337), torch.ones(1, 64, 337), torch.tensor([0])
+        face, body = torch.randn(2, 1, 64, 16)
+        with torch.inference_mode():
+            forward = generator.generate(AudioFeatures(face, body), motion, mask, speaker)
+            backward = generator.generate(AudioFeatures(face, body.flip(1)), motion, mask, speaker)
+        apart = (forward.latents.upper - backward.latents.upper).abs()[0, 20:44].max()
+        assert (apart > 1e-3) if aligned else (apart < 1e-5)
 
 
 def test_quantizer_finds_the_nearest_code():

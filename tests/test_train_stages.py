@@ -99,7 +99,7 @@ def logged(config: RunConfig, name: str = "train/total") -> dict[int, float]:
 def trained(cache_folder, body, tmp_path_factory) -> Path:
     """A folder that all four stages have written to, each after many steps on one batch."""
     folder = tmp_path_factory.mktemp("stages")
-    calm = {"augmentation": QUIET, "half_weights": True, "dropout": 0.0}
+    calm = {"augmentation": QUIET, "half_weights": True, "dropout": 0.0, "aligned_audio": True, "hint_stride": 2}
     brief = {"width": 64, "codebook_size": 64, "layers": 1, "steps": 3, "code_decay": 0.9}
     # The feet of random motion touch the ground by chance; keeping them there is tested on its own.
     able = {**brief, "sliding_weight": 0.0, "steps": 40, "posed_stride": 1, "learning_rate": 1e-3}
@@ -244,6 +244,39 @@ def test_what_the_passes_see():
     assert (shown.hint_motion[1, :4, :330] == 7).all()
     assert (shown.hint_mask[:, :4] == 0).all()
     assert torch.equal(shown.hint_mask[:, 4:], mask[:, 4:])
+
+
+def test_one_window_in_so_many_has_hints():
+    window = generator.Window(*(torch.zeros(4) for _ in range(6)))
+    window = window._replace(
+        motion=torch.arange(4.0)[:, None, None].expand(4, 64, 337), draw=torch.tensor([6, 7, 8, 9])
+    )
+    mask = torch.ones(4, 64, 337, dtype=torch.uint8)
+    item = generator.MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool))
+    shown = generator.visible(item, torch.zeros(4, 4, 337), hint_stride=2)
+    assert shown.hinted.tolist() == [True, False, True, False]
+    assert shown.hint_motion[:, 10, 0].tolist() == [0, 2]
+    assert len(shown.seed_motion) == 4
+
+    targets = generator.Targets(
+        Parts.of(lambda _: torch.arange(4.0)[:, None, None].expand(4, 64, 8)),
+        Parts.of(lambda _: torch.zeros(4, 64, dtype=torch.long)),
+        torch.zeros(4, 4, 337),
+    )
+    exact = [
+        generator.GeneratorOutput(latents, latents.map(torch.zeros_like))
+        for latents in (targets.latents, targets.latents.map(lambda latent: latent[[0, 2]]))
+    ]
+    config = GeneratorTraining(cache=Path(), weights=Path(), out=Path(), hint_stride=2)
+    losses = generator.three_losses((exact[0], exact[1], exact[1]), targets, shown.hinted, config)
+    assert float(losses.seed_latent) == float(losses.hint_latent) == float(losses.silent_latent) == 0
+    wrong = generator.three_losses((exact[0], exact[1], exact[1]), targets, ~shown.hinted, config)
+    assert float(wrong.hint_latent) == pytest.approx(4 * 3)  # four parts, a difference of one everywhere
+
+
+def test_hints_are_shared_out_evenly(cache_folder, tmp_path):
+    with pytest.raises(EmageError, match="hint_stride of 3"):
+        generator.train(settings(GeneratorTraining, cache_folder, tmp_path, batch_size=4, hint_stride=3))
 
 
 def test_seeds_and_targets_are_the_codec_s(trained, cache_folder):

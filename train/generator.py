@@ -25,9 +25,10 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
+from emage.errors import EmageError
 from emage.hub import NETWORK_FOLDERS
 from emage.models.codec import MotionCodec, part_vectors
-from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
+from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.pipeline import EmagePipeline, Take
 from emage.sampling import rest_seed
@@ -65,6 +66,10 @@ class GeneratorTraining(RunConfig):
     """Of the mean squared difference of each part's latents."""
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0.0, upper=1.0, hands=1.0, lower=1.0))
     """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
+    aligned_audio: bool = False
+    """Give each frame's query the audio of that frame (see GeneratorConfig); False is the released network."""
+    hint_stride: int = 1
+    """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
     first_mask_ratio: float = 0.05
     """The share hidden at the first step; it grows evenly to all of it at the last."""
     first_window_chance: float = 0.15
@@ -74,8 +79,13 @@ class GeneratorTraining(RunConfig):
     dropout: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.hint_stride < 1:
+            raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
+
     def shrunk(self) -> Self:
-        return replace(super().shrunk(), hidden=32, audio_width=16)
+        return replace(super().shrunk(), hidden=32, audio_width=16, hint_stride=min(self.hint_stride, 2))
 
     def network(self, codec: MotionCodec, cache: Cache) -> GeneratorConfig:
         return GeneratorConfig(
@@ -88,6 +98,7 @@ class GeneratorTraining(RunConfig):
             window_stride_frames=self.stride_frames,
             speakers=len(cache.speakers),
             expression_basis=cache.expression_basis,
+            aligned_audio=self.aligned_audio,
             latent_weight=self.latent_weight,
             class_weight=self.class_weight,
         )
@@ -165,16 +176,18 @@ def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targ
 
 
 class Passes(NamedTuple):
-    """Hint motion and mask (B, T, 337) of the pass that sees the seed alone, and of the two that see a random mask."""
+    """Hint motion and mask (B, T, 337) of the pass that sees the seed alone; and for the two passes that see a random
+    mask, which windows have them, (B,) bool, and their hint motion and mask (H, T, 337)."""
 
     seed_motion: Tensor
     seed_mask: Tensor
+    hinted: Tensor
     hint_motion: Tensor
     hint_mask: Tensor
 
 
-def visible(item: MaskedWindow, seed: Tensor) -> Passes:
-    """What the generator is shown. seed: (B, S, 337) decoded."""
+def visible(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
+    """What the generator is shown. seed: (B, S, 337) decoded. One window in `hint_stride` has the passes with hints."""
     frames, seed_frames = item.mask.shape[1], seed.shape[1]
     seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
     seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
@@ -186,7 +199,8 @@ def visible(item: MaskedWindow, seed: Tensor) -> Passes:
     hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
     hint_mask = item.mask.clone()
     hint_mask[:, :seed_frames] = 0
-    return Passes(seed_motion, seed_mask, hint_motion, hint_mask)
+    hinted = item.window.draw % hint_stride == 0
+    return Passes(seed_motion, seed_mask, hinted, hint_motion[hinted], hint_mask[hinted])
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
@@ -205,10 +219,12 @@ class ThreePasses(nn.Module):
     def forward(self, audio: Tensor, shown: Passes, speaker: Tensor) -> tuple[GeneratorOutput, ...]:
         """-> outputs with the seed alone, with hints and audio, with hints and no audio for the body."""
         features = self.generator.encode_audio(audio)
+        hinted = AudioFeatures(features.face[shown.hinted], features.body[shown.hinted])
+        hinted_speaker = speaker[shown.hinted]
         return (
             self.generator.generate(features, shown.seed_motion, shown.seed_mask, speaker),
-            self.generator.generate(features, shown.hint_motion, shown.hint_mask, speaker),
-            self.generator.generate(features, shown.hint_motion, shown.hint_mask, speaker, use_audio=False),
+            self.generator.generate(hinted, shown.hint_motion, shown.hint_mask, hinted_speaker),
+            self.generator.generate(hinted, shown.hint_motion, shown.hint_mask, hinted_speaker, use_audio=False),
         )
 
 
@@ -254,8 +270,19 @@ class GeneratorLosses:
         return sum(getattr(self, name) for name in self.__dataclass_fields__)
 
 
-def three_losses(outputs: tuple[GeneratorOutput, ...], targets: Targets, config: GeneratorTraining) -> GeneratorLosses:
-    seed, hint, silent = (pass_losses(output, targets, config) for output in outputs)
+def three_losses(
+    outputs: tuple[GeneratorOutput, ...], targets: Targets, hinted: Tensor, config: GeneratorTraining
+) -> GeneratorLosses:
+    """hinted: (B,) bool, the windows that the second and third output are of."""
+    of_hinted = Targets(
+        targets.latents.map(lambda latent: latent[hinted]),
+        targets.codes.map(lambda index: index[hinted]),
+        targets.seed[hinted],
+    )
+    seed, hint, silent = (
+        pass_losses(output, of_pass, config)
+        for output, of_pass in zip(outputs, (targets, of_hinted, of_hinted), strict=True)
+    )
     return GeneratorLosses(seed.latent, seed.code, hint.latent, hint.code, silent.latent, silent.code)
 
 
@@ -296,6 +323,11 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     """Run the stage from its beginning or its last checkpoint to its end."""
     cache = Cache(config.cache)
     run = Run(config)
+    if run.micro_batch % config.hint_stride:
+        raise EmageError(
+            f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}. "
+            "Make it a multiple."
+        )
     table = cache.windows(("train",), config.window_frames, config.stride_frames)
     dataset = MaskedWindows(Windows(cache, table, config.window_frames, config.seed, config.augmentation), config)
     held_out_table = validation_table(cache, config)
@@ -314,8 +346,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         for item in batches:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
-                outputs = model(item.window.audio, visible(item, targets.seed), item.window.speaker)
-                losses = three_losses(outputs, targets, config)
+                shown = visible(item, targets.seed, config.hint_stride)
+                outputs = model(item.window.audio, shown, item.window.speaker)
+                losses = three_losses(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
         run.end_step(generator, folder)

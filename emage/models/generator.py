@@ -15,6 +15,7 @@ from emage.models.layers import (
     ConvEncoder,
     PeriodicPositions,
     WaveEncoder,
+    at_frames,
     load_strictly,
     transformer_decoder,
     transformer_encoder,
@@ -37,6 +38,8 @@ class GeneratorConfig:
     hidden: width of the transformers; audio_width, motion_width: of the encoders' features (motion_width is also the
     latents'); codebook_size: K; window_frames, seed_frames, window_stride_frames (training); speakers: table length;
     expression_basis: what the face's 100 expression channels mean;
+    aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
+    their audio by attention alone, over features that carry no positions;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """
@@ -50,6 +53,7 @@ class GeneratorConfig:
     window_stride_frames: int = 20
     speakers: int = 1
     expression_basis: str = FLAME2020
+    aligned_audio: bool = False
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -68,6 +72,8 @@ class GeneratorConfig:
             for weight in weights:
                 if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
                     raise WeightsError(f"Generator config: a loss weight is {weight!r}; it must be a number from 0 up.")
+        if type(self.aligned_audio) is not bool:
+            raise WeightsError(f"Generator config: aligned_audio is {self.aligned_audio!r}; it must be true or false.")
         if self.expression_basis not in EXPRESSION_BASES:
             raise WeightsError(f"Generator config: the expression basis '{self.expression_basis}' is not known.")
         if self.seed_frames >= self.window_frames:
@@ -88,6 +94,7 @@ class GeneratorConfig:
             window_stride_frames=published.get("stride", 20),
             speakers=config_field(published, "speaker_dims"),
             expression_basis=published.get("expression_basis", FLAME2020),
+            aligned_audio=published.get("aligned_audio", False),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -104,6 +111,7 @@ class GeneratorConfig:
             "stride": self.window_stride_frames,
             "speaker_dims": self.speakers,
             "expression_basis": self.expression_basis,
+            "aligned_audio": self.aligned_audio,
             "pose_dims": 330,
             "audio_sr": 16000,
             "pose_fps": 30,
@@ -199,9 +207,13 @@ class Generator(nn.Module):
 
     def _face_latent(self, audio: Tensor, hint: Tensor, speaker: Tensor) -> Tensor:
         frames = hint.shape[1]
-        fused = torch.cat([audio[:, :frames], self.bodyhints_face(hint)], -1)
+        if self.config.aligned_audio:
+            audio = at_frames(audio, frames)
+        memory = self.audio_face_motion_proj(torch.cat([audio[:, :frames], self.bodyhints_face(hint)], -1))
         query = self.speaker_embedding_face(speaker)[:, None].expand(-1, frames, -1)
-        decoded = self.face_motion_decoder(self.position_embeddings(query), self.audio_face_motion_proj(fused))
+        if self.config.aligned_audio:
+            query = query + memory
+        decoded = self.face_motion_decoder(self.position_embeddings(query), memory)
         return self.face_out_proj(decoded)
 
     def _body_latents(
@@ -212,7 +224,9 @@ class Generator(nn.Module):
         spatial = self.motion_self_encoder(spatial + speaker_body)
         spatial = self.position_embeddings(spatial + speaker_body)
         if use_audio:
-            spatial = spatial + self.audio_motion_cross_attn(spatial, self.audio_body_motion_proj(audio))
+            memory = self.audio_body_motion_proj(audio)
+            query = spatial + at_frames(memory, spatial.shape[1]) if self.config.aligned_audio else spatial
+            spatial = query + self.audio_motion_cross_attn(query, memory)
         upper, hands, lower = (
             self.motion2latent_upper(spatial),
             self.motion2latent_hands(spatial),

@@ -13,6 +13,9 @@ from emage.errors import WeightsError
 
 CONV_SLOPE = 0.2
 """LeakyReLU slope of the VQ-VAEs and the motion encoder."""
+SAMPLES_PER_FEATURE = 540
+"""Of the waveform, at 16 kHz, for each vector of the wave encoder."""
+SAMPLES_PER_FRAME = 16000 / 30
 
 
 class ResidualBlock(nn.Module):
@@ -136,6 +139,18 @@ class WaveEncoder(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         return self.feat_extractor(wave[:, None]).transpose(1, 2)
+
+
+def at_frames(features: Tensor, frames: int) -> Tensor:
+    """Features of the wave encoder (B, T', C) at the times of the motion's frames, (B, T, C), by linear interpolation.
+
+    A feature stands for 540 samples and a frame for 533 1/3. Frames beyond the last feature take the last.
+    """
+    place = torch.arange(frames, device=features.device) * (SAMPLES_PER_FRAME / SAMPLES_PER_FEATURE)
+    place = place.clamp(max=features.shape[1] - 1)
+    before = place.long()
+    after = (before + 1).clamp(max=features.shape[1] - 1)
+    return torch.lerp(features[:, before], features[:, after], (place - before)[:, None].to(features.dtype))
 
 
 def transformer_decoder(width: int, layers: int) -> nn.TransformerDecoder:
