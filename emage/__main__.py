@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
-from emage.audio import SAMPLE_RATE_HZ, load_audio
+from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable
 from emage.render import RenderSettings
@@ -67,6 +67,10 @@ class Generate:
     """An npz to take hints from; needs --plan."""
     plan: Path | None = None
     """JSON: {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "follow"}]}."""
+    hint_fill: Literal["once", "loop", "stretch"] = "once"
+    """How the reference fills the recording: played once, over and over, or slower or faster to the recording's end."""
+    hint_shift_s: float = 0.0
+    """Start the reference so many seconds after the recording, or before it where negative."""
     speaker: int = 0
     seed: int | None = None
     """Draw another take, the same one for the same number. Default: the likeliest motion."""
@@ -80,15 +84,18 @@ class Generate:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
-        from emage.hints import HintPlan, Hints
+        from emage.hints import HintPlan
         from emage.motion import Motion
         from emage.pipeline import EmagePipeline, Take
+        from emage.reference import Placement
 
         self._check()
         waveform = load_audio(self.audio)  # before the weights, which may take minutes to come
         hints = None
         if self.hint_motion is not None:
-            hints = Hints(Motion.load(self.hint_motion), HintPlan.load(self.plan))
+            placement = Placement.from_seconds(self.hint_shift_s, self.hint_fill)
+            plan = HintPlan.load(self.plan)
+            hints = placement.hints(Motion.load(self.hint_motion), plan, num_frames(len(waveform)))
         settings = self.picture.settings()
         pipe = EmagePipeline.from_pretrained(
             self.weights,
@@ -127,6 +134,8 @@ class Generate:
             raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
         if (self.hint_motion is None) != (self.plan is None):
             raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
+        if self.hint_motion is None and (self.hint_fill, self.hint_shift_s) != ("once", 0):
+            raise EmageError("--hint-fill and --hint-shift-s lay the motion of --hint-motion: give that too.")
         outputs = {"--out": self.out, "--motion": self.motion}
         given = {"the recording": self.audio, "--hint-motion": self.hint_motion, "--plan": self.plan} | outputs
         for option, path in outputs.items():

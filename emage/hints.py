@@ -167,6 +167,15 @@ class HintPlan:
     def to_json(self) -> dict[str, Any]:
         return {"spans": [span.to_json() for span in self.spans], "blend_frames": self.blend_frames}
 
+    def check_fits(self, num_frames: int) -> None:
+        """Raise HintError for a span that goes beyond a recording of `num_frames` frames."""
+        for span in self.spans:
+            if span.end_frame > num_frames:
+                raise HintError(
+                    f"{span.ending}, but the recording lasts {num_frames} frames "
+                    f"({frame_to_second(num_frames):.2f} s). Shorten the span."
+                )
+
     def spans_of(self, leaf: str) -> list[Span]:
         """The spans that cover a leaf part, `hands` counting for both hands."""
         return [span for span in self.spans if leaf in LEAVES_OF[span.part]]
@@ -195,15 +204,6 @@ class Hints:
                 raise HintError(
                     f"{span.ending}, but the reference motion has {self.reference.num_frames} frames "
                     f"({self.reference.duration_s:.2f} s). Shorten the span or give a longer motion."
-                )
-
-    def check_fits(self, num_frames: int) -> None:
-        """Raise HintError for a span that goes beyond a recording of `num_frames` frames."""
-        for span in self.plan.spans:
-            if span.end_frame > num_frames:
-                raise HintError(
-                    f"{span.ending}, but the recording lasts {num_frames} frames "
-                    f"({frame_to_second(num_frames):.2f} s). Shorten the span."
                 )
 
     def check_basis(self, expression_basis: str) -> None:

@@ -29,7 +29,7 @@ MAX_DURATION_S = 3 * 3600
 MAX_FRAMES = 3 * 3600 * 60
 
 _MAX_DISTANCE_M = 1e5
-_RESAMPLED_AT_ONCE = 4096
+_MIXED_AT_ONCE = 4096
 
 _KEYS = ("betas", "poses", "expressions", "trans", "model", "gender", "mocap_frame_rate", "expression_basis")
 _REQUIRED = ("betas", "poses", "expressions", "trans", "mocap_frame_rate")
@@ -163,29 +163,39 @@ class Motion:
         if fps == self.fps:
             return self
         num_frames = max(1, round(self.num_frames * fps / self.fps))
-        position = np.minimum(np.arange(num_frames) * (self.fps / fps), self.num_frames - 1)
-        before = np.minimum(position.astype(int), max(self.num_frames - 2, 0))
-        after = np.minimum(before + 1, self.num_frames - 1)
-        weight = (position - before)[:, None]
+        return self.at(np.arange(num_frames) * (self.fps / fps), fps)
 
-        def blend(array: np.ndarray) -> np.ndarray:
-            return array[before] + weight * (array[after] - array[before])
+    def at(self, positions: np.ndarray, fps: float | None = None) -> "Motion":
+        """The motion at times between its frames; beyond its ends it stands still.
 
-        poses = np.empty((num_frames, POSE_CHANNELS), dtype=np.float32)
-        for start in range(0, num_frames, _RESAMPLED_AT_ONCE):
-            part = slice(start, start + _RESAMPLED_AT_ONCE)
+        positions: (N,) in frames, 0 the first. fps: of the result; that of the motion by default.
+        """
+        positions = np.clip(positions, 0, self.num_frames - 1)
+        before = positions.astype(int)
+        return self.mix(before, np.minimum(before + 1, self.num_frames - 1), positions - before, fps)
+
+    def mix(self, first: np.ndarray, second: np.ndarray, weight: np.ndarray, fps: float | None = None) -> "Motion":
+        """Frames between frames: rotations by spherical, the rest by linear interpolation.
+
+        first, second: (N,) frames of this motion; weight: (N,) in 0..1 of the second. Where it is 0 the first comes out
+        as it is. fps: as in `at`.
+        """
+
+        def mixed(array: np.ndarray) -> np.ndarray:
+            return array[first] + weight[:, None] * (array[second] - array[first])
+
+        poses = self.poses[first]
+        between = np.flatnonzero((weight != 0) & (first != second))
+        for start in range(0, len(between), _MIXED_AT_ONCE):
+            part = between[start : start + _MIXED_AT_ONCE]
             # In float64, for float32 sheds digits near half a turn.
-            first, second = (
+            ends = (
                 torch.from_numpy(self.poses[index[part]].astype(np.float64)).unflatten(-1, (-1, 3))
-                for index in (before, after)
+                for index in (first, second)
             )
-            poses[part] = slerp(first, second, torch.from_numpy(weight[part])[..., None]).flatten(-2)
+            poses[part] = slerp(*ends, torch.from_numpy(weight[part])[:, None, None]).flatten(-2)
         return replace(
-            self,
-            poses=poses,
-            expressions=blend(self.expressions),
-            trans=blend(self.trans),
-            fps=fps,
+            self, poses=poses, expressions=mixed(self.expressions), trans=mixed(self.trans), fps=fps or self.fps
         )
 
     def frames(self, start_frame: int, end_frame: int) -> "Motion":

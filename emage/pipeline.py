@@ -225,7 +225,7 @@ class EmagePipeline(
 
     def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> NetworkHints:
         """Over the frames that the networks see, which in the published timing are more than come out."""
-        hints.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
+        hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
         hints.check_basis(self.generator.config.expression_basis)
         return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
 

@@ -94,9 +94,9 @@ def test_spans_must_fit_recording_and_reference():
     with pytest.raises(HintError, match=r"ends at frame 120 .*the reference motion has 100 frames \(3.33 s\)"):
         hints_of({"part": "upper", "start_frame": 0, "end_frame": 120})
     hints = hints_of({"part": "upper", "start_frame": 0, "end_frame": 100})
-    hints.check_fits(100)
+    hints.plan.check_fits(100)
     with pytest.raises(HintError, match=r"the recording lasts 99 frames"):
-        hints.check_fits(99)
+        hints.plan.check_fits(99)
 
 
 def test_a_reference_of_another_rate_is_resampled():

@@ -80,6 +80,22 @@ def test_resampling_up_and_down_again_is_exact():
     assert make_motion(1, fps=120).resample(30).num_frames == 1
 
 
+def test_a_long_motion_of_few_frames_a_second_is_resampled():
+    """At 30 a second it has more frames than would be taken at one a second."""
+    still = Motion(np.zeros((1000, 165)), np.zeros((1000, 100)), np.zeros((1000, 3)), np.zeros(300), fps=1)
+    assert still.resample(30).num_frames == 30_000
+
+
+def test_a_motion_between_its_frames():
+    motion = make_motion(50)
+    between = motion.at(np.array([-1.0, 3.0, 3.5, 49.0, 60.0]))
+    np.testing.assert_array_equal(between.poses[[0, 1, 3, 4]], motion.poses[[0, 3, 49, 49]])
+    np.testing.assert_allclose(between.trans[2], motion.trans[3:5].mean(0))
+    turns = Rotation.from_rotvec(motion.poses[3:5, 48:51])
+    half = Rotation.from_rotvec(between.poses[2, 48:51])
+    assert (turns[0].inv() * half).magnitude() == pytest.approx((turns[0].inv() * turns[1]).magnitude() / 2, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -197,6 +197,19 @@ def test_generate_writes_what_is_asked_for(monkeypatch, talk, tmp_path):
     assert streams_of(tmp_path / "talk.mp4")["picture"] == pytest.approx(135 / 30)
 
 
+def test_a_short_reference_is_looped_from_the_command_line(monkeypatch, talk, tmp_path):
+    reference = make_motion(40)
+    reference.save(tmp_path / "ref.npz")
+    plan = {"spans": [{"part": "upper", "start_frame": 0, "end_frame": 135, "mode": "lock"}]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    arguments = ["generate", talk, "--weights", REGRESSION, "--motion", tmp_path / "talk.npz"]
+    arguments += ["--hint-motion", tmp_path / "ref.npz", "--plan", tmp_path / "plan.json"]
+    assert emage(monkeypatch, *arguments, "--hint-fill", "loop", "--hint-shift-s", "0.5") == 0
+    motion = Motion.load(tmp_path / "talk.npz")
+    np.testing.assert_array_equal(motion.poses[25:45, 9:12], reference.poses[10:30, 9:12])
+    assert emage(monkeypatch, *arguments) == 2  # as long as it is, it does not reach
+
+
 def test_render_side_by_side(monkeypatch, talk, tmp_path):
     for name, seed in (("a", 0), ("b", 1)):
         make_motion(20, seed=seed, reach=0.2).save(tmp_path / f"{name}.npz")
@@ -215,6 +228,7 @@ def test_render_side_by_side(monkeypatch, talk, tmp_path):
         (["generate", "TALK"], "Nothing would be written"),
         (["generate", "TALK", "--motion", "OUT/none/x.npz"], "does not exist"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--plan", "p.json"], "go together"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--hint-fill", "loop"], "give that too"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--speaker", "9"], "no speaker 9"),
         (["generate", "TALK", "--out", "OUT/x.mp4", "--size", "33"], "even number"),
         (["generate", "TALK", "--out", "TALK"], "--out would overwrite the recording"),
