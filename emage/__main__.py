@@ -78,6 +78,8 @@ class Generate:
     """Of the draw with --seed."""
     top_k: int | None = None
     """Draw among the k likeliest codes only."""
+    translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
+    """The way over the floor: "in-place" takes it out, "grounded" keeps standing feet from sliding. Locks stay."""
     device: str | None = None
     """Such as cpu or cuda:0. Default: a GPU where there is one."""
     body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
@@ -117,6 +119,7 @@ class Generate:
                 progress,
                 temperature=self.temperature,
                 top_k=self.top_k,
+                translation=self.translation,
             )
             if self.motion is not None:
                 motion.save(self.motion)

@@ -19,6 +19,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,18 @@ _SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size from 
 _EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-in's own
 
 _CHUNK_FRAMES = 32
+_POINTS_CHUNK_FRAMES = 256
 _JOINTS_CHUNK_FRAMES = 1024
 _HEAD_JOINT = JOINT_NAMES.index("head")
 _FACE_REACH = 0.025
 """Skin is face where expressions reach it by this share of what they do to the most movable vertex."""
 _SMOOTHING_ROUNDS = 30
+
+SOLE_POINTS = 12
+"""Of each foot."""
+_FEET = tuple(tuple(JOINT_NAMES.index(f"{side}_{name}") for name in ("ankle", "foot")) for side in ("left", "right"))
+_SOLE_THICKNESS_M = 0.03
+_SOLE_CELL_M = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +110,36 @@ class _Blend:
         kept = directions[vertices][:, :, columns]
         return cls(columns, vertices, kept.flatten(0, 1).T.contiguous())
 
+    def only(self, vertices: Tensor) -> "_Blend":
+        """The same for some of the vertices (n,), numbered in their order."""
+        place = torch.searchsorted(self.vertices, vertices).clamp_max(max(len(self.vertices) - 1, 0))
+        if len(self.vertices) == 0:
+            return self
+        kept = (self.vertices[place] == vertices).nonzero().flatten()
+        directions = self.directions.unflatten(1, (-1, 3))[:, place[kept]]
+        return _Blend(self.columns, kept, directions.flatten(1))
+
     def add_to(self, shape: Tensor, coefficients: Tensor) -> None:
         """Add, in place, what (N, C) coefficients do to (N, V, 3)."""
         if len(self.columns):
             offsets = (coefficients[:, self.columns] @ self.directions).unflatten(1, (-1, 3))
             shape.index_add_(1, self.vertices, offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class _Skin:
+    """What moves some vertices of one person: shape (V, 3) before expression and pose, joints' weights (V, 55)."""
+
+    shape: Tensor
+    expressions: _Blend
+    correctives: _Blend
+    weights: Tensor
+
+    def only(self, vertices: np.ndarray) -> "_Skin":
+        """The vertices (n,) alone, in their order."""
+        chosen = torch.from_numpy(np.asarray(vertices, dtype=np.int64))
+        blends = (blend.only(chosen) for blend in (self.expressions, self.correctives))
+        return _Skin(self.shape[chosen], *blends, self.weights[chosen])
 
 
 class Body:
@@ -173,14 +206,28 @@ class Body:
 
         All frames by default; indices as in a Python slice. Memory beyond the result does not grow with T.
         """
-        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
-        result = np.empty((len(frames), len(self._template), 3), np.float32)
         self._say_what_is_lost(motion)
         with torch.inference_mode():
             shaped, joints = self._shaped(motion)
-            for part, chunk in _chunks(frames, _CHUNK_FRAMES):
-                self._skin(motion, chunk, shaped, joints, torch.from_numpy(result[part]))
-        return result
+            return self._skinned(motion, self._skin(shaped), joints, start_frame, end_frame, _CHUNK_FRAMES)
+
+    def points(
+        self, motion: Motion, vertices: np.ndarray, start_frame: int = 0, end_frame: int | None = None
+    ) -> np.ndarray:
+        """As `vertices`, of some of them (n,) alone, in their order: (T, n, 3) float32; a few cost little."""
+        with torch.inference_mode():
+            shaped, joints = self._shaped(motion)
+            skin = self._skin(shaped).only(vertices)
+            return self._skinned(motion, skin, joints, start_frame, end_frame, _POINTS_CHUNK_FRAMES)
+
+    def soles(self, motion: Motion) -> np.ndarray:
+        """Points spread over the soles of both feet, left foot first: (T, 2 * `SOLE_POINTS`, 3) float32, metres."""
+        return self.points(motion, self._sole_vertices)
+
+    @cached_property
+    def _sole_vertices(self) -> np.ndarray:
+        template, joint = self._template.numpy(), self._weights.argmax(1).numpy()
+        return np.concatenate([_spread_below(template, np.isin(joint, foot)) for foot in _FEET])
 
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
@@ -232,14 +279,27 @@ class Body:
     def _coefficients(self, motion: Motion, frames: slice) -> Tensor:
         return _rows(motion.expressions, frames)[:, : len(self._joint_expressions)]
 
-    def _skin(self, motion: Motion, frames: slice, shaped: Tensor, joints: Tensor, result: Tensor) -> None:
+    def _skin(self, shaped: Tensor) -> _Skin:
+        return _Skin(shaped, self._expressions, self._correctives, self._weights)
+
+    def _skinned(
+        self, motion: Motion, skin: _Skin, joints: Tensor, start_frame: int, end_frame: int | None, at_once: int
+    ) -> np.ndarray:
+        """(T, V, 3) of the vertices of `skin`; joints (55, 3) at rest."""
+        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
+        result = np.empty((len(frames), len(skin.shape), 3), np.float32)
+        for part, chunk in _chunks(frames, at_once):
+            self._pose(motion, chunk, skin, joints, torch.from_numpy(result[part]))
+        return result
+
+    def _pose(self, motion: Motion, frames: slice, skin: _Skin, joints: Tensor, result: Tensor) -> None:
         """Write the vertices of a few frames into result (N, V, 3): the formula of `smplx.lbs.lbs`."""
         _, transforms, rotations = self._posed_joints(motion, frames, joints)
-        result[:] = shaped
+        result[:] = skin.shape
         if self._is_native(motion):
-            self._expressions.add_to(result, self._coefficients(motion, frames))
-        self._correctives.add_to(result, (rotations[:, 1:] - torch.eye(3)).flatten(1))
-        blended = (self._weights @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))  # (N, V, 3, 4)
+            skin.expressions.add_to(result, self._coefficients(motion, frames))
+        skin.correctives.add_to(result, (rotations[:, 1:] - torch.eye(3)).flatten(1))
+        blended = (skin.weights @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))  # (N, V, 3, 4)
         turned = torch.einsum("nvij,nvj->nvi", blended[..., :3], result)
         torch.add(turned, blended[..., 3] + _rows(motion.trans, frames)[:, None], out=result)
 
@@ -424,6 +484,21 @@ def _vertex_leaves(model: smplx.SMPLX) -> np.ndarray:
         face = 0.5 * face + 0.5 * (links @ face) / degrees
     leaves[(dominant == _HEAD_JOINT) & (face > 0.5)] = LEAF_PARTS.index("face")
     return leaves
+
+
+def _spread_below(template: np.ndarray, of_foot: np.ndarray) -> np.ndarray:
+    """`SOLE_POINTS` vertices of a foot (V,) bool that lie lowest, far from one another over the floor."""
+    foot = np.flatnonzero(of_foot)
+    foot = foot[np.argsort(template[foot, 1], kind="stable")]
+    # In each cell of a grid the lowest, so that nothing of the foot's back is among them.
+    cells = np.floor(template[foot][:, [0, 2]] / _SOLE_CELL_M)
+    sole = foot[np.unique(cells, axis=0, return_index=True)[1]]
+    sole = sole[template[sole, 1] < template[foot[0], 1] + _SOLE_THICKNESS_M]
+    plan = template[sole][:, [0, 2]]
+    chosen = [int(plan[:, 1].argmin())]  # the heel
+    while len(chosen) < SOLE_POINTS:
+        chosen.append(int(np.linalg.norm(plan[:, None] - plan[chosen], axis=2).min(1).argmax()))
+    return sole[chosen]
 
 
 def _own_colors(path: Path, colors: np.ndarray, count: int) -> np.ndarray:

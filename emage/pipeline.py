@@ -21,7 +21,8 @@ from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
 from emage.errors import EmageError, OutputError, RenderError, WeightsError
 from emage.files import new_file, output_error
-from emage.hints import Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
+from emage.grounding import AS_GENERATED, check_translation, translated
+from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
@@ -38,7 +39,7 @@ from emage.sampling import (
     plan_windows,
     sample_windows,
 )
-from emage.skeleton import NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
+from emage.skeleton import LEAF_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
 from emage.video import write_video
 
 Progress = Callable[[str, int, int], None]
@@ -135,6 +136,7 @@ class EmagePipeline(
         *,
         temperature: float = 1.0,
         top_k: int | None = None,
+        translation: str = AS_GENERATED,
         seed_motion: Motion | None = None,
         max_duration_s: float | None = None,
     ) -> Motion:
@@ -148,6 +150,7 @@ class EmagePipeline(
             timing: "exact", or "reference" for the published code's arithmetic and frame count.
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.
+            translation: "as-generated", "in-place" or "grounded", see `emage.grounding`; locked spans stay as they are.
             seed_motion: at least four frames that the motion goes on from, by their end; its path too.
             max_duration_s: refuse a longer recording.
 
@@ -156,6 +159,7 @@ class EmagePipeline(
             EmageError: no such speaker, or settings out of range.
         """
         timing = Timing(timing)
+        check_translation(translation)
         config = self.generator.config
         if type(speaker) is not int or not 0 <= speaker < config.speakers:
             raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
@@ -186,7 +190,11 @@ class EmagePipeline(
             )
         ]
         motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
-        return motion if hints is None else apply_locks(motion, hints)
+        locked = None
+        if hints is not None:
+            motion = apply_locks(motion, hints)
+            locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, LEAF_PARTS.index("lower")]
+        return translated(motion, translation, lambda placed: self.body.soles(placed), locked)
 
     def render_video(
         self,

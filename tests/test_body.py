@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from emage import body as body_module
-from emage.body import STAND_IN_FILE, Body, load_body
+from emage.body import SOLE_POINTS, STAND_IN_FILE, Body, load_body
 from emage.errors import BodyError, WeightsError
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.skeleton import JOINT_NAMES, LEAF_PARTS, NUM_JOINTS, PARENTS
@@ -211,6 +211,24 @@ def test_chunks_equal_a_single_pass(body, monkeypatch):
     np.testing.assert_allclose(body.vertices(given), whole, atol=1e-6)
     assert body.vertices(given, 5, 5).shape == (0, len(whole[0]), 3)
     assert body.joints(given, 60, 50).shape == (0, NUM_JOINTS, 3)
+
+
+def test_points_are_the_vertices_they_name(body):
+    moving = random_motion(20)
+    chosen = np.array([12000, 3, 16875, 3, 8000, 444])
+    np.testing.assert_allclose(body.points(moving, chosen, 2, 9), body.vertices(moving, 2, 9)[:, chosen], atol=1e-6)
+
+
+def test_soles_are_the_lowest_of_both_feet(body):
+    tilted = motion({"left_ankle": (0.3, 0, 0.1), "right_ankle": (-0.3, 0.2, 0)})
+    for each in (motion(), tilted):
+        vertices, soles = body.vertices(each)[0], body.soles(each)[0]
+        assert soles.shape == (2 * SOLE_POINTS, 3)
+        for side, half in ((1, soles[:SOLE_POINTS]), (-1, soles[SOLE_POINTS:])):
+            foot = vertices[(vertices[:, 0] * side > 0) & (vertices[:, 1] < -1)]
+            assert (half[:, 0] * side > 0).all()
+            assert half[:, 1].min() < foot[:, 1].min() + 0.006
+            assert np.ptp(half[:, 2]) > 0.8 * np.ptp(foot[foot[:, 1] < foot[:, 1].min() + 0.1, 2])
 
 
 def test_a_raised_arm_lifts_the_wrist_as_forward_kinematics_says(body, arrays):
