@@ -20,10 +20,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from emage.body import load_body
 from emage.errors import EmageError, WeightsError
+from emage.models.codec import part_vectors
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
 from emage.models.parts import Parts
 from emage.models.quantizer import Quantizer, perplexity
-from emage.models.vqvae import VQVAEConfig
+from emage.models.vqvae import VQVAE, VQVAEConfig
 from emage.motion import ARKIT52
 from emage.pipeline import EmagePipeline
 from emage.sampling import rest_seed
@@ -43,7 +44,7 @@ from train.data import Cache, Windows, build_cache
 from train.fgd_encoder import AutoencoderTraining
 from train.generator import GeneratorTraining, mask_ratio, random_mask
 from train.global_motion import GlobalMotionTraining
-from train.training import Run, RunConfig, git_revision, learning_rate_at, load_codec, to_device
+from train.training import Run, RunConfig, begin_at_data, git_revision, learning_rate_at, load_codec, to_device
 from train.vqvae import VQVAETraining, foot_sliding
 
 
@@ -289,6 +290,28 @@ def test_seeds_and_targets_are_the_codec_s(trained, cache_folder):
     assert all(torch.equal(targets.codes[part], codes[part]) for part in NETWORK_PARTS)
     torch.testing.assert_close(targets.seed, codec.channels(codes)[:, :4])
     assert to_device(window, torch.device("cpu")).speaker.tolist() == [1]
+
+
+def test_a_new_network_takes_and_gives_the_data_s_own_scale(cache_folder):
+    cache = Cache(cache_folder)
+    dataset = Windows(cache, cache.windows(("train",), 64, 20), 64, 0)
+    network = VQVAE(VQVAEConfig(61, 64, 4, 16))
+    torch.manual_seed(0)
+
+    def channels(window):
+        return part_vectors(generator.codec_motion(window), window.expressions).lower
+
+    begin_at_data(network, channels, dataset)
+    vectors = torch.stack([channels(dataset[row]) for row in range(len(dataset))])
+    latent = network.encoder(vectors).detach()[:, 9:-9]  # away from the ends, which the padding reaches
+    assert 0.3 < float(latent.std()) < 3
+    made = network.decoder(torch.randn(64, 64, 64)).detach()
+    spread = vectors.flatten(0, 1).std(0).clamp_min(0.02)
+    away = (made.mean((0, 1)) - vectors.mean((0, 1))) / spread
+    assert float(away.abs().mean()) < 1
+    size = made.flatten(0, 1).std(0) / spread
+    assert float(size.min()) > 0.1
+    assert float(size.max()) < 10
 
 
 # --- quantizer --------------------------------------------------------------------------------------------------------

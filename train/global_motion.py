@@ -34,7 +34,7 @@ from train.kinematics import BodyPoints, replaced
 from train.training import (
     Run,
     RunConfig,
-    begin_at_mean,
+    begin_at_data,
     clip_motion,
     load_part,
     mean_of,
@@ -163,7 +163,7 @@ def train(config: GlobalMotionTraining, body: Body | None = None) -> GlobalMotio
     folder = config.weights / NETWORK_FOLDERS["global"]
     settings = VQVAEConfig(PART_CHANNELS["lower"], config.width, config.layers)
     new = GlobalMotionPredictor(settings)
-    begin_at_mean(new.decoder, lambda window: part_vectors(codec_motion(window), window.expressions).lower, dataset)
+    begin_at_data(new, lambda window: part_vectors(codec_motion(window), window.expressions).lower, dataset)
     model, optimizer = run.prepare(new)
     network: GlobalMotionPredictor = run.accelerator.unwrap_model(model)
 

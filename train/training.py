@@ -32,7 +32,7 @@ from emage.errors import EmageError, WeightsError
 from emage.files import new_file
 from emage.hub import NETWORK_FOLDERS, load_config, load_state
 from emage.models.codec import MotionCodec
-from emage.models.layers import ConvDecoder
+from emage.models.layers import CONV_SLOPE, ResidualBlock
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import Motion
@@ -47,6 +47,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTE = "training.json"
 """Beside the weights, and in the run's folder: the settings, and the revision of the code."""
 KEPT_CHECKPOINTS = 2
+_LEAST_DEVIATION = 0.02
+"""Of a channel, so that rounding in one that never changes is not blown up. 1 degree of a rotation is 0.017."""
 _MAY_CHANGE = frozenset(
     {"cache", "weights", "out", "steps", "workers", "log_every", "checkpoint_every", "validate_every", "video_every"}
 )
@@ -393,15 +395,33 @@ def scalars(losses: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def begin_at_mean(decoder: ConvDecoder, channels: Callable[[Window], Tensor], dataset: Windows) -> None:
-    """Let a new decoder give the mean of the data: random output is no rotation, and learning to leave it takes long.
+def begin_at_data(
+    network: VQVAE | GlobalMotionPredictor, channels: Callable[[Window], Tensor], dataset: Windows
+) -> None:
+    """Let a new network take its channels as of mean 0 and deviation 1, and give them with their own.
 
-    channels: of a window, what the decoder is to give, (T, C). The mean is over 64 windows of the dataset.
+    Poses stray little from their mean. Without this the encoder's output hardly varies, the codes lie close together,
+    and a network of four layers has learned next to nothing in 2000 steps (legs: 3.1 degrees of error, where the mean
+    pose has 3.7; with it 2.0 after 300). So: weights that keep a signal's size from layer to layer (He et al. 2015),
+    the first layer's divided by the data's deviation, the last one's multiplied by it.
+
+    channels: of a window, what the network takes and gives, (T, C). The statistics are those of 256 windows.
     """
-    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 64)).astype(int)
-    last = decoder.main[-1]
-    last.bias.copy_(torch.stack([channels(dataset[int(row)]).mean(0) for row in rows]).mean(0))
-    last.weight.mul_(0.1)
+    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 256)).astype(int)
+    sample = torch.cat([channels(dataset[int(row)]) for row in rows])
+    mean, deviation = sample.mean(0), sample.std(0).clamp_min(_LEAST_DEVIATION)
+    for module in [*network.encoder.modules(), *network.decoder.modules()]:
+        if isinstance(module, nn.Conv1d):
+            nn.init.kaiming_normal_(module.weight, a=CONV_SLOPE)
+            nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, ResidualBlock):  # what is added to a signal as large as itself would make it grow
+            module.model[-1].weight.mul_(0.3)
+    first, last = network.encoder.main[0], network.decoder.main[-1]
+    first.weight.div_(deviation[:, None])
+    first.bias.sub_((first.weight * mean[:, None]).sum((1, 2)))
+    last.weight.mul_(deviation[:, None, None])
+    last.bias.copy_(mean)
 
 
 def validation_table(cache: Cache, config: RunConfig) -> np.ndarray:

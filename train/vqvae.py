@@ -38,7 +38,7 @@ from train.kinematics import BodyPoints, Points, replaced
 from train.training import (
     Run,
     RunConfig,
-    begin_at_mean,
+    begin_at_data,
     clip_motion,
     mean_of,
     scalars,
@@ -333,8 +333,8 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     points = BodyPoints(body, config.part, config.skin_points, cache.expression_basis).to(run.device)
     folder = config.weights / NETWORK_FOLDERS[config.part]
     new = TrainedVQVAE(config.network())
-    begin_at_mean(
-        new.vqvae.decoder, lambda window: part_vectors(codec_motion(window), window.expressions)[config.part], dataset
+    begin_at_data(
+        new.vqvae, lambda window: part_vectors(codec_motion(window), window.expressions)[config.part], dataset
     )
     model, optimizer = run.prepare(new)
     trained: TrainedVQVAE = run.accelerator.unwrap_model(model)
