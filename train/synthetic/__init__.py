@@ -17,6 +17,7 @@ The road, file by file; each imports only from those above it:
     face.py         jaw, lips, brows, blinks, gaze
     stance.py       weight shifts, steps, breathing, trunk and head
     compose.py      Times -> Motion
+    scenes.py       motion without words: a wave, a step aside
     corpus.py       clips -> files, several processes, resumable
 
 Motion is computed from `Times` alone, so the compact form (times and compressed speech) rebuilds the corpus without

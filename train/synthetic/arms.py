@@ -253,6 +253,22 @@ def perform_arms(times: Times, habits: Habits, shrug: np.ndarray, rng: np.random
     strokes = plan_strokes(times, habits, rng)
     tracks, strokes = hand_tracks(strokes, times, habits, rng)
     seconds = frame_seconds(times.num_frames)
+    return follow_tracks(
+        tracks, seconds, shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3), rng, strokes
+    )
+
+
+def follow_tracks(
+    tracks: dict[str, Track],
+    seconds: np.ndarray,
+    shrug: np.ndarray,
+    rng: np.random.Generator,
+    strokes: Sequence[Stroke] = (),
+) -> Arms:
+    """Arms whose hands go along their tracks of (20,) key vectors, clear of the body and of each other.
+
+    seconds: (T,) of the frames. shrug: (T,) lift of the collars, radians. strokes: what the tracks carry out.
+    """
     values, places = {}, {}
     for side in SIDES:
         body = tracks[side].sample(seconds)
@@ -261,15 +277,14 @@ def perform_arms(times: Times, habits: Habits, shrug: np.ndarray, rng: np.random
         # No hand is quite still.
         wander = np.stack([drift(rng, seconds, 0.12, 0.7) for _ in range(3)], -1)
         places[side] = values[side][:, PLACE] + 0.004 * wander
-    shrugs = shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3)
     for _ in range(4):
-        poses = {side: _posed(places[side], values[side], shrugs) for side in SIDES}
+        poses = {side: _posed(places[side], values[side], shrug) for side in SIDES}
         for side in SIDES:
             places[side] = places[side] + _spread_in_time(_push_from_body(poses[side]))
-    poses = {side: _posed(places[side], values[side], shrugs) for side in SIDES}
+    poses = {side: _posed(places[side], values[side], shrug) for side in SIDES}
     apart = _spread_in_time(_push_from_each_other(poses["left"], poses["right"]))
-    poses = {side: _posed(places[side] + apart, values[side], shrugs) for side in SIDES}
-    return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, strokes)
+    poses = {side: _posed(places[side] + apart, values[side], shrug) for side in SIDES}
+    return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, list(strokes))
 
 
 def _posed(place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:

@@ -10,9 +10,12 @@ from train.synthetic.arms import SIDES, Arms, Stroke, perform_arms
 from train.synthetic.face import express, look, speak_with_mouth
 from train.synthetic.gestures import finger_turns
 from train.synthetic.kinematics import about, axis_angle_of, mirrored_turns
-from train.synthetic.speakers import speaker_of
-from train.synthetic.stance import breathe, carry, perform_legs
+from train.synthetic.speakers import Habits, speaker_of
+from train.synthetic.stance import Carriage, Lower, breathe, carry, perform_legs
 from train.synthetic.timing import Times
+
+SHRUG = np.radians(2.0)
+"""How far a full breath lifts the collars."""
 
 _SPINE = (3, 6, 9)
 _NECK, _HEAD = 12, 15
@@ -38,10 +41,22 @@ def perform(times: Times) -> Performance:
         np.random.default_rng(seed) for seed in np.random.SeedSequence(times.seed).spawn(5)
     )
     breath = breathe(times, breath_rng)
-    arms = perform_arms(times, habits, np.radians(2.0) * breath, arms_rng)
+    arms = perform_arms(times, habits, SHRUG * breath, arms_rng)
     carriage = carry(times, habits, arms.strokes, head_rng)
     lower = perform_legs(times, habits, legs_rng)
+    return Performance(put_together(times, habits, breath, arms, carriage, lower, face_rng), arms.strokes)
 
+
+def put_together(
+    times: Times,
+    habits: Habits,
+    breath: np.ndarray,
+    arms: Arms,
+    carriage: Carriage,
+    lower: Lower,
+    face_rng: np.random.Generator,
+) -> Motion:
+    """The layers as one motion; the face follows from the times. breath: (T,)."""
     turns = dict(lower.turns)
     # The trunk takes the pelvis's tilt back and bends evenly; breath opens the chest.
     pitch, yaw = np.radians(carriage.trunk_pitch) / 3, np.radians(carriage.trunk_yaw) / 3
@@ -63,7 +78,7 @@ def perform(times: Times) -> Performance:
     expressions = expressions + express(times, habits, face_rng)
     # The eyes hold their aim while the head turns.
     expressions += look(carriage.gaze_yaw - np.degrees(head_yaw), carriage.gaze_pitch - 0.5 * carriage.head_pitch)
-    motion = Motion(
+    return Motion(
         poses=poses.reshape(times.num_frames, -1).astype(np.float32),
         expressions=np.clip(expressions, 0, 1),
         trans=lower.trans,
@@ -71,7 +86,6 @@ def perform(times: Times) -> Performance:
         fps=FPS,
         expression_basis=ARKIT52,
     )
-    return Performance(motion, arms.strokes)
 
 
 def _turn(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.ndarray:

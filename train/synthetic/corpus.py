@@ -197,7 +197,7 @@ def _build_clip(clip: Clip, compact: Path, out: Path) -> None:
     performance = perform(times)
     with new_file(out / "wave16k" / f"{clip.name}.wav") as temporary:
         soundfile.write(temporary, audio, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    _write_textgrid(out / "textgrid" / f"{clip.name}.TextGrid", times)
+    write_textgrid(out / "textgrid" / f"{clip.name}.TextGrid", times)
     with new_file(out / "sem" / f"{clip.name}.txt") as temporary:
         temporary.write_text("".join(_sem_line(stroke, times) for stroke in performance.strokes), "utf-8")
     performance.motion.save(motion_path)
@@ -216,7 +216,7 @@ def _read_speech(path: Path, times: Times) -> np.ndarray:
     return audio
 
 
-def _write_textgrid(path: Path, times: Times) -> None:
+def write_textgrid(path: Path, times: Times) -> None:
     """The tiers `words` and `phones` as in BEAT2: phones in ARPAbet capitals, vowels with their stress."""
     end_s = times.duration_s
     words = [(w.start_ms / 1000, min(w.end_ms / 1000, end_s), w.text) for w in times.words if w.end_ms > w.start_ms]

@@ -32,19 +32,28 @@ _ESPEAK = {
     "d#": "d", "n-": "n", "m-": "m", "l#": "l", "C": "hh", "Q": "g",
 }  # fmt: skip
 
+# What other languages have beside these, or pronounce otherwise: the English phone of the same mouth.
+_ESPEAK_ELSEWHERE = {
+    "de": {
+        "a": "aa", "3": "ax", "E:": "eh", "e:": "ey", "y": "uw", "y:": "uw", "Y": "uh", "Y:": "uw", "W": "uh",
+        "Y#": "uh", "OY": "oy", "ts": "s", "pF": "f",
+    },
+}  # fmt: skip
+
 _ESPEAK_SILENCES = frozenset(("", "_", "_:", "_!", "_|", "_::", "_^_", ";", "||", "|"))
 
 
-def from_espeak(mnemonic: str) -> str:
-    """The phone that espeak-ng calls `mnemonic`; SILENCE for its pauses.
+def from_espeak(mnemonic: str, language: str = "en") -> str:
+    """The phone that espeak-ng's voices of a language call `mnemonic`; SILENCE for its pauses.
 
     Raises:
-        CorpusError: a phone that the English voices are not known to have.
+        CorpusError: a phone that these voices are not known to have.
     """
     if mnemonic in _ESPEAK_SILENCES:
         return SILENCE
-    if mnemonic not in _ESPEAK:
+    phones = _ESPEAK | _ESPEAK_ELSEWHERE.get(language, {})
+    if mnemonic not in phones:
         raise CorpusError(
             f"espeak-ng gave the phone '{mnemonic}', which train/synthetic/phones.py does not know. Add it."
         )
-    return _ESPEAK[mnemonic]
+    return phones[mnemonic]

@@ -416,12 +416,13 @@ def _speak_with_espeak(voice_name: str, phrases: Sequence[Phrase]) -> list[Spoke
         text = phrase.text.encode()
         library.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, _ESPEAK_UTF8, None, None)
         audio = np.concatenate(samples).astype(np.float32) / 32768
-        result.append(SpokenPhrase(audio, rate_hz, tuple(_read_espeak(library, phrase, events, len(audio) / rate_hz))))
+        phones = _read_espeak(library, voice_name[:2], phrase, events, len(audio) / rate_hz)
+        result.append(SpokenPhrase(audio, rate_hz, tuple(phones)))
     return result
 
 
 def _read_espeak(
-    library: ctypes.CDLL, phrase: Phrase, events: Sequence[tuple[int, int, int, str]], duration_s: float
+    library: ctypes.CDLL, language: str, phrase: Phrase, events: Sequence[tuple[int, int, int, str]], duration_s: float
 ) -> list[SpokenPhone]:
     _, rate_hz = _espeak()
     positions = np.cumsum([1] + [len(token.text) + 1 for token in phrase.tokens])[:-1]  # espeak counts from 1
@@ -431,7 +432,7 @@ def _read_espeak(
     starts = [at for kind, at, _, _ in events if kind == _ESPEAK_WORD]
     ends = [second for _, second, _ in phones[1:]] + [duration_s]
     for (at, start_s, name), end_s in zip(phones, ends, strict=True):
-        label = from_espeak(name)
+        label = from_espeak(name, language)
         if label == SILENCE:
             silences.append((start_s, end_s))
             continue
@@ -442,17 +443,17 @@ def _read_espeak(
     firsts = sorted(groups)
     for first, following in zip(firsts, [*firsts[1:], len(phrase.tokens)], strict=True):
         # espeak joins some words, such as "of the"; they share the phones by what each is spoken as alone.
-        members = [_espeak_word(library, phrase.tokens[i].text) for i in range(first, following)]
+        members = [_espeak_word(library, language, phrase.tokens[i].text) for i in range(first, following)]
         result += _share(groups[first], members, first)
     return sorted(result, key=lambda phone: phone.start_s)
 
 
-def _espeak_word(library: ctypes.CDLL, text: str) -> tuple[int, int]:
+def _espeak_word(library: ctypes.CDLL, language: str, text: str) -> tuple[int, int]:
     """Number of phones of a word spoken alone, and which of its vowels is stressed."""
     pointer = ctypes.c_char_p(text.encode())
     spoken = library.espeak_TextToPhonemes(ctypes.byref(pointer), _ESPEAK_UTF8, ord("_") << 8).decode()
     symbols = [symbol for symbol in spoken.replace(" ", "_").split("_") if symbol.strip("',%=")]
-    vowels = [symbol for symbol in symbols if from_espeak(symbol.strip("',%=")) in VOWELS]
+    vowels = [symbol for symbol in symbols if from_espeak(symbol.strip("',%="), language) in VOWELS]
     stressed = next((i for i, vowel in enumerate(vowels) if "'" in vowel), 0)
     return len(symbols), stressed
 

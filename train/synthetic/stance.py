@@ -47,7 +47,7 @@ def _foot_places(x_m: float, z_m: float, yaw: float, half_m: float) -> dict[str,
     }
 
 
-class _Walker:
+class Walker:
     """Plans steps and weight, in order of time."""
 
     def __init__(self, habits: Habits):
@@ -93,7 +93,7 @@ class _Walker:
 
 def plan_steps(times: Times, habits: Habits, rng: np.random.Generator) -> tuple[list[Step], Track]:
     """Steps begin in pauses, weight shifts at phrases; nobody goes further than `roaming_m` from the start."""
-    walker = _Walker(habits)
+    walker = Walker(habits)
     for phrase in times.phrases():
         start_s = times.words[phrase[0]].start_ms / 1000
         draw, other, angle, turn = rng.random(), rng.random(), rng.uniform(0, 2 * np.pi), rng.normal()
@@ -151,8 +151,15 @@ class Lower:
 
 def perform_legs(times: Times, habits: Habits, rng: np.random.Generator) -> Lower:
     """Pelvis, hips, knees, ankles and the path, with feet that do not slide."""
-    seconds, joints = frame_seconds(times.num_frames), rest_joints()
-    steps, weight_track = plan_steps(times, habits, rng)
+    steps, weight = plan_steps(times, habits, rng)
+    return stand_and_step(steps, weight, habits, frame_seconds(times.num_frames), rng)
+
+
+def stand_and_step(
+    steps: Sequence[Step], weight_track: Track, habits: Habits, seconds: np.ndarray, rng: np.random.Generator
+) -> Lower:
+    """The lower body for given steps. weight_track: (1,), 0 on the left, 1 on the right foot. seconds: (T,)."""
+    joints = rest_joints()
     feet = {side: _foot(side, steps, habits, seconds) for side in ("left", "right")}
     weight = weight_track.sample(seconds)[:, 0] + 0.03 * drift(rng, seconds, 0.05, 0.3)
     weight = smooth(np.clip(weight, 0, 1), 2.0)
