@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import app as app_module
 from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
+from emage.examples import load_examples
 from emage.motion import Motion
 from emage.ui import page as page_module
 from emage.ui.jobs import Jobs, check
@@ -161,6 +162,26 @@ def test_nothing_recorded_is_told(page):
     page.click("#generate")
     expect(page.get_by_text("There is no recording yet")).to_be_visible(timeout=10_000)
     expect(page.locator("#mp4 button, button#mp4").first).to_be_disabled()
+
+
+@pytest.mark.browser
+def test_an_example_is_picked_told_and_generated(page, monkeypatch):
+    def cannot(*_):
+        raise RenderError("No picture in this test.")
+
+    monkeypatch.setattr(page_module, "render_video", cannot)
+    example = load_examples()[1]
+    page.locator("#examples").get_by_text(example.title).click()
+    expect(page.locator("#transcript")).to_contain_text(example.text, timeout=10_000)
+    expect(page.locator("#speech")).to_contain_text("0:19", timeout=10_000)
+    page.click("#generate")
+    expect(page.locator("#details")).to_contain_text(f"{example.duration_s:.1f} s of speech", timeout=60_000)
+    # Words that are not said in what comes next go away.
+    page.locator("#speech button[aria-label='Clear']").click()
+    expect(page.locator("#transcript")).not_to_contain_text(example.text)
+    page.locator("#examples").get_by_text(load_examples()[0].title).click()
+    expect(page.locator("#transcript")).to_contain_text(load_examples()[0].text)
+    expect(page.locator("#speech")).to_contain_text("0:18", timeout=10_000)
 
 
 # --- the same without a browser ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import gradio as gr
 
 from emage.body import load_body
 from emage.errors import Cancelled, EmageError, RenderError, VideoError
+from emage.examples import load_examples
 from emage.motion import FLAME2020, Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline, Take, render_video
 from emage.render import CAMERAS, RenderSettings
@@ -135,6 +136,7 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
                 audio = gr.Audio(
                     sources=["upload", "microphone"], type="filepath", label="Speech", elem_id="speech", editable=True
                 )
+                _offer_examples(audio)
                 with gr.Row():
                     go = gr.Button("Generate", variant="primary", elem_id="generate")
                     stop = gr.Button("Cancel", variant="stop", elem_id="cancel")
@@ -167,6 +169,26 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
 
 def _session(request: gr.Request) -> str:
     return request.session_hash or ""
+
+
+def _offer_examples(audio: gr.Audio) -> None:
+    """A row of the project's own recordings; a click puts one in, and tells what is said in it."""
+    examples = load_examples()
+    if not examples:
+        return
+    # Served as they are: copies would be deleted with the visitors' files.
+    gr.set_static_paths([example.audio for example in examples])
+    transcript = gr.Markdown(elem_id="transcript", render=False)
+    gr.Examples(
+        [[str(example.audio), example.text] for example in examples],
+        [audio, transcript],
+        label="Or try one of these",
+        elem_id="examples",
+        example_labels=[example.title for example in examples],
+        api_name="example",
+    )
+    transcript.render()
+    gr.on([audio.upload, audio.start_recording, audio.clear], js="() => ''", outputs=transcript, api_name=False)
 
 
 def _licence_box(pipeline: EmagePipeline) -> gr.Checkbox:
