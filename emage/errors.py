@@ -33,6 +33,10 @@ class VideoError(EmageError):
     """A video cannot be written."""
 
 
+class SessionError(EmageError):
+    """A saved session cannot be read."""
+
+
 class OutputError(EmageError):
     """A result cannot be written to where the user asked."""
 

@@ -21,7 +21,11 @@ MAX_NPZ_BYTES = 1 << 30
 """An npz whose arrays unpack to more than this is refused before anything is unpacked."""
 
 _MAX_HEADER_BYTES = 4096
-_DAMAGED = (EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)
+_MAX_INDEX_BYTES = 1 << 18
+_ZIP_END, _ZIP_END_BYTES, _ZIP_COMMENT_BYTES = b"PK\5\6", 22, 0xFFFF
+_ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\6\7", 20
+ZIP_DAMAGE = (EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)
+"""What reading a damaged or encrypted archive raises, besides zipfile.BadZipFile."""
 
 
 def read_npz(
@@ -42,7 +46,7 @@ def read_npz(
     try:
         if not path.is_file():
             raise fault(f"{path}: there is no such file.")
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path, fault) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wanted = list(members) if keys is None else [key for key in keys if key in members]
             total = sum(members[key].file_size for key in wanted)
@@ -53,10 +57,38 @@ def read_npz(
         raise fault(
             f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez."
         ) from error
-    except _DAMAGED as error:
+    except ZIP_DAMAGE as error:
         raise fault(
             f"{path.name} cannot be read ({error}). The file is damaged or encrypted; copy it again."
         ) from error
+
+
+def open_zip(path: Path, fault: type[EmageError]) -> zipfile.ZipFile:
+    """Open an archive of unknown origin; an index so large that reading it would fill the memory is refused before.
+
+    Raises:
+        fault: such an index. zipfile.BadZipFile: not an archive.
+    """
+    if _index_bytes(path) > _MAX_INDEX_BYTES:
+        raise fault(f"{path.name} lists far too many files. It is damaged, or made to do harm.")
+    return zipfile.ZipFile(path)
+
+
+def _index_bytes(path: Path) -> int:
+    """What the end record of an archive says of the size of its index; 4 GiB where that is in another record."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _ZIP_END_BYTES - _ZIP_COMMENT_BYTES - _ZIP64_LOCATOR_BYTES))
+        tail = stream.read()
+    start = len(tail) - _ZIP_END_BYTES
+    # As zipfile looks for it: at the very end, or before a comment.
+    if not (tail[start : start + 4] == _ZIP_END and tail.endswith(b"\0\0")):
+        start = tail.rfind(_ZIP_END)
+    if start < 0 or len(tail) < start + _ZIP_END_BYTES:
+        raise zipfile.BadZipFile("File is not a zip file")
+    if tail[:start][-_ZIP64_LOCATOR_BYTES:].startswith(_ZIP64_LOCATOR):
+        return 1 << 32
+    return int.from_bytes(tail[start + 12 : start + 16], "little")
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fault: type[EmageError]) -> np.ndarray:
@@ -92,7 +124,7 @@ def _parse_header(
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
     try:
         return reader(stream, max_header_size=_MAX_HEADER_BYTES)
-    except (*_DAMAGED, zipfile.BadZipFile):
+    except (*ZIP_DAMAGE, zipfile.BadZipFile):
         raise
     except Exception as error:  # numpy evaluates the header as Python text; what that raises has no end
         raise fault(f"{where}: its header cannot be understood ({error}). The file is damaged.") from error

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from emage.errors import MotionError
-from emage.files import new_file, read_npz
+from emage.files import MAX_NPZ_BYTES, new_file, read_npz
 from emage.rotations import slerp
 from emage.skeleton import NUM_BETAS, NUM_EXPRESSIONS, POSE_CHANNELS
 
@@ -109,13 +109,14 @@ class Motion:
         return self.num_frames / self.fps
 
     @classmethod
-    def load(cls, path: str | Path) -> "Motion":
+    def load(cls, path: str | Path, max_bytes: int = MAX_NPZ_BYTES) -> "Motion":
         """Read an npz as BEAT2 publishes it, or as `save` writes it.
 
         Raises:
-            MotionError: not an npz, missing arrays, wrong shapes or values; pickled objects are never loaded.
+            MotionError: not an npz, missing arrays, wrong shapes or values, or more than `max_bytes` when unpacked;
+                pickled objects are never loaded.
         """
-        arrays = read_npz(path, MotionError, keys=_KEYS)
+        arrays = read_npz(path, MotionError, _KEYS, max_bytes)
         missing = [key for key in _REQUIRED if key not in arrays]
         if missing:
             raise MotionError(

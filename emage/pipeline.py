@@ -21,7 +21,7 @@ from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
 from emage.errors import EmageError, OutputError, RenderError, WeightsError
 from emage.files import new_file, output_error
-from emage.grounding import AS_GENERATED, check_translation, translated
+from emage.grounding import AS_GENERATED, translated
 from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
 from emage.models.codec import MotionCodec
@@ -31,7 +31,6 @@ from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FPS, Motion
 from emage.render import Actor, RenderSettings, frame_size, render_frames
 from emage.sampling import (
-    SamplerConfig,
     Timing,
     Window,
     first_seed,
@@ -39,6 +38,7 @@ from emage.sampling import (
     plan_windows,
     sample_windows,
 )
+from emage.settings import TakeSettings
 from emage.skeleton import LEAF_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
 from emage.video import write_video
 
@@ -158,14 +158,11 @@ class EmagePipeline(
             AudioError, HintError: see `load_audio`, `Hints` and `apply_locks`.
             EmageError: no such speaker, or settings out of range.
         """
-        timing = Timing(timing)
-        check_translation(translation)
         config = self.generator.config
         if type(speaker) is not int or not 0 <= speaker < config.speakers:
             raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
-        if seed is None and (temperature, top_k) != (1.0, None):
-            raise EmageError("temperature and top_k are of a draw: give a seed with them.")
-        sampler = SamplerConfig() if seed is None else SamplerConfig(temperature, top_k, seed)
+        settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation)
+        timing = Timing(settings.timing)
         waveform = load_audio(audio, max_duration_s)
         windows = plan_windows(len(waveform), config, timing)
         shown = None if hints is None else self._network_hints(hints, len(waveform), windows)
@@ -184,7 +181,7 @@ class EmagePipeline(
                 windows,
                 shown,
                 speaker,
-                sampler,
+                settings.sampler,
                 first,
                 None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
             )
@@ -195,6 +192,30 @@ class EmagePipeline(
             motion = apply_locks(motion, hints)
             locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, LEAF_PARTS.index("lower")]
         return translated(motion, translation, lambda placed: self.body.soles(placed), locked)
+
+    def take(
+        self,
+        audio: AudioSource,
+        settings: TakeSettings,
+        hints: Hints | None = None,
+        caption: str = "",
+        progress: Progress | None = None,
+        max_duration_s: float | None = None,
+    ) -> Take:
+        """`generate` with settings in one piece; their `weights` are for who loads the pipeline."""
+        motion = self.generate(
+            audio,
+            hints,
+            settings.speaker,
+            settings.seed,
+            settings.timing,
+            progress,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            translation=settings.translation,
+            max_duration_s=max_duration_s,
+        )
+        return Take(motion, caption, hints)
 
     def render_video(
         self,

@@ -1,12 +1,13 @@
-"""Results whole or not at all."""
+"""Results whole or not at all, archives only with an index of sensible size."""
 
 import os
 import stat
+import zipfile
 
 import pytest
 
-from emage.errors import OutputError
-from emage.files import check_writable, new_file
+from emage.errors import MotionError, OutputError
+from emage.files import check_writable, new_file, open_zip
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -79,3 +80,34 @@ def test_long_names_and_writers_that_put_files_of_their_own_in_place(tmp_path):
         temporary.unlink()
         temporary.touch(0o600)
     assert path.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def test_archives_are_opened_with_and_without_a_comment(tmp_path):
+    for comment in (b"", b"a comment", b"c" * 0xFFFF):
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x", "content")
+            archive.comment = comment
+        with open_zip(path, MotionError) as archive:
+            assert archive.read("x") == b"content"
+
+
+def test_an_index_that_would_fill_the_memory_is_not_read(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(6000):
+            archive.writestr(zipfile.ZipInfo(f"{number:06}"), b"")
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(MotionError, match=r"a.zip lists far too many files"):
+        open_zip(path, MotionError)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", "content")
+    end = path.read_bytes()[-22:]
+    locator = b"PK\6\7" + bytes(16)
+    for tail in (end[:12] + b"\xff" * 4 + end[16:], locator + end, locator + end[:20] + b"\1\0c"):
+        path.write_bytes(bytes(1000) + tail)
+        with pytest.raises(MotionError, match="too many files"):
+            open_zip(path, MotionError)
+    path.write_bytes(end[:21])
+    with pytest.raises(zipfile.BadZipFile):
+        open_zip(path, MotionError)

@@ -19,6 +19,7 @@ from emage.hints import HintPlan, Hints
 from emage.motion import ARKIT52, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
 from emage.render import RenderSettings
+from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from tests.conftest import REGRESSION, ROOT, make_motion, make_speech
 
@@ -67,6 +68,18 @@ def test_settings_of_a_take(tiny, speech):
     start = make_motion(10, seed=5)
     assert not np.allclose(tiny.generate(audio, seed_motion=start).poses, likeliest.poses)
     assert tiny.generate(audio, timing="reference").num_frames == 60 + 60 + 15
+
+
+def test_a_take_is_what_its_settings_generate(tiny, speech):
+    hints = Hints(make_motion(135), HintPlan())
+    settings = TakeSettings(None, 1, 4, 0.8, 6, "reference", "in-place")
+    take = tiny.take((16000, speech), settings, hints, "mine")
+    expected = tiny.generate(
+        (16000, speech), hints, 1, 4, "reference", temperature=0.8, top_k=6, translation="in-place"
+    )
+    np.testing.assert_array_equal(take.motion.poses, expected.poses)
+    np.testing.assert_array_equal(take.motion.trans, expected.trans)
+    assert (take.caption, take.hints) == ("mine", hints)
 
 
 def test_faults_of_settings(tiny, speech):
