@@ -159,7 +159,7 @@ def test_a_motion_stands_moves_and_keeps_its_hands_to_itself(entry, stand_in):
     assert speed[contacts[:-1]].mean() < 0.0008
     assert contacts.any(1).mean() > 0.99
     assert np.ptp(joints[:, 20:22], axis=0).max() > 0.02
-    sampled = at_frames(motion, np.arange(15, motion.num_frames, motion.num_frames // 5))
+    sampled = at_frames(motion, np.arange(15, motion.num_frames, motion.num_frames // 3))
     assert hand_depths(stand_in, sampled).max() < 0
     assert np.abs(stand_in.vertices(at_frames(motion, np.array([0])))[0, :, 1].min()) < 0.006
     blinks = motion.expressions[:, 0] > 0.5
