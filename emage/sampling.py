@@ -64,6 +64,8 @@ class SamplerConfig:
     temperature: 0 takes the likeliest code; above, codes are drawn from the softmax of logits / temperature.
     top_k: draw among the k likeliest only. seed: makes the draw repeatable.
 
+    Weights may ask for smooth codes (`GeneratorConfig.smoothness`); then the likeliest path is taken, or a draw of one.
+
     The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
     over about a second): each frame's code has exactly the softmax's distribution, and yet neighbouring frames agree,
     where independent draws would tremble.
@@ -185,6 +187,7 @@ def sample_windows(
     total = sum(window.kept_frames for window in windows)
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
+    before = None
     for window, features in _encode_audio(generator, audio, windows):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
@@ -193,8 +196,9 @@ def sample_windows(
         motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
         output = generator.generate(features, motion, mask, speaker_index)
-        codes = choose_codes(codec, output, config, sampler, window.start_frame)
+        codes = choose_codes(codec, output, config, sampler, window.start_frame, before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
+        before = codes.map(lambda index, kept=window.kept_frames: index[:, kept - 1])
         yield _kept(window, codes, output)
         if progress is not None:
             progress(window.start_frame + window.kept_frames, total)
@@ -239,34 +243,76 @@ def _window_hints(hints: NetworkHints | None, window: Window, device: torch.devi
 
 
 def choose_codes(
-    codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig, sampler: SamplerConfig, start_frame: int
-) -> Parts[Tensor]:
-    """Codes (1, T) of each part of a window that starts at `start_frame`."""
-    if sampler.temperature == 0:
-        return codec.codes(output, config.class_weight)
-    return Parts.of(lambda part: _draw(part, codec, output, config, sampler, start_frame))
-
-
-def _draw(
-    part: str,
     codec: MotionCodec,
     output: GeneratorOutput,
     config: GeneratorConfig,
     sampler: SamplerConfig,
     start_frame: int,
-) -> Tensor:
+    before: Parts[Tensor] | None = None,
+) -> Parts[Tensor]:
+    """Codes (1, T) of each part of a window that starts at `start_frame`.
+
+    before: (1,) codes of the frame before it, which smooth codes go on from; None at the beginning.
+    """
+    likeliest = codec.codes(output, config.class_weight) if sampler.temperature == 0 else None
+
+    def choose(part: str) -> Tensor:
+        smoothness = config.smoothness[part]
+        if likeliest is not None and smoothness == 0:
+            return likeliest[part]
+        scores = _scores(part, codec, output, config)
+        if sampler.temperature > 0:
+            scores = _perturbed(scores, part, sampler, start_frame)
+        if smoothness == 0:
+            return scores.argmax(-1)
+        embedding = codec.parts[part].quantizer.embedding.weight
+        return likeliest_path(scores[0], embedding, smoothness, None if before is None else before[part])[None]
+
+    return Parts.of(choose)
+
+
+def likeliest_path(scores: Tensor, embedding: Tensor, smoothness: float, before: Tensor | None = None) -> Tensor:
+    """The codes (T,) of largest sum of scores less the cost of each change of code (Viterbi 1967).
+
+    Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `smoothness`
+    times the squared distance of the two codes, in units of that of two codes on the average.
+
+    Args:
+        scores: (T, K), log-probabilities but for a constant of each frame.
+        embedding: (K, D).
+        before: (1,) the code before the first; None where there is none.
+    """
+    cost = torch.cdist(embedding, embedding).square()
+    cost = cost * (smoothness / cost.mean().clamp_min(1e-12))
+    best = scores[0] if before is None else scores[0] - cost[before[0]]
+    came_from = []
+    for score in scores[1:]:
+        best, origin = (best[:, None] - cost).max(0)
+        best = best + score
+        came_from.append(origin)
+    path = [best.argmax()]
+    for origin in reversed(came_from):
+        path.append(origin[path[-1]])
+    return torch.stack(path[::-1])
+
+
+def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig) -> Tensor:
+    """(1, T, K): logits, or nearness to the latent where the part's classes have no weight."""
     if config.class_weight[part] > 0:
-        logits = output.logits[part]
-    else:
-        # Codes of a part without classes are drawn by their distance, in units of a code's distance to its neighbour.
-        quantizer = codec.parts[part].quantizer
-        between = quantizer.distances(quantizer.embedding.weight[None])[0].fill_diagonal_(torch.inf)
-        logits = -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
-    if sampler.top_k is not None and sampler.top_k < logits.shape[-1]:
-        least = logits.topk(sampler.top_k, -1).values[..., -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), start_frame, *logits.shape[1:])
-    return (logits + sampler.temperature * noise.to(logits)).argmax(-1)
+        return output.logits[part]
+    # In units of a code's distance to its neighbour.
+    quantizer = codec.parts[part].quantizer
+    between = quantizer.distances(quantizer.embedding.weight[None])[0].fill_diagonal_(torch.inf)
+    return -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
+
+
+def _perturbed(scores: Tensor, part: str, sampler: SamplerConfig, start_frame: int) -> Tensor:
+    """(1, T, K) -> (1, T, K), the largest of which is a draw from their softmax."""
+    if sampler.top_k is not None and sampler.top_k < scores.shape[-1]:
+        least = scores.topk(sampler.top_k, -1).values[..., -1:]
+        scores = scores.masked_fill(scores < least, -torch.inf)
+    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), start_frame, *scores.shape[1:])
+    return scores + sampler.temperature * noise.to(scores)
 
 
 def _gumbel_noise(seed: int, part: int, start_frame: int, frames: int, codes: int) -> Tensor:

@@ -84,8 +84,12 @@ def test_half_precision_weights_run_in_single():
 
 
 def test_configs_come_back_from_their_json():
-    config = GeneratorConfig(hidden=32, speakers=3, class_weight=Parts(1, 0, 1, 0.5), aligned_audio=True)
-    assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    drawn_smoothly = GeneratorConfig(
+        hidden=32, speakers=3, class_weight=Parts(1, 0, 1, 0.5), smoothness=Parts(0, 9, 0.5, 2)
+    )
+    ours = GeneratorConfig(expression_basis="arkit52", aligned_audio=True)
+    for config in (drawn_smoothly, ours):
+        assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     vq = VQVAEConfig(61, 32, 4, 16)
     assert VQVAEConfig.from_json(vq.to_json()) == vq
 
@@ -102,6 +106,7 @@ def test_configs_come_back_from_their_json():
         ({"aligned_audio": 1}, "aligned_audio is 1"),
         ({"cf": "1"}, "loss weight is '1'"),
         ({"lu": None}, "loss weight is None"),
+        ({"su": -1}, "smoothness is -1"),
         ({"ch": float("nan")}, "loss weight is nan"),
         ({"stride": "x"}, "window_stride_frames is 'x'"),
         ({"motion_f": None}, "motion_width is None"),

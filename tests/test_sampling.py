@@ -1,7 +1,7 @@
 """Windows, seeds, hints and draws."""
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -13,12 +13,14 @@ from emage.audio import num_frames
 from emage.errors import AudioError, EmageError
 from emage.hints import NetworkHints
 from emage.models.generator import GeneratorConfig
+from emage.models.parts import Parts
 from emage.sampling import (
     SamplerConfig,
     Timing,
     _gumbel_noise,
     first_seed,
     join_codes,
+    likeliest_path,
     plan_windows,
     rest_seed,
     sample_windows,
@@ -169,6 +171,38 @@ def test_draws_repeat_by_seed_and_differ_between_seeds(tiny):
     for cold in (1e-6, 1e-40):
         assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(cold, None, 1))), likeliest)
     assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(5.0, 1, 1))), likeliest)
+
+
+@pytest.mark.parametrize("before", [None, 2])
+def test_the_likeliest_path_is_the_best_of_all(before):
+    generator = torch.Generator().manual_seed(3)
+    scores, codes = torch.randn(5, 4, generator=generator), torch.randn(4, 3, generator=generator)
+    distance = (codes[:, None] - codes[None]).square().sum(-1)
+
+    def value(path):
+        steps = list(pairwise(path)) + ([] if before is None else [(before, path[0])])
+        changes = sum(float(distance[a, b] / distance.mean()) for a, b in steps)
+        return sum(float(scores[t, code]) for t, code in enumerate(path)) - 0.7 * changes
+
+    best = max(product(range(4), repeat=5), key=value)
+    start = None if before is None else torch.tensor([before])
+    assert likeliest_path(scores, codes, 0.7, start).tolist() == list(best)
+    assert likeliest_path(scores, codes, 0.0, start).tolist() == scores.argmax(-1).tolist()
+    assert len(set(likeliest_path(scores, codes, 1e6, start).tolist())) == 1
+
+
+@pytest.mark.parametrize("sampler", [SamplerConfig(), SamplerConfig(1.0, None, 5)])
+def test_smooth_codes_change_less_also_from_window_to_window(tiny, sampler, monkeypatch):
+    speech = make_speech(160000)
+    seams = np.arange(60, num_frames(len(speech)), 60)
+    before = codes_of(run(tiny, speech, sampler=sampler))
+    config = replace(tiny.generator.config, smoothness=Parts(0, 1.0, 0, 1e6))
+    monkeypatch.setattr(tiny.generator, "config", config)
+    after = codes_of(run(tiny, speech, sampler=sampler))
+    changes, fewer = (np.diff(codes) != 0 for codes in (before, after))
+    assert fewer[1].sum() < 0.7 * changes[1].sum()
+    assert not fewer[3].any()  # nor at the seams
+    assert changes[3][seams - 1].any()
 
 
 def test_top_k_draws_among_the_likeliest(tiny):

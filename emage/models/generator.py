@@ -40,6 +40,7 @@ class GeneratorConfig:
     expression_basis: what the face's 100 expression channels mean;
     aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
     their audio by attention alone, over features that carry no positions;
+    smoothness: of the parts' codes when sampling, see `emage.sampling.likeliest_path`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """
@@ -54,6 +55,7 @@ class GeneratorConfig:
     speakers: int = 1
     expression_basis: str = FLAME2020
     aligned_audio: bool = False
+    smoothness: Parts[float] = field(default_factory=lambda: Parts(0, 0, 0, 0))
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -68,10 +70,13 @@ class GeneratorConfig:
                 raise WeightsError(f"Generator config: {name} is {value!r}; it must be a positive whole number.")
         if self.hidden % 8 or self.audio_width % 4:
             raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
-        for weights in (self.latent_weight, self.class_weight):
+        for name, weights in (
+            ("loss weight", (*self.latent_weight, *self.class_weight)),
+            ("smoothness", self.smoothness),
+        ):
             for weight in weights:
                 if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                    raise WeightsError(f"Generator config: a loss weight is {weight!r}; it must be a number from 0 up.")
+                    raise WeightsError(f"Generator config: a {name} is {weight!r}; it must be a number from 0 up.")
         if type(self.aligned_audio) is not bool:
             raise WeightsError(f"Generator config: aligned_audio is {self.aligned_audio!r}; it must be true or false.")
         if self.expression_basis not in EXPRESSION_BASES:
@@ -95,6 +100,7 @@ class GeneratorConfig:
             speakers=config_field(published, "speaker_dims"),
             expression_basis=published.get("expression_basis", FLAME2020),
             aligned_audio=published.get("aligned_audio", False),
+            smoothness=Parts.of(lambda part: published.get(f"s{_WEIGHT_KEYS[part]}", 0)),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -112,6 +118,7 @@ class GeneratorConfig:
             "speaker_dims": self.speakers,
             "expression_basis": self.expression_basis,
             "aligned_audio": self.aligned_audio,
+            **{f"s{_WEIGHT_KEYS[part]}": self.smoothness[part] for part in NETWORK_PARTS},
             "pose_dims": 330,
             "audio_sr": 16000,
             "pose_fps": 30,
