@@ -111,6 +111,8 @@ class Evaluation:
     """Of the draw."""
     top_k: int | None = None
     """Draw among the k likeliest codes only."""
+    translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
+    """Of every generated motion, see `emage.grounding`."""
     max_seconds: float | None = None
     """Cut each recording of real speech to this."""
     wrong_pairings: int = 5
@@ -287,7 +289,7 @@ def row_makers(cache: Cache, pipe: EmagePipeline, config: Evaluation) -> dict[Ro
 
 def generate(pipe: EmagePipeline, audio: np.ndarray, speaker: int, config: Evaluation) -> Motion:
     draw = {"seed": config.draw_seed, "temperature": config.temperature, "top_k": config.top_k}
-    return pipe.generate((SAMPLE_RATE_HZ, audio), speaker=speaker, **draw)
+    return pipe.generate((SAMPLE_RATE_HZ, audio), speaker=speaker, translation=config.translation, **draw)
 
 
 def new_generator(trained: Generator, seed: int) -> Generator:
