@@ -73,7 +73,7 @@ class Generate:
     """Start the reference so many seconds after the recording, or before it where negative."""
     speaker: int = 0
     seed: int | None = None
-    """Draw another take, the same one for the same number. Default: the likeliest motion."""
+    """Draw another take, the same one for the same number. Default: the weights' own take."""
     temperature: float = 1.0
     """Of the draw with --seed."""
     top_k: int | None = None

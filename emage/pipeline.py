@@ -146,7 +146,8 @@ class EmagePipeline(
             audio: a file, or (rate_hz, samples).
             hints: parts of the user's own, over spans of time.
             speaker: index into the speakers that the weights know.
-            seed: None takes the likeliest motion; a number draws another take, the same one each time.
+            seed: None gives the weights' own take, which for the published ones is the likeliest motion; a number draws
+                another, the same one each time.
             timing: "exact", or "reference" for the published code's arithmetic and frame count.
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.

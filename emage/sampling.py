@@ -178,12 +178,12 @@ def sample_windows(
         windows: from `plan_windows`.
         hints: over the windows' frames.
         speaker: index into the generator's speakers.
-        sampler: the likeliest codes by default.
+        sampler: by default the likeliest codes, or the draw that the weights' config asks for.
         seed_motion: (1, S, 337) for the first window; `rest_seed` by default.
         progress: called with frames done and frames in all; what it raises ends the sampling.
     """
-    sampler = sampler or SamplerConfig()
     config, device = generator.config, generator.mask_embedding.device
+    sampler = sampler or SamplerConfig(config.temperature)
     total = sum(window.kept_frames for window in windows)
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion

@@ -17,7 +17,7 @@ class TakeSettings:
 
     weights: as the user named them; None for the default. A name that came with somebody's file may be any path of the
         machine: look it up among those that are offered.
-    seed: None for the likeliest motion, which has no temperature and no top_k.
+    seed: None for the weights' own take, which has no other temperature and no top_k.
 
     Raises:
         EmageError: a value of another kind, or out of range.
@@ -46,9 +46,9 @@ class TakeSettings:
             raise EmageError("temperature and top_k are of a draw: give a seed with them.")
 
     @property
-    def sampler(self) -> SamplerConfig:
-        """How the codes are chosen."""
-        return SamplerConfig() if self.seed is None else SamplerConfig(self.temperature, self.top_k, self.seed)
+    def sampler(self) -> SamplerConfig | None:
+        """How the codes are chosen; None as the weights have it."""
+        return None if self.seed is None else SamplerConfig(self.temperature, self.top_k, self.seed)
 
 
 def rebuilt(kind: type[Settings], values: Any, what: str) -> Settings:

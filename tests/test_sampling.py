@@ -205,6 +205,15 @@ def test_smooth_codes_change_less_also_from_window_to_window(tiny, sampler, monk
     assert changes[3][seams - 1].any()
 
 
+def test_weights_may_ask_for_a_draw(tiny, monkeypatch):
+    speech = make_speech(64000)
+    drawn = codes_of(run(tiny, speech, sampler=SamplerConfig(0.8, None, 0)))
+    likeliest = codes_of(run(tiny, speech))
+    monkeypatch.setattr(tiny.generator, "config", replace(tiny.generator.config, temperature=0.8))
+    assert np.array_equal(codes_of(run(tiny, speech)), drawn)
+    assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig())), likeliest)
+
+
 def test_top_k_draws_among_the_likeliest(tiny):
     for result in run(tiny, make_speech(64000), sampler=SamplerConfig(50.0, 3, 0)):
         for part in ("upper", "hands", "lower"):

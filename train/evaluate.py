@@ -106,7 +106,7 @@ class Evaluation:
     speaker: int = 0
     """Index of the speaker in whose manner real speech is shown."""
     draw_seed: int | None = None
-    """Score the take drawn with this seed. By default the likeliest motion, as the pipeline makes it."""
+    """Score the take drawn with this seed. By default the weights' own take, as the pipeline makes it."""
     temperature: float = 1.0
     """Of the draw."""
     top_k: int | None = None

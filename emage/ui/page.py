@@ -143,7 +143,7 @@ def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion:
                 with gr.Accordion("Settings", open=False):
                     draw = gr.Checkbox(
                         label="Draw another take",
-                        info="Off: the likeliest motion. On: one drawn at random, the same one for the same seed.",
+                        info="Off: the weights' own take. On: one drawn at random, the same one for the same seed.",
                     )
                     seed = gr.Number(0, label="Seed of the draw", precision=0, minimum=0, interactive=True)
                     camera = gr.Radio(list(CAMERAS), value=RenderSettings.camera, label="Camera")
