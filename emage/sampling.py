@@ -198,7 +198,7 @@ def sample_windows(
         output = generator.generate(features, motion, mask, speaker_index)
         codes = choose_codes(codec, output, config, sampler, window.start_frame, before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
-        before = codes.map(lambda index, kept=window.kept_frames: index[:, kept - 1])
+        before = codes.map(lambda index: index[:, -config.seed_frames :])
         yield _kept(window, codes, output)
         if progress is not None:
             progress(window.start_frame + window.kept_frames, total)
@@ -252,7 +252,8 @@ def choose_codes(
 ) -> Parts[Tensor]:
     """Codes (1, T) of each part of a window that starts at `start_frame`.
 
-    before: (1,) codes of the frame before it, which smooth codes go on from; None at the beginning.
+    before: (1, S) codes of its first frames by the window before, its seed, which smooth codes keep and go on from;
+        None at the beginning.
     """
     likeliest = codec.codes(output, config.class_weight) if sampler.temperature == 0 else None
 
@@ -266,7 +267,13 @@ def choose_codes(
         if smoothness == 0:
             return scores.argmax(-1)
         embedding = codec.parts[part].quantizer.embedding.weight
-        return likeliest_path(scores[0], embedding, smoothness, None if before is None else before[part])[None]
+        if before is None:
+            return likeliest_path(scores[0], embedding, smoothness)[None]
+        seed = before[part][:, : scores.shape[1]]
+        if seed.shape[1] == scores.shape[1]:
+            return seed
+        path = likeliest_path(scores[0, seed.shape[1] :], embedding, smoothness, seed[0, -1:])
+        return torch.cat([seed, path[None]], 1)
 
     return Parts.of(choose)
 
