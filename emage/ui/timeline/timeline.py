@@ -69,7 +69,7 @@ class Timeline(gr.HTML):
         def show_plan(value):
             return json.dumps(value.plan.to_json(), indent=2)
 
-        def take_plan(text, value):  # raises HintError with a sentence for the visitor
+        def take_plan(text, value):  # its HintError is a sentence for the visitor
             return replace(value, plan=HintPlan.from_json(text))
 
         quietly = {"show_progress": "hidden", "trigger_mode": "always_last"}
