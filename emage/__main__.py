@@ -28,7 +28,8 @@ class BodyOptions:
 
 @dataclass(frozen=True)
 class PictureOptions:
-    renderer: Literal["moderngl", "pyrender"] = "moderngl"
+    renderer: Literal["moderngl", "pyrender", "skeleton"] = "moderngl"
+    """"skeleton" draws bones, fingers and the face's features in plain shapes: fast, and without OpenGL."""
     camera: Literal["follow", "still", "face"] = "follow"
     yaw_degrees: float = 0.0
     """Turns the camera round the body."""

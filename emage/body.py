@@ -32,6 +32,7 @@ from torch import Tensor
 from emage.errors import BodyError, WeightsError
 from emage.files import read_npz
 from emage.hub import fetch_file
+from emage.landmarks import FACE_POINTS, STAND_IN_FACE, STAND_IN_VERTICES, Landmarks, find_landmarks
 from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
 from emage.skeleton import (
     EYE_JOINTS,
@@ -175,6 +176,7 @@ class Body:
             self._parents = model.parents
             self._pose_mean = model.pose_mean.detach()
         self.vertex_leaves = _vertex_leaves(model)
+        self._face_landmarks = _face_landmarks(model, expression_basis)
 
     @classmethod
     def from_file(cls, path: str | Path, flat_hand_mean: bool = True) -> "Body":
@@ -223,6 +225,13 @@ class Body:
     def soles(self, motion: Motion) -> np.ndarray:
         """Points spread over the soles of both feet, left foot first: (T, 2 * `SOLE_POINTS`, 3) float32, metres."""
         return self.points(motion, self._sole_vertices)
+
+    @cached_property
+    def landmarks(self) -> Landmarks:
+        """The vertices that show the body in lines."""
+        owners = self._weights.argmax(1).numpy()
+        joints = (self._regressor @ self._template).numpy()
+        return find_landmarks(self._template.numpy(), joints, owners, self._face_landmarks)
 
     @cached_property
     def _sole_vertices(self) -> np.ndarray:
@@ -484,6 +493,19 @@ def _vertex_leaves(model: smplx.SMPLX) -> np.ndarray:
         face = 0.5 * face + 0.5 * (links @ face) / degrees
     leaves[(dominant == _HEAD_JOINT) & (face > 0.5)] = LEAF_PARTS.index("face")
     return leaves
+
+
+def _face_landmarks(model: smplx.SMPLX, expression_basis: str) -> np.ndarray:
+    """(51,) vertices, or (0,) for a body that names none.
+
+    A SMPL-X file gives a triangle and weights for each; the corner with the largest weight is within a few mm.
+    """
+    if expression_basis != FLAME2020:
+        return np.array(STAND_IN_FACE if len(model.v_template) == STAND_IN_VERTICES else (), dtype=np.int64)
+    triangles, weights = model.lmk_faces_idx.numpy(), model.lmk_bary_coords.numpy()
+    if len(triangles) != FACE_POINTS:
+        return np.zeros(0, dtype=np.int64)
+    return model.faces.astype(np.int64)[triangles, weights.argmax(1)]
 
 
 def _spread_below(template: np.ndarray, of_foot: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ def main() -> None:
     _stages(actor, settings)
     _whole([actor], settings)
     _whole([actor, actor], settings)
+    _whole([actor], replace(settings, renderer="skeleton"))
 
 
 def _stages(actor: Actor, settings: RenderSettings) -> None:
@@ -82,7 +83,8 @@ def _whole(actors: list[Actor], settings: RenderSettings) -> None:
         pass
     drawn = time.perf_counter() - start
     print(
-        f"{len(actors)} x {settings.panel_width} x {settings.panel_height}: {num_frames / drawn:.1f} frames a second",
+        f"{settings.renderer}, {len(actors)} x {settings.panel_width} x {settings.panel_height}: "
+        f"{num_frames / drawn:.1f} frames a second",
         end="",
     )
     print(f" drawn ({1e3 * (time.process_time() - cpu) / num_frames:.0f} ms of processor a frame), ", end="")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emage.body import STAND_IN_FILE, Body
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 
@@ -26,6 +27,12 @@ def shared() -> Path:
 def tiny() -> EmagePipeline:
     """A pipeline of the released architecture at a hundredth of its width, with committed random weights."""
     return EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def body() -> Body:
+    """The stand-in."""
+    return Body.from_file(STAND_IN_FILE)
 
 
 @pytest.fixture(scope="session")

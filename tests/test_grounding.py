@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emage.body import STAND_IN_FILE, Body
 from emage.errors import MotionError
 from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE, JUMP_HEIGHT_M, TRANSLATIONS, grounded, translated
 from emage.hints import LOCK, HintPlan, Hints, Span
@@ -15,11 +14,6 @@ from emage.skeleton import JOINT_NAMES
 from tests.conftest import make_motion
 
 STEP_S = 0.7
-
-
-@pytest.fixture(scope="module")
-def body() -> Body:
-    return Body.from_file(STAND_IN_FILE)
 
 
 def strides(num_frames: int) -> Motion:

@@ -17,7 +17,7 @@ from emage.motion import ARKIT52, Motion
 from emage.render import RENDERERS, Actor, RenderSettings, check_renderer, frame_size, render_frames
 from emage.render.camera import Bounds, Camera, follow_camera, presence, still_camera
 from emage.render.overlay import InsetFrame, caption_line, caption_patches
-from emage.render.scene import make_figures, rgb_of
+from emage.render.scene import MESH_RENDERERS, make_figures, rgb_of
 from emage.skeleton import JOINT_NAMES, LEAF_PARTS
 
 SMALL = RenderSettings(panel_width=160, panel_height=160, face_inset=False, captions=False, floor=False)
@@ -63,7 +63,9 @@ def silhouette(frames: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("pose", "yaw"), [(ARMS_DOWN, 0), (GESTURE, 35), ({}, -120), (GESTURE, 180)])
 def test_both_renderers_see_the_same_silhouette(body, camera, pose, yaw):
     settings = replace(GREEN, camera=camera, yaw_degrees=yaw, panel_width=400, panel_height=360)
-    one, two = (silhouette(draw([Actor(body, posed(**pose))], replace(settings, renderer=name))) for name in RENDERERS)
+    one, two = (
+        silhouette(draw([Actor(body, posed(**pose))], replace(settings, renderer=name))) for name in MESH_RENDERERS
+    )
     assert one.mean() > 0.03
     assert (one & two).sum() / (one | two).sum() >= 0.99
 
@@ -90,7 +92,7 @@ def project(points: np.ndarray, camera, frame: int, width: int, height: int) -> 
     return np.c_[(ndc[:, 0] + 1) / 2 * width, (1 - ndc[:, 1]) / 2 * height]
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("renderer", MESH_RENDERERS)
 def test_hints_change_the_colour_of_their_part_in_their_frames(body, renderer):
     hints = np.zeros((6, 5), bool)
     for part in range(5):
@@ -115,7 +117,7 @@ def test_hints_change_the_colour_of_their_part_in_their_frames(body, renderer):
         assert np.delete(red, part, axis=0).mean() < 0.1, name
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("renderer", MESH_RENDERERS)
 def test_eyes_keep_their_own_colour(body, renderer):
     settings = replace(GREEN, renderer=renderer, camera="face", generated_color="#0000ff")
     picture = draw([Actor(body, posed())], settings)[0]
@@ -324,7 +326,7 @@ def test_a_caption_has_room_of_its_own(body):
     assert feet < 240 * 0.93
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("renderer", MESH_RENDERERS)
 def test_the_floor_lies_under_the_feet_with_a_shadow(body, renderer):
     settings = replace(SMALL, renderer=renderer, floor=True, camera="still", background="#ffffff")
     actor = Actor(body, posed(**ARMS_DOWN))
@@ -377,7 +379,7 @@ def test_frames_are_separate_arrays(body):
 
 
 def test_renders_at_once_do_not_disturb_each_other(body):
-    jobs = [("moderngl", GESTURE), ("moderngl", ARMS_DOWN), ("pyrender", GESTURE), ("pyrender", ARMS_DOWN)]
+    jobs = [(name, pose) for name in RENDERERS for pose in (GESTURE, ARMS_DOWN)]
     settings = {name: replace(SMALL, renderer=name) for name in RENDERERS}
     alone = [draw([Actor(body, posed(6, **pose))], settings[name]) for name, pose in jobs]
     faults: list[object] = []
@@ -451,7 +453,7 @@ def test_a_fault_of_the_body_reaches_the_caller(body):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"renderer": "opengl"}, "moderngl, pyrender"),
+        ({"renderer": "opengl"}, "moderngl, pyrender, skeleton"),
         ({"camera": "drone"}, "still, follow, face"),
         ({"panel_width": 161}, "even"),
         ({"panel_height": 5000}, "even"),
@@ -515,7 +517,7 @@ def test_without_egl_the_packages_are_named(body, monkeypatch):
     check_renderer("moderngl")
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("renderer", MESH_RENDERERS)
 def test_without_the_library_importing_works_and_drawing_says_what_to_install(renderer):
     code = (
         f"import sys; sys.modules['{renderer}'] = None\n"

@@ -24,6 +24,7 @@ from emage.render.scene import (
     posed_vertices,
     rgb_of,
 )
+from emage.render.skeleton_renderer import SkeletonRenderer
 
 _VERTICES_CHUNK = 16
 """Frames whose vertices are computed at once."""
@@ -34,11 +35,37 @@ _AHEAD = 3
 class Renderer(Protocol):
     """Draws figures; made, used and closed on one thread."""
 
-    def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
-        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot; valid until the next call."""
+    def draw(self, index: int, frame: int, shots: Sequence[Shot]) -> list[np.ndarray]:
+        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot; valid until the next call.
+
+        frame: of the figure's own motion, not less than in the call before.
+        """
 
     def close(self) -> None:
         """Give back all that the renderer holds."""
+
+
+class SurfaceRenderer(Protocol):
+    """As `Renderer`, but is handed the figure's surface."""
+
+    def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]: ...
+
+    def close(self) -> None: ...
+
+
+class Surfaces:
+    """A renderer from one of surfaces: makes the meshes that it draws."""
+
+    def __init__(self, renderer: SurfaceRenderer, figures: Sequence[Figure]):
+        self._renderer, self._figures = renderer, figures
+        self._vertices = [VertexStream(figure.posed) for figure in figures]
+
+    def draw(self, index: int, frame: int, shots: Sequence[Shot]) -> list[np.ndarray]:
+        mesh = self._figures[index].mesh(frame, self._vertices[index].at(frame))
+        return self._renderer.draw(index, mesh, shots)
+
+    def close(self) -> None:
+        self._renderer.close()
 
 
 def frame_size(num_actors: int, settings: RenderSettings) -> tuple[int, int]:
@@ -93,7 +120,6 @@ class _Painter:
         # First, for where nothing can be drawn nobody should wait for the cameras.
         check_renderer_of(settings)
         self._figures = make_figures(actors, settings)
-        self._vertices = [VertexStream(figure.posed) for figure in self._figures]
         lines = caption_lines(actors, settings)
         self._inset = InsetFrame(settings.panel_width, settings.panel_height, any(lines))
         self._inset_place = _clearest_place(self._inset, self._figures, settings)
@@ -122,8 +148,7 @@ class _Painter:
         if figure.inset is not None:
             size = self._inset.size
             shots.append(figure.shot(figure.inset, frame, size, size, floor=False))
-        mesh = figure.mesh(frame, self._vertices[i].at(frame))
-        panel[:], *close_ups = self._renderer.draw(i, mesh, shots)
+        panel[:], *close_ups = self._renderer.draw(i, frame, shots)
         for close_up in close_ups:
             self._inset.apply(panel, close_up, self._inset_place)
         if self._captions[i] is not None:
@@ -172,6 +197,8 @@ def check_renderer_of(settings: RenderSettings) -> None:
 
 
 def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Renderer:
+    if settings.renderer == "skeleton":
+        return SkeletonRenderer(figures, settings)
     # Imported here, for either library may be missing or broken on a machine that uses the other or draws nothing.
     try:
         if settings.renderer == "moderngl":
@@ -183,4 +210,4 @@ def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Rende
             f"{settings.renderer} cannot be loaded ({type(error).__name__}: {error}). Install the packages of "
             f"requirements.txt, and on Debian or Ubuntu: {INSTALL}"
         ) from error
-    return Chosen(figures, settings)
+    return Surfaces(Chosen(figures, settings), figures)

@@ -1,10 +1,11 @@
 """What is drawn: actors, settings, and each actor made ready: floor, colours, normals, shadow, cameras.
 
-Nothing here knows a renderer; both renderers are handed the same meshes and the same camera matrices.
+Nothing here knows a renderer; all are handed the same figures and camera matrices, those of surfaces the same meshes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ from emage.skeleton import LEAF_PARTS
 if TYPE_CHECKING:
     from emage.body import Body
 
-RENDERERS = ("moderngl", "pyrender")
+MESH_RENDERERS = ("moderngl", "pyrender")
+RENDERERS = (*MESH_RENDERERS, "skeleton")
 CAMERAS = ("still", "follow", "face")
 
 _SAMPLED_FRAMES = 48
@@ -78,7 +80,8 @@ class Actor:
 class RenderSettings:
     """How to draw.
 
-    renderer: "moderngl" (the default, fast) or "pyrender".
+    renderer: "moderngl" (the default) or "pyrender" draw the body's surface; "skeleton" draws limbs, fingers and the
+        features of the face in plain shapes, several times as fast and without OpenGL.
     panel_width, panel_height: pixels of one body's picture, even; bodies stand side by side.
     camera: "follow" goes along with the body, "still" sees the whole path, "face" is a close-up that follows the head.
     yaw_degrees: turns the camera round the body, from its front towards its left side.
@@ -86,7 +89,7 @@ class RenderSettings:
     captions: write each actor's caption.
     floor: draw the floor, its grid and the shadow.
     background, generated_color, hint_color: "#rrggbb" or any colour name of CSS.
-    samples: antialiasing samples a pixel of moderngl; 1 is none. pyrender has always 4.
+    samples: antialiasing samples a pixel of moderngl; 1 is none. The others have their own.
 
     Raises:
         RenderError: an unknown name, a size or colour that is not possible.
@@ -208,9 +211,6 @@ class Figure:
     def __init__(self, actor: Actor, settings: RenderSettings, caption: bool):
         """caption: leave room for one below the body."""
         self.actor = actor
-        self.faces = np.ascontiguousarray(actor.body.faces, dtype=np.int32)
-        self.vertex_leaves = np.ascontiguousarray(actor.body.vertex_leaves, dtype=np.uint8)
-        self.vertex_colors = np.ascontiguousarray(actor.body.vertex_colors, dtype=np.float32)
         self._colors = np.stack([rgb_of(settings.generated_color), rgb_of(settings.hint_color)])
         self._shadows = settings.floor
 
@@ -224,10 +224,7 @@ class Figure:
         vertices = _vertices_at(self.posed, frames)
         nearest = KDTree(posed_joints(rest)[0]).query(rest_vertices)[1]
 
-        self.closed_faces = _closed_faces(self.faces, rest_vertices)
-        self._incidence = _incidence(self.faces, len(rest_vertices))
-        self._corners = np.ascontiguousarray(self.faces.T)
-        self._vertex_areas = 0.5 * np.linalg.norm(self._incidence @ self._face_normals(rest_vertices), axis=1) / 3
+        self._rest_vertices = rest_vertices
         # A few frames may dip below the floor, for the network's height is not exact: the floor is not for them.
         self.floor_y = float(np.percentile(vertices[:, :, 1].min(1) + self.origins[frames, 1], 5))
 
@@ -241,6 +238,36 @@ class Figure:
             self.camera = make(bounds, aspect, settings.yaw_degrees, caption)
         has_inset = settings.face_inset and settings.camera != "face"
         self.inset = face_camera(bounds, 1.0, 0.0, caption=False) if has_inset else None
+
+    # Of the surface, and so made only where that is drawn.
+
+    @cached_property
+    def faces(self) -> np.ndarray:
+        return np.ascontiguousarray(self.actor.body.faces, dtype=np.int32)
+
+    @cached_property
+    def closed_faces(self) -> np.ndarray:
+        return _closed_faces(self.faces, self._rest_vertices)
+
+    @cached_property
+    def vertex_leaves(self) -> np.ndarray:
+        return np.ascontiguousarray(self.actor.body.vertex_leaves, dtype=np.uint8)
+
+    @cached_property
+    def vertex_colors(self) -> np.ndarray:
+        return np.ascontiguousarray(self.actor.body.vertex_colors, dtype=np.float32)
+
+    @cached_property
+    def _incidence(self) -> scipy.sparse.csr_matrix:
+        return _incidence(self.faces, len(self._rest_vertices))
+
+    @cached_property
+    def _corners(self) -> np.ndarray:
+        return np.ascontiguousarray(self.faces.T)
+
+    @cached_property
+    def _vertex_areas(self) -> np.ndarray:
+        return 0.5 * np.linalg.norm(self._incidence @ self._face_normals(self._rest_vertices), axis=1) / 3
 
     def mesh(self, frame: int, vertices: np.ndarray) -> Mesh:
         """The mesh of a frame from its vertices (V, 3) float32, of the posed actor."""
@@ -332,6 +359,14 @@ def posed_vertices(actor: Actor, start_frame: int = 0, end_frame: int | None = N
         vertices = actor.body.vertices(actor.motion, start_frame, end_frame)
     _check_reach(vertices, range(start_frame, start_frame + len(vertices)))
     return vertices
+
+
+def posed_points(actor: Actor, vertices: np.ndarray, start_frame: int, end_frame: int) -> np.ndarray:
+    """(T, n, 3) float32 of some vertices (n,); as `posed_vertices`."""
+    with _named_later():
+        points = actor.body.points(actor.motion, vertices, start_frame, end_frame)
+    _check_reach(points, range(start_frame, start_frame + len(points)))
+    return points
 
 
 def posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
