@@ -227,7 +227,10 @@ class Bench:
             mirror = gr.Textbox(elem_id="mirror")
             timeline.input(self.receive, timeline, mirror, api_name="edited", trigger_mode="multiple")
             timeline.change(self.count, api_name=False, trigger_mode="multiple")
-        _, self.url, _ = self.app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None)
+        # Without `run_history=False` every edit would go into the browser's storage, which gets slower and slower.
+        _, self.url, _ = self.app.launch(
+            prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None, run_history=False
+        )
 
     def receive(self, value: TimelineValue) -> str:
         self.received.append(value)

@@ -78,8 +78,9 @@ class Timeline(gr.HTML):
         plan.input(take_plan, [plan, timeline], timeline, api_name="timeline_of_plan", **quietly)
 
     Without "hidden" Gradio covers the timeline while a handler runs; without "always_last" it drops the edits that come
-    in the meantime. What is to be generated are the frames `trim_start_frame` to `trim_end_frame` of the recording and
-    of the reference motion, with `trimmed_plan()`.
+    in the meantime. Launch the app with `run_history=False`, or Gradio stores every edit in the browser and gets slower
+    with each. What is to be generated are the frames `trim_start_frame` to `trim_end_frame` of the recording and of the
+    reference motion, with `trimmed_plan()`.
     """
 
     def __init__(
