@@ -309,11 +309,12 @@ def test_motion_is_generated_as_asked(cache, weights, config, monkeypatch):
     monkeypatch.setattr(EmagePipeline, "generate", lambda pipe, audio, **how: asked.append((audio, how)))
     pipe = EmagePipeline.from_pretrained(weights, device="cpu")
     clip = scores.HeldOutClip(1, performance(140, 0)[0], np.ones(10, np.float32))
+    drawn = replace(config, draw_seed=4, temperature=0.5, top_k=3, translation="grounded")
     evaluate.row_makers(cache, pipe, config)[Row.GENERATED](clip)
-    evaluate.row_makers(cache, pipe, replace(config, draw_seed=4, temperature=0.5, top_k=3))[Row.UNTRAINED](clip)
+    evaluate.row_makers(cache, pipe, drawn)[Row.UNTRAINED](clip)
     assert [how for _, how in asked] == [
-        {"speaker": 1, "seed": None, "temperature": 1.0, "top_k": None},
-        {"speaker": 1, "seed": 4, "temperature": 0.5, "top_k": 3},
+        {"speaker": 1, "translation": "as-generated", "seed": None, "temperature": 1.0, "top_k": None},
+        {"speaker": 1, "translation": "grounded", "seed": 4, "temperature": 0.5, "top_k": 3},
     ]
     assert all(rate_hz == 16000 and samples is clip.audio for (rate_hz, samples), _ in asked)
 

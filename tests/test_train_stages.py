@@ -108,7 +108,7 @@ def trained(cache_folder, body, tmp_path_factory) -> Path:
         **{part: settings(VQVAETraining, cache_folder, folder, part=part, **able) for part in ("face", "lower")},
         **{part: settings(VQVAETraining, cache_folder, folder, part=part, **brief) for part in ("upper", "hands")},
         "global": settings(GlobalMotionTraining, cache_folder, folder, steps=40, width=64, layers=1),
-        "generator": settings(GeneratorTraining, cache_folder, folder, steps=20, batch_size=4, **calm),
+        "generator": settings(GeneratorTraining, cache_folder, folder, steps=40, batch_size=4, **calm),
         "fgd": settings(AutoencoderTraining, cache_folder, folder, steps=30),
     }
     for name, config in runs.items():
@@ -138,11 +138,11 @@ def test_generator_learns_while_the_mask_grows(trained):
     config = RunConfig(cache=trained, weights=trained, out=trained / "runs" / "generator")
     # The pass that sees the seed alone has the same task all along.
     code, latent = logged(config, "train/seed_code"), logged(config, "train/seed_latent")
-    assert code[20] < 0.85 * code[1]
-    assert latent[20] < latent[1]
+    assert code[40] < 0.85 * code[1]
+    assert latent[40] < latent[1]
     ratio = logged(config, "train/mask_ratio")
     assert ratio[1] == pytest.approx(0.05)
-    assert ratio[20] == 1
+    assert ratio[40] == 1
 
 
 def test_the_folder_of_all_stages_is_a_pipeline(trained, body):
