@@ -1,4 +1,4 @@
-"""The command line: `python -m emage generate | render | doctor`."""
+"""The command line: `python -m emage generate | render | measure | doctor`."""
 
 import itertools
 import signal
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames
 from emage.errors import EmageError, OutputError, RenderError, VideoError
-from emage.files import check_writable
+from emage.files import check_writable, write_text
 from emage.render import RenderSettings
 
 
@@ -181,6 +181,39 @@ class Render:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """Say in numbers how motions go with a recording: beats, diversity, jerk, sliding feet."""
+
+    motions: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """BEAT2 npz files."""
+    audio: Path
+    """What they were made for."""
+    out: Path | None = None
+    """A table to write (CSV) in place of showing it."""
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+
+    def run(self) -> None:
+        from emage.body import load_body
+        from emage.motion import Motion
+        from emage.report import common_mean_speed, reports_csv, take_report
+
+        if not self.motions:
+            raise EmageError("Name one or more motion files (npz).")
+        if self.out is not None:
+            check_writable(self.out)
+        audio = load_audio(self.audio)
+        motions = [Motion.load(path).resample() for path in self.motions]
+        body = load_body(self.body.smplx, self.body.accept_smplx_licence)
+        mean_speed = common_mean_speed(motions, body)
+        reports = [take_report(motion, audio, body, mean_speed=mean_speed) for motion in motions]
+        table = reports_csv([(path.stem, report) for path, report in zip(self.motions, reports, strict=True)])
+        if self.out is None:
+            print(table, end="")
+        else:
+            write_text(self.out, table)
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Say what is installed, whether pictures can be drawn, which weights and body are used, and how to mend it."""
 
@@ -231,7 +264,7 @@ def stop(*_) -> None:
 def main() -> None:
     """Run a subcommand; a user fault ends with its sentence and exit code 2."""
     signal.signal(signal.SIGTERM, stop)
-    command = tyro.cli(Generate | Render | Doctor, prog="python -m emage", description=__doc__)
+    command = tyro.cli(Generate | Render | Measure | Doctor, prog="python -m emage", description=__doc__)
     try:
         command.run()
     except EmageError as error:

@@ -155,6 +155,13 @@ def new_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a UTF-8 file, whole or not at all. Raises OutputError."""
+    with new_file(path) as temporary:
+        temporary.write_text(text, "utf-8")
+    return Path(path)
+
+
 def check_writable(path: str | Path) -> None:
     """Raise OutputError where a file at `path` could not be written; leaves nothing behind.
 

@@ -234,9 +234,23 @@ def test_render_side_by_side(monkeypatch, talk, tmp_path):
     assert "256x128" in probe.stderr
 
 
+def test_measure_writes_or_shows_a_line_for_each_motion(monkeypatch, capsys, talk, tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        make_motion(140, seed=seed).save(tmp_path / f"{name}.npz")
+    arguments = ["measure", tmp_path / "a.npz", tmp_path / "b.npz", "--audio", talk]
+    assert emage(monkeypatch, *arguments) == 0
+    shown = capsys.readouterr().out
+    assert [line.split(",")[0] for line in shown.splitlines()] == ["take", "a", "b"]
+    assert emage(monkeypatch, *arguments, "--out", tmp_path / "scores.csv") == 0
+    assert (tmp_path / "scores.csv").read_text() == shown
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["measure", "--audio", "TALK"], "Name one or more"),
+        (["measure", "OUT/none.npz", "--audio", "TALK"], "no such file"),
         (["generate", "missing.wav", "--motion", "OUT/x.npz"], "missing.wav: there is no such file"),
         (["generate", "TALK"], "Nothing would be written"),
         (["generate", "TALK", "--motion", "OUT/none/x.npz"], "does not exist"),
