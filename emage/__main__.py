@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import tyro
 from tqdm import tqdm
 
-from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames
+from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, second_to_frame, trimmed
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable, write_text
+from emage.hints import HintPlan, Hints
+from emage.motion import Motion
+from emage.reference import Placement
 from emage.render import RenderSettings
+from emage.settings import TakeSettings
 
 
 @dataclass(frozen=True)
@@ -35,18 +40,33 @@ class PictureOptions:
     """Turns the camera round the body."""
     size: int = 720
     """Width and height of the picture in pixels, even."""
+    panel_width: int | None = None
+    """Where it is not the height."""
+    panel_height: int | None = None
+    """Where it is not the width."""
     face_inset: bool = True
+    captions: bool = True
+    floor: bool = True
     background: str = RenderSettings.background
+    generated_color: str = RenderSettings.generated_color
+    hint_color: str = RenderSettings.hint_color
+    samples: int = RenderSettings.samples
+    """Antialiasing of moderngl: 1, 2, 4 or 8."""
 
     def settings(self) -> RenderSettings:
         return RenderSettings(
             renderer=self.renderer,
-            panel_width=self.size,
-            panel_height=self.size,
+            panel_width=self.panel_width or self.size,
+            panel_height=self.panel_height or self.size,
             camera=self.camera,
             yaw_degrees=self.yaw_degrees,
             face_inset=self.face_inset,
+            captions=self.captions,
+            floor=self.floor,
             background=self.background,
+            generated_color=self.generated_color,
+            hint_color=self.hint_color,
+            samples=self.samples,
         )
 
 
@@ -60,18 +80,24 @@ class Generate:
     """The mp4 to write; without it no video is made."""
     motion: Path | None = None
     """The BEAT2 npz to write."""
+    start_s: float = 0.0
+    """Leave out what comes before; the plan counts from here."""
+    end_s: float | None = None
+    """Leave out what comes after."""
     weights: str | None = None
     """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
     timing: Literal["exact", "reference"] = "exact"
     """"reference" is the published code's arithmetic, which drifts and drops up to eight frames."""
     hint_motion: Path | None = None
     """An npz to take hints from; needs --plan."""
-    plan: Path | None = None
-    """JSON: {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "follow"}]}."""
+    plan: str | None = None
+    """A JSON file, or the JSON: {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "follow"}]}."""
     hint_fill: Literal["once", "loop", "stretch"] = "once"
     """How the reference fills the recording: played once, over and over, or slower or faster to the recording's end."""
     hint_shift_s: float = 0.0
     """Start the reference so many seconds after the recording, or before it where negative."""
+    hint_seam_frames: int = 10
+    """Of a loop: over how many frames one pass goes over into the next."""
     speaker: int = 0
     seed: int | None = None
     """Draw another take, the same one for the same number. Default: the weights' own take."""
@@ -87,21 +113,14 @@ class Generate:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
-        from emage.hints import HintPlan
-        from emage.motion import Motion
-        from emage.pipeline import EmagePipeline, Take
-        from emage.reference import Placement
+        from emage.pipeline import VIDEO_SAMPLE_RATE_HZ, EmagePipeline
 
         self._check()
-        waveform = load_audio(self.audio)  # before the weights, which may take minutes to come
-        hints = None
-        if self.hint_motion is not None:
-            placement = Placement.from_seconds(self.hint_shift_s, self.hint_fill)
-            plan = HintPlan.load(self.plan)
-            hints = placement.hints(Motion.load(self.hint_motion), plan, num_frames(len(waveform)))
-        settings = self.picture.settings()
+        settings, picture = self.settings(), self.picture.settings()
+        waveform = self._trimmed(SAMPLE_RATE_HZ)  # before the weights, which may take minutes to come
+        hints = self._hints(num_frames(len(waveform)))
         pipe = EmagePipeline.from_pretrained(
-            self.weights,
+            settings.weights,
             device=self.device,
             smplx_file=self.body.smplx,
             accept_smplx_licence=self.body.accept_smplx_licence,
@@ -111,26 +130,41 @@ class Generate:
         if self.out is not None:
             _ = pipe.body  # a body that cannot be had is told before the work
         with progress_bars() as progress:
-            motion = pipe.generate(
-                (SAMPLE_RATE_HZ, waveform),
-                hints,
-                self.speaker,
-                self.seed,
-                self.timing,
-                progress,
-                temperature=self.temperature,
-                top_k=self.top_k,
-                translation=self.translation,
-            )
+            take = pipe.take((SAMPLE_RATE_HZ, waveform), settings, hints, progress=progress)
             if self.motion is not None:
-                motion.save(self.motion)
+                take.motion.save(self.motion)
             if self.out is None:
                 return
             try:
-                pipe.render_video(self.out, [Take(motion, hints=hints)], self.audio, settings, progress)
+                sound = (VIDEO_SAMPLE_RATE_HZ, self._trimmed(VIDEO_SAMPLE_RATE_HZ))
+                pipe.render_video(self.out, [take], sound, picture, progress)
             except (RenderError, VideoError, OutputError) as error:
-                kept = self.motion or motion.save(free_name(self.out.with_suffix(".npz")))
+                kept = self.motion or take.motion.save(free_name(self.out.with_suffix(".npz")))
                 raise EmageError(f"{error}\nThe motion itself is in {kept}.") from error
+
+    def settings(self) -> TakeSettings:
+        return TakeSettings(
+            self.weights, self.speaker, self.seed, self.temperature, self.top_k, self.timing, self.translation
+        )
+
+    def placement(self) -> Placement:
+        return Placement.from_seconds(self.hint_shift_s, self.hint_fill, self.hint_seam_frames)
+
+    def hint_plan(self) -> HintPlan:
+        """From the JSON itself, or from a file."""
+        if self.plan.lstrip().startswith("{"):
+            return HintPlan.from_json(self.plan)
+        return HintPlan.load(self.plan)
+
+    def _trimmed(self, sample_rate_hz: int) -> np.ndarray:
+        audio = load_audio(self.audio, sample_rate_hz=sample_rate_hz)
+        end_frame = None if self.end_s is None else second_to_frame(self.end_s)
+        return trimmed(audio, second_to_frame(self.start_s), end_frame, sample_rate_hz)
+
+    def _hints(self, frames: int) -> Hints | None:
+        if self.hint_motion is None:
+            return None
+        return self.placement().hints(Motion.load(self.hint_motion), self.hint_plan(), frames)
 
     def _check(self) -> None:
         """The faults that can be known before anything is read."""
@@ -138,10 +172,14 @@ class Generate:
             raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
         if (self.hint_motion is None) != (self.plan is None):
             raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
-        if self.hint_motion is None and (self.hint_fill, self.hint_shift_s) != ("once", 0):
+        if self.hint_motion is None and self.placement() != Placement():
             raise EmageError("--hint-fill and --hint-shift-s lay the motion of --hint-motion: give that too.")
+        for option, second in (("--start-s", self.start_s), ("--end-s", self.end_s)):
+            if second is not None and not 0 <= second < 1e6:
+                raise EmageError(f"{option} is {second}; give seconds from the recording's beginning.")
         outputs = {"--out": self.out, "--motion": self.motion}
-        given = {"the recording": self.audio, "--hint-motion": self.hint_motion, "--plan": self.plan} | outputs
+        plan = None if self.plan is None or self.plan.lstrip().startswith("{") else Path(self.plan)
+        given = {"the recording": self.audio, "--hint-motion": self.hint_motion, "--plan": plan} | outputs
         for option, path in outputs.items():
             if path is None:
                 continue
@@ -166,7 +204,6 @@ class Render:
 
     def run(self) -> None:
         from emage.body import load_body
-        from emage.motion import Motion
         from emage.pipeline import Take, render_video
 
         if not self.motions:
@@ -194,7 +231,6 @@ class Measure:
 
     def run(self) -> None:
         from emage.body import load_body
-        from emage.motion import Motion
         from emage.report import common_mean_speed, reports_csv, take_report
 
         if not self.motions:

@@ -35,9 +35,9 @@ def num_frames(num_samples: int) -> int:
     return max(1, round(num_samples * FPS / SAMPLE_RATE_HZ))
 
 
-def frame_to_sample(frame: int) -> int:
+def frame_to_sample(frame: int, sample_rate_hz: int = SAMPLE_RATE_HZ) -> int:
     """The sample at which a frame starts: frame * 16000 / 30 rounded, so that nothing drifts however long."""
-    return (2 * frame * SAMPLE_RATE_HZ + FPS) // (2 * FPS)
+    return (2 * frame * sample_rate_hz + FPS) // (2 * FPS)
 
 
 def frame_to_second(frame: int) -> float:
@@ -77,6 +77,25 @@ def load_audio(
         raise AudioError(f"{path.name} is empty (0 bytes). Record or upload it again.")
     with _open(path) as recording:
         return _collect(recording, path.name, max_duration_s, sample_rate_hz)
+
+
+def trimmed(
+    audio: np.ndarray, start_frame: int, end_frame: int | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ
+) -> np.ndarray:
+    """The part of a recording (N,) from one motion frame to another, end exclusive; to its end by default.
+
+    Raises:
+        AudioError: no part of it.
+    """
+    start = frame_to_sample(start_frame, sample_rate_hz)
+    end = len(audio) if end_frame is None else frame_to_sample(end_frame, sample_rate_hz)
+    if not 0 <= start < min(end, len(audio)):
+        end_s = len(audio) / sample_rate_hz if end_frame is None else frame_to_second(end_frame)
+        raise AudioError(
+            f"Of a recording of {len(audio) / sample_rate_hz:.2f} s there is nothing from "
+            f"{frame_to_second(start_frame):.2f} to {end_s:.2f} s. Choose a start before its end."
+        )
+    return audio[start:end]
 
 
 @dataclass(frozen=True)

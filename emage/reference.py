@@ -47,11 +47,11 @@ class Placement:
             raise HintError(f"There is no way '{self.fill}' to fill a recording; choose one of {', '.join(FILLS)}.")
 
     @classmethod
-    def from_seconds(cls, shift_s: float, fill: str = ONCE) -> "Placement":
+    def from_seconds(cls, shift_s: float, fill: str = ONCE, seam_frames: int = 10) -> "Placement":
         """The motion starts `shift_s` seconds after the recording. Raises HintError for what is no number."""
         if not abs(shift_s) < _MAX_FRAMES / FPS:
             raise HintError(f"The reference cannot be shifted by {shift_s!r} s; give a sensible number of seconds.")
-        return cls(second_to_frame(shift_s), fill)
+        return cls(second_to_frame(shift_s), fill, seam_frames)
 
     def extent(self, motion_frames: int, num_frames: int) -> tuple[int, int]:
         """(start, end) of the frames in which a motion plays, end exclusive; all at 30 frames a second.

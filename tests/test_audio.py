@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emage.audio import frame_to_sample, frame_to_second, load_audio, num_frames, second_to_frame
+from emage.audio import frame_to_sample, frame_to_second, load_audio, num_frames, second_to_frame, trimmed
 from emage.errors import AudioError
 
 
@@ -240,3 +240,14 @@ def test_the_limit_stops_reading(tmp_path):
     with pytest.raises(AudioError, match="longer than 0.5 s"):
         load_audio((16000, tone(16000)), max_duration_s=0.5)
     assert len(load_audio(hours)) == 3 * 3600 * 16000  # no limit in the library
+
+
+def test_parts_of_a_recording(speech):
+    assert len(trimmed(speech, 0)) == len(speech)
+    assert len(trimmed(speech, 30, 60)) == 16000
+    np.testing.assert_array_equal(trimmed(speech, 30, 31), speech[16000:16533])
+    assert len(trimmed(speech, 30, 60, 48000)) == 72000 - 48000
+    assert len(trimmed(speech, 100, 10_000)) == len(speech) - 53333
+    for start, end in ((135, None), (60, 60), (60, 30), (-1, 20)):
+        with pytest.raises(AudioError, match="there is nothing from"):
+            trimmed(speech, start, end)

@@ -202,12 +202,14 @@ def test_generate_writes_what_is_asked_for(monkeypatch, talk, tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     arguments = ["--weights", REGRESSION, "--device", "cpu", "--size", "128", "--renderer", "moderngl"]
     hints = ["--hint-motion", tmp_path / "ref.npz", "--plan", tmp_path / "plan.json", "--seed", "3"]
-    outputs = ["--out", tmp_path / "talk.mp4", "--motion", tmp_path / "talk.npz"]
+    outputs = ["--out", tmp_path / "talk.mp4", "--motion", tmp_path / "talk.npz", "--start-s", "0.5", "--end-s", "4"]
     assert emage(monkeypatch, "generate", talk, *arguments, *outputs, *hints) == 0
     motion = Motion.load(tmp_path / "talk.npz")
-    assert motion.num_frames == 135
+    assert motion.num_frames == 105
     np.testing.assert_array_equal(motion.poses[15:90, 9:12], reference.poses[15:90, 9:12])
-    assert streams_of(tmp_path / "talk.mp4")["picture"] == pytest.approx(135 / 30)
+    durations = streams_of(tmp_path / "talk.mp4")
+    assert durations["picture"] == pytest.approx(3.5)
+    assert abs(durations["sound"] - 3.5) <= 1 / 30
 
 
 def test_a_short_reference_is_looped_from_the_command_line(monkeypatch, talk, tmp_path):
@@ -256,6 +258,8 @@ def test_measure_writes_or_shows_a_line_for_each_motion(monkeypatch, capsys, tal
         (["generate", "TALK", "--motion", "OUT/none/x.npz"], "does not exist"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--plan", "p.json"], "go together"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--hint-fill", "loop"], "give that too"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--start-s", "9"], "there is nothing from 9.00"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--end-s", "nan"], "--end-s is nan"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--speaker", "9"], "no speaker 9"),
         (["generate", "TALK", "--out", "OUT/x.mp4", "--size", "33"], "even number"),
         (["generate", "TALK", "--out", "TALK"], "--out would overwrite the recording"),
