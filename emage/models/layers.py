@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from emage.audio import SAMPLE_RATE_HZ
 from emage.errors import WeightsError
+from emage.motion import FPS
 
 CONV_SLOPE = 0.2
 """LeakyReLU slope of the VQ-VAEs and the motion encoder."""
 SAMPLES_PER_FEATURE = 540
 """Of the waveform, at 16 kHz, for each vector of the wave encoder."""
-SAMPLES_PER_FRAME = 16000 / 30
 
 
 class ResidualBlock(nn.Module):
@@ -146,7 +147,7 @@ def at_frames(features: Tensor, frames: int) -> Tensor:
 
     A feature stands for 540 samples and a frame for 533 1/3. Frames beyond the last feature take the last.
     """
-    place = torch.arange(frames, device=features.device) * (SAMPLES_PER_FRAME / SAMPLES_PER_FEATURE)
+    place = torch.arange(frames, device=features.device) * (SAMPLE_RATE_HZ / FPS / SAMPLES_PER_FEATURE)
     place = place.clamp(max=features.shape[1] - 1)
     before = place.long()
     after = (before + 1).clamp(max=features.shape[1] - 1)
