@@ -7,6 +7,7 @@ is farther, limb by limb.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -29,8 +30,8 @@ from emage.skeleton import JOINT_NAMES, LEAF_PARTS, NUM_JOINTS, PARENTS, PART_JO
 _CHUNK_FRAMES = 64
 _SUPERSAMPLING = 2
 """Drawn so much larger and then made smaller, for Pillow's edges are hard."""
-_HALO_PX = 1.3
-"""Of background round each part, which tells it from what it crosses."""
+_HALO_PX = 1.3 * _SUPERSAMPLING
+"""Of background round each part, which tells it from what it crosses; enlarged."""
 _FADE_M, _FADED = 0.5, 0.3
 """What is so much farther than the pelvis is so much nearer to the background's colour."""
 
@@ -54,12 +55,11 @@ _GRID_M, _GRID_LINES = 0.5, 3
 _SPOT_RADIUS_M, _SPOT_HEIGHT_M = 0.13, 0.15
 _FEET = (JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot"))
 
-Color = tuple[float, float, float]
+Color = tuple[int, int, int]
 """sRGB, 0 to 255."""
-Places = Sequence[tuple[float, float]]
 
-_BLACK, _WHITE = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
-_INK, _LIPS, _MOUTH = (38.0, 43.0, 54.0), (158.0, 64.0, 74.0), (77.0, 23.0, 28.0)
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_INK, _LIPS, _MOUTH = (38, 43, 54), (158, 64, 74), (77, 23, 28)
 
 _ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
@@ -187,7 +187,7 @@ class SkeletonRenderer:
         floor_y = figure.floor_y - figure.origins[frame, 1]
         pictures = []
         for shot in shots:
-            picture = Image.new("RGB", (shot.width, shot.height), _whole(self._background))
+            picture = Image.new("RGB", (shot.width, shot.height), self._background)
             if shot.floor:
                 _draw_floor(picture, points, floor_y, shot, self._background)
             colors = [_color(color) for color in figure.part_colors(frame)]
@@ -239,45 +239,36 @@ class _View:
 class _Canvas:
     """The part of a picture where something is drawn, enlarged; `paste` puts it back.
 
-    Places are in pixels of the picture. is_empty: nothing of it is in the picture, and nothing can be drawn.
+    draw: takes places and sizes in its own, enlarged pixels, see `enlarged`. is_empty: it lies outside of the picture,
+    and nothing can be drawn.
     """
 
     def __init__(self, picture: Image.Image, xy: np.ndarray, margin_px: float):
-        """xy: (n, 2), what is to be drawn; it reaches `margin_px` beyond."""
+        """xy: (n, 2) pixels of the picture, what is to be drawn; it reaches `margin_px` beyond."""
         self._picture = picture
         left, top = np.clip(np.floor(xy.min(0) - margin_px), 0, picture.size).astype(int).tolist()
         right, bottom = np.clip(np.ceil(xy.max(0) + margin_px), 0, picture.size).astype(int).tolist()
-        self._left, self._top, self._right, self._bottom = self._box = left, top, right, bottom
+        self._box = (left, top, right, bottom)
         self.is_empty = right <= left or bottom <= top
         if not self.is_empty:
-            size = (_SUPERSAMPLING * (right - left), _SUPERSAMPLING * (bottom - top))
-            self._image = picture.crop(self._box).resize(size, Image.Resampling.NEAREST)
-            self._draw = ImageDraw.Draw(self._image)
+            self._size = (_SUPERSAMPLING * (right - left), _SUPERSAMPLING * (bottom - top))
+            self._image = picture.crop(self._box).resize(self._size, Image.Resampling.NEAREST)
+            self.draw = ImageDraw.Draw(self._image)
 
-    def holds(self, xy: np.ndarray, margin_px: float) -> bool:
-        """Whether anything of what reaches from (n, 2) so far may be on it."""
-        (left, top), (right, bottom) = (xy.min(0) - margin_px).tolist(), (xy.max(0) + margin_px).tolist()
-        return left < self._right and right > self._left and top < self._bottom and bottom > self._top
+    def enlarged(self, xy: np.ndarray) -> np.ndarray:
+        """Places (..., 2) in the picture -> the same here, where whole numbers are the middles of pixels."""
+        return (xy - self._box[:2]) * _SUPERSAMPLING - 0.5
 
-    def polygon(self, places: Places, color: Color) -> None:
-        self._draw.polygon(self._enlarged(places), fill=_whole(color))
+    def holds(self, xy: np.ndarray, margin: float) -> bool:
+        """Whether any of what reaches so far from places (n, 2) here may be on it."""
+        (left, top), (right, bottom) = (xy.min(0) - margin).tolist(), (xy.max(0) + margin).tolist()
+        return left < self._size[0] and right > 0 and top < self._size[1] and bottom > 0
 
-    def line(self, places: Places, width_px: float, color: Color) -> None:
-        width = max(1, round(width_px * _SUPERSAMPLING))
-        self._draw.line(self._enlarged(places), fill=_whole(color), width=width)
-
-    def disc(self, x: float, y: float, radius_px: float, color: Color) -> None:
-        ((x, y),) = self._enlarged([(x, y)])
-        radius = radius_px * _SUPERSAMPLING
-        self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_whole(color))
+    def disc(self, x: float, y: float, radius: float, color: Color) -> None:
+        self.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
 
     def paste(self) -> None:
         self._picture.paste(self._image.reduce(_SUPERSAMPLING), self._box)
-
-    def _enlarged(self, places: Places) -> list[tuple[float, float]]:
-        # Half a pixel, for Pillow's whole numbers are the middles of pixels.
-        left, top = self._left + 0.5 / _SUPERSAMPLING, self._top + 0.5 / _SUPERSAMPLING
-        return [((x - left) * _SUPERSAMPLING, (y - top) * _SUPERSAMPLING) for x, y in places]
 
 
 class _BodyPainter:
@@ -289,10 +280,15 @@ class _BodyPainter:
         """colors: of the leaf parts."""
         self._view, self._anatomy = view, anatomy
         self._colors, self._background = colors, background
-        self._xy, self._scale, self._depth = view.xy.tolist(), view.scale.tolist(), view.depth.tolist()
-        self._margin_px = _HALO_PX + max(_CHEST_M) * float(view.scale.max())
-        seen = view.xy[view.seen] if view.seen.any() else np.zeros((0, 2)) - self._margin_px
-        self._canvas = _Canvas(picture, seen, self._margin_px)
+        margin_px = _HALO_PX + max(_CHEST_M) * float(view.scale.max())
+        # What is behind the camera is nowhere in the picture.
+        self._canvas = _Canvas(
+            picture, view.xy[view.seen] if view.seen.any() else np.full((1, 2), -2 * margin_px), margin_px
+        )
+        self._margin = _SUPERSAMPLING * margin_px
+        self._xy, self._scale = self._canvas.enlarged(view.xy), _SUPERSAMPLING * view.scale
+        self._places, self._scales = self._xy.tolist(), self._scale.tolist()
+        self._fades = (_FADED * np.clip((view.depth - view.depth[0]) / _FADE_M, 0, 1)).tolist()
 
     def paint(self) -> None:
         """Everything, from the back to the front."""
@@ -301,106 +297,103 @@ class _BodyPainter:
         anatomy = self._anatomy
         chest, head = list(anatomy.torso[-1].joints), list(range(anatomy.head.start, anatomy.head.stop))
         parts = [(chest, _TORSO_BACK_M, self._paint_torso), (head, 0.0, self._paint_head)]
-        parts += [
-            (group.points, group.behind_m, lambda group=group: self._paint_limbs(group)) for group in anatomy.groups
-        ]
-        view = self._view
+        parts += [(group.points, group.behind_m, partial(self._paint_limbs, group)) for group in anatomy.groups]
         shown = [
-            (float(view.depth[points].mean()) + behind_m, paint)
+            (float(self._view.depth[points].mean()) + behind_m, paint)
             for points, behind_m, paint in parts
-            if view.seen[points].all() and self._canvas.holds(view.xy[points], self._margin_px)
+            if self._view.seen[points].all() and self._canvas.holds(self._xy[points], self._margin)
         ]
         for _, paint in sorted(shown, key=lambda part: -part[0]):
             paint()
         self._canvas.paste()
 
     def _paint_limbs(self, group: _Group) -> None:
+        draw, disc = self._canvas.draw, self._canvas.disc
+        caps = [
+            (*self._places[point], radius_m * self._scales[point], self._shaded(leaf, point), point)
+            for point, radius_m, leaf in group.caps
+        ]
         for limb in group.limbs:
-            self._paint_limb(limb, self._background, _HALO_PX)
-        for point, radius_m, _ in group.caps:
-            self._paint_cap(point, radius_m, self._background, _HALO_PX)
+            draw.polygon(self._sides(limb, _HALO_PX), fill=self._background)
+        for x, y, radius, _, _ in caps:
+            disc(x, y, radius + _HALO_PX, self._background)
         for limb in group.limbs:
-            self._paint_limb(limb, self._shaded(limb.leaf, limb.end), 0.0)
-        for point, radius_m, leaf in group.caps:
-            self._paint_cap(point, radius_m, self._shaded(leaf, point), 0.0)
-        for point, radius_m, leaf in group.caps:
-            if radius_m > _DOTTED_M:
-                self._paint_cap(point, _DOT_M, _mixed(self._shaded(leaf, point), _WHITE, 0.6), 0.0)
+            draw.polygon(self._sides(limb, 0.0), fill=self._shaded(limb.leaf, limb.end))
+        for x, y, radius, color, point in caps:
+            disc(x, y, radius, color)
+            if radius > _DOTTED_M * self._scales[point]:
+                disc(x, y, _DOT_M * self._scales[point], _mixed(color, _WHITE, 0.6))
 
-    def _paint_limb(self, limb: _Limb, color: Color, more_px: float) -> None:
-        (x0, y0), (x1, y1) = self._xy[limb.start], self._xy[limb.end]
-        length = math.hypot(x1 - x0, y1 - y0)
-        if length == 0:
-            return
+    def _sides(self, limb: _Limb, more: float) -> list[float]:
+        """x and y of the corners between a limb's ends."""
+        (x0, y0), (x1, y1) = self._places[limb.start], self._places[limb.end]
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
         u, v = (y0 - y1) / length, (x1 - x0) / length  # across
-        r0 = limb.start_m * self._scale[limb.start] + more_px
-        r1 = limb.end_m * self._scale[limb.end] + more_px
-        sides = (x0 + r0 * u, y0 + r0 * v), (x1 + r1 * u, y1 + r1 * v), (x1 - r1 * u, y1 - r1 * v)
-        self._canvas.polygon([*sides, (x0 - r0 * u, y0 - r0 * v)], color)
-
-    def _paint_cap(self, point: int, radius_m: float, color: Color, more_px: float) -> None:
-        self._canvas.disc(*self._xy[point], radius_m * self._scale[point] + more_px, color)
+        r0, r1 = limb.start_m * self._scales[limb.start] + more, limb.end_m * self._scales[limb.end] + more
+        return [
+            x0 + r0 * u, y0 + r0 * v, x1 + r1 * u, y1 + r1 * v, x1 - r1 * u, y1 - r1 * v, x0 - r0 * u, y0 - r0 * v
+        ]  # fmt: skip
 
     def _paint_torso(self) -> None:
         for part in self._anatomy.torso:
             joints = list(part.joints)
             if self._view.seen[joints].all():
-                radii_px = np.array(part.radii_m) * self._view.scale[joints]
-                self._paint_hull(self._view.xy[joints], radii_px, self._shaded(part.leaf, joints[-1]))
+                radii = np.array(part.radii_m) * self._scale[joints]
+                self._paint_hull(self._xy[joints], radii, self._shaded(part.leaf, joints[-1]))
 
     def _paint_head(self) -> None:
-        view, head, face = self._view, self._anatomy.head, self._anatomy.face
-        self._paint_hull(view.xy[head], 0.0, self._shaded(LEAF_PARTS.index("upper"), head.start))
+        head, face = self._anatomy.head, self._anatomy.face
+        self._paint_hull(self._xy[head], 0.0, self._shaded(LEAF_PARTS.index("upper"), head.start))
         if face.stop > face.start:
-            self._paint_face(view.local[head].mean(axis=0))
+            self._paint_face(self._view.local[head].mean(axis=0))
 
-    def _paint_hull(self, xy: np.ndarray, radii_px: np.ndarray | float, color: Color) -> None:
-        self._canvas.polygon(_outline(xy, radii_px + _HALO_PX), self._background)
-        self._canvas.polygon(_outline(xy, radii_px), color)
+    def _paint_hull(self, xy: np.ndarray, radii: np.ndarray | float, color: Color) -> None:
+        self._canvas.draw.polygon(_outline(xy, radii + _HALO_PX), fill=self._background)
+        self._canvas.draw.polygon(_outline(xy, radii), fill=color)
 
     def _paint_face(self, head: np.ndarray) -> None:
         """head: (3,) its middle, in the camera's axes."""
-        view, face = self._view, self._anatomy.face
-        local, xy = view.local[face], view.xy[face].tolist()
+        face, draw = self._anatomy.face, self._canvas.draw
+        local, places = self._view.local[face], self._places[face]
         toward = -head / np.linalg.norm(head)
-        line_px = max(_FEATURE_M * float(view.scale[face].mean()), 0.5)
+        thickness = max(_FEATURE_M * float(self._scale[face].mean()), 0.5 * _SUPERSAMPLING)
         skin = self._shaded(LEAF_PARTS.index("face"), face.start)
 
-        def shows(*features: slice) -> bool:
-            return all(float((local[feature].mean(axis=0) - head) @ toward) > _NEAR_SIDE_M for feature in features)
+        def shows(feature: slice) -> bool:
+            return float((local[feature].mean(axis=0) - head) @ toward) > _NEAR_SIDE_M
+
+        def line(feature: slice, thick: float, color: Color) -> None:
+            if shows(feature):
+                draw.line(_flat(places[feature]), fill=color, width=round(thick * thickness))
 
         if shows(NOSE_BASE):
-            skull = np.concatenate([view.xy[face], view.xy[self._anatomy.jaw]])
-            self._canvas.polygon(_outline(skull, 0.0), skin)
+            outline = _outline(np.concatenate([self._xy[face], self._xy[self._anatomy.jaw]]), 0.0)
+            draw.polygon(outline, fill=skin)
         for feature in (NOSE_BRIDGE, NOSE_BASE):
-            if shows(feature):
-                self._canvas.line(xy[feature], 0.8 * line_px, _mixed(skin, _INK, 0.35))
+            line(feature, 0.8, _mixed(skin, _INK, 0.35))
         for feature in (RIGHT_BROW, LEFT_BROW):
-            if shows(feature):
-                self._canvas.line(xy[feature], 1.4 * line_px, _INK)
+            line(feature, 1.4, _INK)
         for feature in (RIGHT_EYE, LEFT_EYE):
             if shows(feature):
-                self._paint_eye(xy[feature], line_px)
+                self._paint_eye(places[feature], thickness)
         if shows(OUTER_LIPS):
-            self._canvas.polygon(xy[OUTER_LIPS], _mixed(skin, _LIPS, 0.7))
-            lips = xy[INNER_LIPS]
-            self._canvas.polygon(lips, _MOUTH)
-            self._canvas.line([*lips, lips[0]], 0.4 * line_px, _MOUTH)
+            draw.polygon(_flat(places[OUTER_LIPS]), fill=_mixed(skin, _LIPS, 0.7))
+            inner = places[INNER_LIPS]
+            draw.polygon(_flat(inner), fill=_MOUTH)
+            draw.line(_flat([*inner, inner[0]]), fill=_MOUTH, width=max(1, round(0.4 * thickness)))
 
-    def _paint_eye(self, rim: Places, line_px: float) -> None:
+    def _paint_eye(self, rim: list[list[float]], thickness: float) -> None:
         """A closed eye is a line."""
-        upper, lower = ([rim[i][1] for i in lid] for lid in ((1, 2), (4, 5)))
-        opening_px = 0.5 * (sum(lower) - sum(upper))
-        if opening_px > 0.4 * line_px:
-            self._canvas.polygon(rim, _WHITE)
+        opening = 0.5 * (rim[4][1] + rim[5][1] - rim[1][1] - rim[2][1])
+        if opening > 0.4 * thickness:
+            self._canvas.draw.polygon(_flat(rim), fill=_WHITE)
             x, y = (sum(axis) / len(rim) for axis in zip(*rim, strict=True))
-            self._canvas.disc(x, y, min(_PUPIL_M / _FEATURE_M * line_px, 0.5 * opening_px), _INK)
-        self._canvas.line(rim[:4], 0.6 * line_px, _INK)
+            self._canvas.disc(x, y, min(_PUPIL_M / _FEATURE_M * thickness, 0.5 * opening), _INK)
+        self._canvas.draw.line(_flat(rim[:4]), fill=_INK, width=max(1, round(0.6 * thickness)))
 
     def _shaded(self, leaf: int, point: int) -> Color:
         """A part's colour at the depth of a point."""
-        behind = (self._depth[point] - self._depth[0]) / _FADE_M
-        return _mixed(self._colors[leaf], self._background, _FADED * min(max(behind, 0.0), 1.0))
+        return _mixed(self._colors[leaf], self._background, self._fades[point])
 
 
 def _draw_floor(picture: Image.Image, points: np.ndarray, floor_y: float, shot: Shot, background: Color) -> None:
@@ -420,37 +413,37 @@ def _draw_floor(picture: Image.Image, points: np.ndarray, floor_y: float, shot: 
     canvas = _Canvas(picture, view.xy, 1.0)
     if canvas.is_empty:
         return
-    line_xy, spot_xy = np.split(view.xy, [lines.size // 2])
+    line_xy, spot_xy = np.split(canvas.enlarged(view.xy), [lines.size // 2])
     for foot, rim in zip(feet, spot_xy.reshape(spots.shape), strict=True):
         nearness = math.exp(-max(float(foot[1]) - floor_y, 0.0) / _SPOT_HEIGHT_M)
         for size, strength in ((1.0, 0.4), (0.75, 1.0)):
             inner = rim.mean(axis=0) + size * (rim - rim.mean(axis=0))
-            canvas.polygon(inner.tolist(), _mixed(background, shade, nearness * strength))
+            canvas.draw.polygon(_flat(inner.tolist()), fill=_mixed(background, shade, nearness * strength))
     away = np.linalg.norm(0.5 * (lines[:, 1:] + lines[:, :-1]) - pelvis, axis=-1) / (_GRID_M * _GRID_LINES)
     for line, fades in zip(line_xy.reshape(lines.shape).tolist(), (1 - away).tolist(), strict=True):
         for start, end, fade in zip(line, line[1:], fades, strict=False):
             if fade > 0:
-                canvas.line([start, end], 1.0, _mixed(background, ink, fade))
+                canvas.draw.line([*start, *end], fill=_mixed(background, ink, fade), width=_SUPERSAMPLING)
     canvas.paste()
 
 
-def _outline(xy: np.ndarray, radii_px: np.ndarray | float) -> list[tuple[float, float]]:
+def _outline(xy: np.ndarray, radii: np.ndarray | float) -> list[float]:
     """Round the convex hull of discs, of centres (n, 2) and radii (n,): what is farthest in each of many directions."""
-    reach = xy @ _DIRECTIONS.T + np.reshape(radii_px, (-1, 1))  # (n, d)
+    reach = xy @ _DIRECTIONS.T + np.reshape(radii, (-1, 1))  # (n, d)
     farthest = reach.argmax(axis=0)
-    radii = np.broadcast_to(radii_px, len(xy))[farthest]
-    return (xy[farthest] + radii[:, None] * _DIRECTIONS).tolist()
+    rim = np.broadcast_to(radii, len(xy))[farthest, None] * _DIRECTIONS
+    return (xy[farthest] + rim).ravel().tolist()
+
+
+def _flat(places: Sequence[Sequence[float]]) -> list[float]:
+    return [coordinate for place in places for coordinate in place]
 
 
 def _color(rgb: np.ndarray) -> Color:
     """From 0..1."""
-    return tuple((255.0 * rgb).tolist())
-
-
-def _whole(color: Color) -> tuple[int, int, int]:
-    red, green, blue = color
-    return int(red + 0.5), int(green + 0.5), int(blue + 0.5)
+    return tuple(np.rint(255 * rgb).astype(int).tolist())
 
 
 def _mixed(one: Color, other: Color, share: float) -> Color:
-    return tuple(a + share * (b - a) for a, b in zip(one, other, strict=True))
+    (r0, g0, b0), (r1, g1, b1) = one, other
+    return int(r0 + share * (r1 - r0) + 0.5), int(g0 + share * (g1 - g0) + 0.5), int(b0 + share * (b1 - b0) + 0.5)
