@@ -19,7 +19,8 @@ from scipy.spatial import KDTree
 
 from emage.body import STAND_IN_FILE, Body
 from emage.hints import foot_contacts
-from emage.motion import ARKIT52, Motion
+from emage.metrics import joint_speed
+from emage.motion import ARKIT52, FPS, Motion
 from emage.skeleton import ARKIT_ACTIONS, PARENTS
 from tests.conftest import ROOT
 from train.synthetic import corpus
@@ -187,6 +188,17 @@ def test_other_accents_get_beats_and_speakers_differ(clips):
     assert {s.hands for s in strokes} >= {("right",), ("right", "left")}
     sizes = [np.ptp(performance.motion.poses[:, 48:54], axis=0).sum() for _, performance in clips]
     assert np.std(sizes) > 0.05 * np.mean(sizes)
+
+
+def test_hands_are_livelier_in_speech_than_in_its_pauses(clips, positions):
+    speaking, pausing = [], []
+    for (times, _), joints in zip(clips, positions, strict=True):
+        speed = joint_speed(joints[:, [20, 21]]).mean(1)
+        seconds = np.arange(len(speed)) / FPS
+        silent = np.any([(seconds >= a) & (seconds < b) for a, b in times.silences_s(0.3)], axis=0)
+        speaking.append(speed[~silent])
+        pausing.append(speed[silent])
+    assert np.concatenate(speaking).mean() > 1.2 * np.concatenate(pausing).mean()
 
 
 def hand_depths(body: Body, motion: Motion) -> np.ndarray:

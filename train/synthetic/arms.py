@@ -1,7 +1,7 @@
 """Which gesture when, and where both hands are in every frame.
 
 A stroke ends on the onset of a word's stressed vowel. Words of the dictionary get their gesture, other accents a beat;
-between strokes a hand holds, moves on, or goes back to rest.
+between strokes a hand holds, moves on, or goes back to rest. Through short pauses of speech it holds.
 """
 
 from collections.abc import Sequence
@@ -41,6 +41,8 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 """Words without an accent of their own, unless they are emphasised."""
 
 _MIN_SPACING_S = 0.5
+_PAUSE_S = 0.3, 1.2  # in a silence between these lengths no hand sets out; in a longer one it may go to rest
+_BEFORE_PAUSE_S = 0.2  # nor so shortly before it
 _MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
 _MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
@@ -126,18 +128,31 @@ def hand_tracks(
 ) -> tuple[dict[str, Track], list[Stroke]]:
     """A track of (20,) key vectors for each hand, and the strokes that found time, with their start and end."""
     tracks = {side: Track(_rest(habits, rng)) for side in SIDES}
+    pauses = _still_s(times)
     done = []
     for stroke in strokes:
         keys = {side: _keys(stroke, side, tracks[side], habits, rng) for side in stroke.hands}
         if all(_can_reach(tracks[side], keys[side], stroke) for side in stroke.hands):
-            starts = [_append(tracks[side], keys[side], stroke, habits, rng) for side in stroke.hands]
+            starts = [_append(tracks[side], keys[side], stroke, habits, pauses, rng) for side in stroke.hands]
             end_s = max(second for side in stroke.hands for second, _ in keys[side])
             done.append(
                 Stroke(stroke.apex_s, stroke.gesture, stroke.hands, stroke.word, stroke.strength, min(starts), end_s)
             )
     for track in tracks.values():
-        _retract(track, habits, rng)
+        _retract(track, habits, pauses, rng)
     return tracks, done
+
+
+def _still_s(times: Times) -> list[tuple[float, float]]:
+    """Start and end of the times in which no hand sets out."""
+    least_s, most_s = _PAUSE_S
+    silences_s = times.silences_s(least_s)
+    return [(start_s - _BEFORE_PAUSE_S, end_s) for start_s, end_s in silences_s if end_s - start_s <= most_s]
+
+
+def _after_pause(second: float, pauses: Sequence[tuple[float, float]]) -> float:
+    """The second itself, or the end of the pause that it lies in."""
+    return next((end_s for start_s, end_s in pauses if start_s <= second < end_s), second)
 
 
 def _rest(habits: Habits, rng: np.random.Generator) -> np.ndarray:
@@ -203,32 +218,45 @@ def _can_reach(track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: S
 
 
 def _append(
-    track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: Stroke, habits: Habits, rng: np.random.Generator
+    track: Track,
+    keys: Sequence[tuple[float, np.ndarray]],
+    stroke: Stroke,
+    habits: Habits,
+    pauses: Sequence[tuple[float, float]],
+    rng: np.random.Generator,
 ) -> float:
     """Bring the hand to the keys, by way of rest where there is time for it. Returns when it sets out."""
     first_s, first = keys[0]
     if first_s - track.end_s > max(habits.rest_after_s, 1.5) and track.has_moved:
-        _retract(track, habits, rng, by_s=first_s - 0.45)
+        _retract(track, habits, pauses, rng, by_s=first_s - 0.45)
+    apex = next(vector for second, vector in keys if second == stroke.apex_s)
     travel_s = max(0.22 + 0.6 * _distance(track.last, first), 1.3 * _least_s(track.last, first)) / habits.tempo
     start_s = max(track.end_s, first_s - travel_s)
+    latest_s = stroke.apex_s - max(0.36, 1.4 * _least_s(track.last, apex))
+    start_s = max(start_s, min(_after_pause(start_s, pauses), latest_s))
     track.hold(start_s)
     for second, vector in keys:
         is_apex = second == stroke.apex_s
         room_s = second - track.end_s
         too_fast = room_s < max(0.12, _least_s(track.last, vector))
         # A preparation that has no time is cut short: the hand goes straight to the stroke's end.
-        apex = next(end for at, end in keys if at == stroke.apex_s)
         leaves_too_little = second < stroke.apex_s and stroke.apex_s - second < max(0.12, _least_s(vector, apex))
         if is_apex or not (too_fast or leaves_too_little):
             track.key(second, vector)
     return start_s
 
 
-def _retract(track: Track, habits: Habits, rng: np.random.Generator, by_s: float = np.inf) -> None:
+def _retract(
+    track: Track,
+    habits: Habits,
+    pauses: Sequence[tuple[float, float]],
+    rng: np.random.Generator,
+    by_s: float = np.inf,
+) -> None:
     """Hold the last pose a moment, then go back to rest."""
     rest = _rest(habits, rng)
     travel_s = np.clip(0.35 + 0.9 * _distance(track.last, rest), 0.45, 0.9) / habits.tempo
-    hold_s = rng.uniform(0.2, 0.6)
+    hold_s = _after_pause(track.end_s + rng.uniform(0.2, 0.6), pauses) - track.end_s
     room_s = by_s - track.end_s
     if hold_s + travel_s > room_s:
         hold_s, travel_s = 0.2 * room_s, 0.8 * room_s
