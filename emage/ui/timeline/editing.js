@@ -29,7 +29,7 @@ function setCursor(frame, isSeeking = true) {
   cursor = clamp(frame, 0, numFrames);
   renderCursor();
   if (wordAt(behind(), cursor) !== word) drawSoon();
-  if (isSeeking) seekMedia();
+  if (isSeeking) players.seek(cursor);
 }
 
 function announceCursor() {

@@ -52,7 +52,7 @@ function handleViewKey(key) {
   if (key === "+" || key === "=") zoomBy(ZOOM_STEP);
   else if (key === "-") zoomBy(1 / ZOOM_STEP);
   else if (key === "0") zoomBy(0);
-  else if (key === " " && players().length) togglePlay();
+  else if (key === " " && players.any()) players.toggle();
   else return false;
   return true;
 }
@@ -112,7 +112,7 @@ function focusRow(leaf, direction, nearFrame = null) {
 function listenToTools() {
   const selected = () => spanById(edit.spans, selectedId);
   const actions = {
-    play: togglePlay,
+    play: players.toggle,
     undo,
     redo,
     split: () => split(selected()),

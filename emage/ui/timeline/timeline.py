@@ -1,6 +1,5 @@
 """The timeline as a Gradio component."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from emage.hints import FOLLOW, LOCK, MODES, HintPlan
 from emage.motion import FPS
 from emage.render import RenderSettings
 from emage.skeleton import HINT_PARTS, LEAF_PARTS, LEAVES_OF
+from emage.ui.shared import PLAYERS, RULER, javascript
 from emage.ui.timeline.backdrop import Backdrop
 from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_FRAMES, MAX_SPANS, TimelineValue
 
@@ -28,7 +28,7 @@ _LABELS = {
 """Of each row, and shortened for a phone."""
 
 _SCRIPTS = ("plan", "waveform", "state", "drawing", "editing", "pointers", "keys", "players", "timeline")
-"""In the order in which they are read: a constant stands above its use, functions know each other everywhere."""
+"""In the order in which they are read."""
 
 _LONGEST_MESSAGE = 600
 
@@ -47,8 +47,7 @@ def _javascript() -> str:
         "hintColor": RenderSettings.hint_color,
         "generatedColor": RenderSettings.generated_color,
     }
-    sources = [(_FOLDER / f"{name}.js").read_text("utf-8") for name in _SCRIPTS]
-    return "\n".join([f"const SETTINGS = {json.dumps(settings)};", *sources])
+    return javascript(settings, [PLAYERS, RULER, *(_FOLDER / f"{name}.js" for name in _SCRIPTS)])
 
 
 class Timeline(gr.HTML):

@@ -5,22 +5,9 @@ const WAVE_HEIGHT = 60;
 const WORDS_HEIGHT = 24;
 const BAR_WIDTH = 2;
 const BAR_PITCH = 3;
-const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
-const LEAST_LABEL_PITCH = 62;
 
 function decodePeaks(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
-// Seconds between two labels of the ruler.
-function tickStep(pixelsPerSecond) {
-  return TICK_STEPS_S.find((step) => step * pixelsPerSecond >= LEAST_LABEL_PITCH) ?? TICK_STEPS_S.at(-1);
-}
-
-function clockLabel(second, step) {
-  const minutes = Math.floor(second / 60 + 1e-6);
-  const rest = (second - 60 * minutes).toFixed(step < 1 ? 1 : 0);
-  return `${minutes}:${rest.padStart(step < 1 ? 4 : 2, "0")}`;
 }
 
 // view: {canvas, width, firstFrame (at the left edge), pixelsPerFrame, numFrames, currentFrame, colors, font}
