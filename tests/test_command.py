@@ -10,7 +10,7 @@ import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from emage.__main__ import Generate, Measure, Render
+from emage.__main__ import Batch, Generate, Measure, Render
 from emage.audio import second_to_frame, trimmed
 from emage.command import generate_command
 from emage.errors import EmageError
@@ -26,7 +26,7 @@ from tests.conftest import REGRESSION, make_motion
 def parsed(command: str) -> Generate:
     program, arguments = shlex.split(command)[:3], shlex.split(command)[3:]
     assert program == ["python", "-m", "emage"]
-    return tyro.cli(Generate | Render | Measure, args=arguments)
+    return tyro.cli(Generate | Batch | Render | Measure, args=arguments)
 
 
 def test_defaults_are_not_written():
@@ -92,12 +92,12 @@ def test_parsed_again_it_is_what_the_take_was_made_with(name, take, placement, p
     )
     assert "\n" not in command
     again = parsed(command)
-    assert (again.settings(), again.placement(), again.hint_plan()) == (take, placement, plan)
+    assert (again.take.settings(), again.hints.placement(), again.hints.hint_plan()) == (take, placement, plan)
     assert again.picture.settings() == picture
-    assert second_to_frame(again.start_s) == start
-    assert (again.end_s is None and end is None) or second_to_frame(again.end_s) == end
+    assert second_to_frame(again.recording.start_s) == start
+    assert (None if again.recording.end_s is None else second_to_frame(again.recording.end_s)) == end
     expected = [name, f"{name}.npz", f"{name} motion.npz", f"{name}.mp4", "a body.npz"]
-    given_paths = [again.audio, again.hint_motion, again.motion, again.out, again.body.smplx]
+    given_paths = [again.audio, again.hints.hint_motion, again.motion, again.out, again.body.smplx]
     assert given_paths == [Path(each) for each in expected]
 
 
