@@ -24,6 +24,7 @@ from emage.files import new_file, output_error
 from emage.grounding import AS_GENERATED, translated
 from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
+from emage.low_pass import low_passed
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
 from emage.models.parts import Parts
@@ -188,6 +189,7 @@ class EmagePipeline(
             )
         ]
         motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
+        motion = low_passed(motion, config.low_pass_frames)
         locked = None
         if hints is not None:
             motion = apply_locks(motion, hints)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import imageio_ffmpeg
 import numpy as np
@@ -16,6 +17,8 @@ from emage.__main__ import main
 from emage.audio import num_frames
 from emage.errors import AudioError, EmageError, HintError, WeightsError
 from emage.hints import HintPlan, Hints
+from emage.low_pass import low_passed
+from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
 from emage.render import RenderSettings
@@ -399,3 +402,16 @@ def test_networks_stay_as_they_were(tiny, speech):
     tiny.generate((16000, speech))
     for key, tensor in tiny.generator.state_dict().items():
         assert torch.equal(tensor, before[key]), key
+
+
+def test_weights_may_ask_for_a_low_pass(tiny, speech):
+    plain = tiny.generate((16000, speech))
+    config = replace(tiny.generator.config, low_pass_frames=2)
+    assert GeneratorConfig.from_json(config.to_json()) == config
+    tiny.generator.config, published = config, tiny.generator.config
+    try:
+        filtered = tiny.generate((16000, speech))
+    finally:
+        tiny.generator.config = published
+    assert np.array_equal(filtered.poses, low_passed(plain, 2).poses)
+    assert not np.array_equal(filtered.poses, plain.poses)

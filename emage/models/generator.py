@@ -42,6 +42,7 @@ class GeneratorConfig:
     their audio by attention alone, over features that carry no positions;
     smoothness: of the parts' codes when sampling, see `emage.sampling.likeliest_path`; 0 as published;
     temperature: of the take that nobody asked a seed for; 0, the likeliest, as published;
+    low_pass_frames: of the decoded body and hands, see `emage.low_pass`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """
@@ -58,6 +59,7 @@ class GeneratorConfig:
     aligned_audio: bool = False
     smoothness: Parts[float] = field(default_factory=lambda: Parts(0, 0, 0, 0))
     temperature: float = 0
+    low_pass_frames: float = 0
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -76,6 +78,7 @@ class GeneratorConfig:
             ("loss weight", (*self.latent_weight, *self.class_weight)),
             ("smoothness", self.smoothness),
             ("temperature", (self.temperature,)),
+            ("low_pass_frames", (self.low_pass_frames,)),
         ):
             for weight in weights:
                 if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
@@ -105,6 +108,7 @@ class GeneratorConfig:
             aligned_audio=published.get("aligned_audio", False),
             smoothness=Parts.of(lambda part: published.get(f"s{_WEIGHT_KEYS[part]}", 0)),
             temperature=published.get("temperature", 0),
+            low_pass_frames=published.get("low_pass_frames", 0),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -124,6 +128,7 @@ class GeneratorConfig:
             "aligned_audio": self.aligned_audio,
             **{f"s{_WEIGHT_KEYS[part]}": self.smoothness[part] for part in NETWORK_PARTS},
             "temperature": self.temperature,
+            "low_pass_frames": self.low_pass_frames,
             "pose_dims": 330,
             "audio_sr": 16000,
             "pose_fps": 30,
