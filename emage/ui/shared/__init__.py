@@ -1,4 +1,4 @@
-"""Browser code that several components share."""
+"""What several components share: code for the browser, and names."""
 
 import json
 from collections.abc import Sequence
@@ -11,6 +11,16 @@ PLAYERS = _FOLDER / "players.js"
 """Follows and moves audio and video elsewhere on the page."""
 RULER = _FOLDER / "ruler.js"
 """Ticks of an axis of time."""
+
+PART_LABELS = {
+    "face": ("Face", "Face"),
+    "upper": ("Upper body", "Upper"),
+    "hands": ("Both hands", "Hands"),
+    "left_hand": ("Left hand", "L hand"),
+    "right_hand": ("Right hand", "R hand"),
+    "lower": ("Lower body and path", "Lower"),
+}
+"""Of each part that can be a hint, and shortened for a phone."""
 
 
 def javascript(settings: dict[str, Any], files: Sequence[Path]) -> str:

@@ -12,20 +12,11 @@ from emage.hints import FOLLOW, LOCK, MODES, HintPlan
 from emage.motion import FPS
 from emage.render import RenderSettings
 from emage.skeleton import HINT_PARTS, LEAF_PARTS, LEAVES_OF
-from emage.ui.shared import PLAYERS, RULER, javascript
+from emage.ui.shared import PART_LABELS, PLAYERS, RULER, javascript
 from emage.ui.timeline.backdrop import Backdrop
 from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_FRAMES, MAX_SPANS, TimelineValue
 
 _FOLDER = Path(__file__).parent
-
-_LABELS = {
-    "face": ("Face", "Face"),
-    "upper": ("Upper body", "Upper"),
-    "left_hand": ("Left hand", "L hand"),
-    "right_hand": ("Right hand", "R hand"),
-    "lower": ("Lower body and path", "Lower"),
-}
-"""Of each row, and shortened for a phone."""
 
 _SCRIPTS = ("plan", "waveform", "state", "drawing", "editing", "pointers", "keys", "players", "timeline")
 """In the order in which they are read."""
@@ -37,7 +28,7 @@ def _javascript() -> str:
     """One function body of the settings and all files; Gradio runs it when the component appears."""
     settings = {
         "fps": FPS,
-        "rows": [{"leaf": leaf, "label": _LABELS[leaf][0], "short": _LABELS[leaf][1]} for leaf in LEAF_PARTS],
+        "rows": [{"leaf": leaf, "label": PART_LABELS[leaf][0], "short": PART_LABELS[leaf][1]} for leaf in LEAF_PARTS],
         "leavesOf": LEAVES_OF,
         "follow": FOLLOW,
         "lock": LOCK,

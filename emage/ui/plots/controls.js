@@ -1,0 +1,113 @@
+// Mouse, touch, keys and the player.
+
+const MEDIA_POLL_MS = 500;
+const PLAY_ICON = "M7 4.5v15l12-7.5z";
+const PAUSE_ICON = "M8 5v14M16 5v14";
+
+const players = makePlayers({
+  fps: SETTINGS.fps,
+  signal: listening.signal,
+  isHere: () => element.isConnected,
+  show(frame) {
+    playhead = clamp(frame, 0, numFrames);
+    showTime();
+  },
+  changed(hasPlayers, isPlayingNow) {
+    const play = part("play");
+    play.hidden = !hasPlayers;
+    if (isPlaying === isPlayingNow) return;
+    isPlaying = isPlayingNow;
+    play.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    part("play-icon").setAttribute("d", isPlaying ? PAUSE_ICON : PLAY_ICON);
+    describeCursor();
+  },
+  failed: () => announce("There is nothing to play yet."),
+});
+
+function findMedia() {
+  const wanted = SETTINGS.player ? [{ selector: `#${CSS.escape(SETTINGS.player)}`, start_frame: 0 }] : [];
+  players.find(wanted);
+}
+
+function seek(frame) {
+  playhead = clamp(frame, 0, numFrames);
+  const hasMoved = players.seek(playhead);
+  showTime();
+  return hasMoved;
+}
+
+function lookAt(frame) {
+  pointed = frame === null ? null : clamp(frame, 0, Math.max(0, numFrames - 1));
+  showTime();
+}
+
+// The whole frame under a pointer.
+function frameAt(clientX) {
+  const bounds = part("cursor").getBoundingClientRect();
+  return clamp(Math.floor(((clientX - bounds.left) / bounds.width) * numFrames), 0, Math.max(0, numFrames - 1));
+}
+
+function listenToPointers() {
+  const surface = part("surface");
+  let pressed = null; // id of the pointer that scrubs
+  surface.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || pressed !== null) return;
+    pressed = event.pointerId;
+    surface.setPointerCapture(pressed);
+    if (event.pointerType === "mouse") go(event);
+  });
+  surface.addEventListener("pointermove", (event) => {
+    if (event.pointerId === pressed) go(event);
+    else if (event.pointerType === "mouse" && pressed === null) lookAt(frameAt(event.clientX));
+  });
+  surface.addEventListener("pointerup", (event) => {
+    if (event.pointerId !== pressed) return;
+    go(event);
+    pressed = null;
+    part("cursor").focus({ preventScroll: true });
+    if (event.pointerType !== "mouse") lookAt(null);
+  });
+  // The browser took the gesture over, to scroll.
+  surface.addEventListener("pointercancel", () => {
+    pressed = null;
+    lookAt(null);
+  });
+  surface.addEventListener("pointerleave", () => pressed === null && lookAt(null));
+
+  function go(event) {
+    const frame = frameAt(event.clientX);
+    pointed = frame;
+    seek(frame);
+  }
+}
+
+function listenToKeys() {
+  part("cursor").addEventListener("keydown", (event) => {
+    if (!event.metaKey && !event.altKey && handleKey(event)) event.preventDefault();
+  });
+  part("play").addEventListener("click", () => players.toggle());
+}
+
+function handleKey({ key, shiftKey, ctrlKey }) {
+  const frame = shownFrame();
+  const direction = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 1, PageDown: -1 }[key];
+  if (direction && key.startsWith("Page")) lookAt(frame + direction * Math.max(1, Math.round(numFrames / 10)));
+  else if (direction && ctrlKey) lookAt(nextOnset(frame, direction));
+  else if (direction) lookAt(frame + direction * (shiftKey ? 10 : 1));
+  else if (key === "Home") lookAt(0);
+  else if (key === "End") lookAt(numFrames - 1);
+  else if (key === "Escape" && pointed !== null) lookAt(null);
+  else if (key === "Enter") {
+    announce(seek(frame) ? `The video is at ${secondsOf(frame)} seconds.` : "There is no video yet.");
+    lookAt(null);
+  } else if (key === " ") players.toggle();
+  else return false;
+  return true;
+}
+
+function nextOnset(frame, direction) {
+  const frames = onsets.map(Math.floor);
+  const next =
+    direction > 0 ? frames.find((each) => each > frame) : frames.findLast((each) => each < frame);
+  return next ?? (direction > 0 ? numFrames - 1 : 0);
+}
