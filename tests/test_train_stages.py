@@ -22,6 +22,7 @@ from emage.body import load_body
 from emage.errors import EmageError, WeightsError
 from emage.models.codec import part_vectors
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
+from emage.models.generator import Generator
 from emage.models.parts import Parts
 from emage.models.quantizer import Quantizer, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
@@ -143,6 +144,34 @@ def test_generator_learns_while_the_mask_grows(trained):
     ratio = logged(config, "train/mask_ratio")
     assert ratio[1] == pytest.approx(0.05)
     assert ratio[40] == 1
+
+
+def test_a_generator_begins_from_other_weights_where_they_fit(trained):
+    state = load_file(trained / "weights/model.safetensors")
+    config = EmagePipeline.from_pretrained(trained / "weights").generator.config
+    same, other = Generator(config), Generator(replace(config, codebook_size=32))
+    assert generator.begin_from(same, state) == list(same.state_dict())
+    assert all(torch.equal(tensor, state[name].float()) for name, tensor in same.state_dict().items())
+    heads = {name: tensor.clone() for name, tensor in other.state_dict().items() if tensor.shape != state[name].shape}
+    taken = generator.begin_from(other, state)
+    assert heads
+    assert set(taken) == set(state) - set(heads)
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in heads.items())
+    with pytest.raises(WeightsError, match="initial weights"):
+        generator.begin_from(other, {"elsewhere": torch.zeros(3)})
+
+
+def test_initial_weights_are_those_that_the_setting_names(trained, cache_folder, body, tmp_path):
+    calm = {"augmentation": QUIET, "dropout": 0.0, "aligned_audio": True, "hint_stride": 2, "batch_size": 4}
+    one = settings(GeneratorTraining, cache_folder, tmp_path, steps=1, log_every=1, learning_rate=1e-9, **calm)
+    losses = []
+    for name, initial in (("new", None), ("from", str(trained / "weights"))):
+        fresh_accelerate()
+        weights = shutil.copytree(trained / "weights", tmp_path / f"{name}-weights")
+        config = replace(one, weights=weights, out=tmp_path / name, initial_weights=initial)
+        generator.train(config, body)
+        losses.append(logged(config)[1])
+    assert losses[1] < 0.8 * losses[0]
 
 
 def test_the_folder_of_all_stages_is_a_pipeline(trained, body):

@@ -25,8 +25,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
-from emage.errors import EmageError
-from emage.hub import NETWORK_FOLDERS
+from emage.errors import EmageError, WeightsError
+from emage.hub import NETWORK_FOLDERS, find_weights, load_state
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
@@ -68,6 +68,9 @@ class GeneratorTraining(RunConfig):
     """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
     aligned_audio: bool = False
     """Give each frame's query the audio of that frame (see GeneratorConfig); False is the released network."""
+    initial_weights: str | None = None
+    """Begin from the generator of these weights (a folder, a repo id on the Hub, or "demo"): its tensors of the same
+    name and shape are taken, such as encoders and transformers; the rest, as the heads of another codebook, is new."""
     hint_stride: int = 1
     """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
     first_mask_ratio: float = 0.05
@@ -302,6 +305,24 @@ class GeneratorReport:
 
 
 @torch.no_grad()
+def begin_from(generator: Generator, state: dict[str, Tensor]) -> list[str]:
+    """Copy the tensors of `state` whose name and shape are those of the generator's; returns their names.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    own = generator.state_dict()
+    fitting = [name for name, tensor in own.items() if name in state and state[name].shape == tensor.shape]
+    if not fitting:
+        raise WeightsError(
+            "The initial weights have no tensor of this generator's shapes. Give hidden and audio_width."
+        )
+    for name in fitting:
+        own[name].copy_(state[name])
+    return fitting
+
+
+@torch.no_grad()
 def validate(
     generator: Generator, codec: MotionCodec, dataset: MaskedWindows, config: GeneratorTraining, device: torch.device
 ) -> GeneratorReport:
@@ -338,6 +359,8 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     codec = load_codec(config.weights).to(run.device)
     folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache))
+    if config.initial_weights is not None:
+        begin_from(new_generator, load_state(find_weights(config.initial_weights).folders["generator"]))
     set_dropout(new_generator, config.dropout)
     model, optimizer = run.prepare(ThreePasses(new_generator))
     generator: Generator = run.accelerator.unwrap_model(model).generator
