@@ -27,6 +27,11 @@ const players = makePlayers({
 function findMedia() {
   const wanted = SETTINGS.player ? [{ selector: `#${CSS.escape(SETTINGS.player)}`, start_frame: 0 }] : [];
   players.find(wanted);
+  // A video that was put in the place of another begins anew and tells nobody.
+  const now = players.now();
+  if (now === null || isPlaying || Math.abs(clamp(now, 0, numFrames) - playhead) < 0.5) return;
+  playhead = clamp(now, 0, numFrames);
+  showTime();
 }
 
 function seek(frame) {

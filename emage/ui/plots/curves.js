@@ -1,7 +1,18 @@
 // Curves as Python sends them: the least, mean and greatest value of columns of frames.
 
 function decodeCurve({ num_frames, frames_per_column, low, mean, high }) {
-  return { frames: num_frames, step: frames_per_column, low: low ?? mean, mean, high: high ?? mean };
+  const means = decodeNumbers(mean);
+  return {
+    frames: num_frames,
+    step: frames_per_column,
+    low: low === undefined ? means : decodeNumbers(low),
+    mean: means,
+    high: high === undefined ? means : decodeNumbers(high),
+  };
+}
+
+function decodeNumbers(text) {
+  return text ? text.split(" ").map(Number) : [];
 }
 
 // {low, mean, high} of the column in which a frame lies; null where the curve has ended.

@@ -10,7 +10,7 @@ from emage.hints import LOCK
 from emage.motion import FPS
 from emage.render import RenderSettings
 from emage.skeleton import HINT_PARTS
-from emage.ui.plots.value import MAX_POINTS, MAX_TAKES, PlotsValue
+from emage.ui.plots.value import MAX_TAKES, PlotsValue
 from emage.ui.shared import PART_LABELS, PLAYERS, RULER, javascript
 
 _FOLDER = Path(__file__).parent
@@ -102,13 +102,14 @@ class Plots(gr.HTML):
         return (value if isinstance(value, PlotsValue) else PlotsValue.from_json(value)).to_json()
 
     def api_info(self) -> dict[str, Any]:
-        numbers = {"type": "array", "items": {"type": "number"}, "maxItems": MAX_POINTS}
+        numbers = {"type": "string", "description": "numbers with spaces between them"}
         curve = {
             "type": "object",
             "properties": {
                 "num_frames": {"type": "integer"},
                 "frames_per_column": {"type": "integer"},
                 "low": numbers,
+                "mean": numbers,
                 "high": numbers,
             },
         }
@@ -129,7 +130,7 @@ class Plots(gr.HTML):
             "properties": {
                 "takes": {"type": "array", "items": take, "maxItems": MAX_TAKES},
                 "loudness": curve,
-                "onsets_s": {"type": "array", "items": {"type": "number"}},
+                "onsets_s": numbers,
             },
             "description": "hand_speed in m/s, jaw in degrees, at 30 frames a second",
         }

@@ -39,12 +39,12 @@ function readValue() {
     jaw: decodeCurve(take.jaw),
   }));
   loudness = value?.loudness ? decodeCurve(value.loudness) : null;
-  onsets = (value?.onsets_s ?? []).map((second) => second * SETTINGS.fps);
+  onsets = decodeNumbers(value?.onsets_s).map((second) => second * SETTINGS.fps);
   numFrames = Math.max(0, ...takes.map((take) => take.hands.frames));
   hidden.clear();
   highlit = null;
   pointed = null;
-  playhead = 0;
+  playhead = clamp(playhead, 0, numFrames);
   root.classList.toggle("is-empty", !takes.length);
   showTakes();
   showHints();

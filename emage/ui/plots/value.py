@@ -27,6 +27,8 @@ MAX_TAKES = len(TAKE_COLORS)
 _MAX_FRAMES = 24 * 3600 * FPS
 _MAX_ONSETS = 100_000
 _SPEED_DIGITS, _DEGREE_DIGITS, _LOUDNESS_DIGITS, _TIME_DIGITS = 3, 2, 3, 3
+_LONGEST_NUMBER = 30
+"""Characters of it and the space behind."""
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -82,22 +84,20 @@ class Curve:
     @classmethod
     def from_json(cls, curve: Any) -> "Curve":
         needed, other = {"num_frames", "mean"}, {"frames_per_column", "low", "high"}
-        if (
-            not isinstance(curve, dict)
-            or not needed <= set(curve) <= needed | other
-            or not all(isinstance(curve.get(name, []), list) for name in ("low", "mean", "high"))
-        ):
+        if not isinstance(curve, dict) or not needed <= set(curve) <= needed | other:
             raise EmageError(
-                'A curve is {"num_frames": …, "frames_per_column": …, "low": […], "mean": […], "high": […]} and '
+                'A curve is {"num_frames": …, "frames_per_column": …, "low": "…", "mean": "…", "high": "…"} and '
                 "nothing else; low and high may be left out where they are the mean."
             )
-        low, mean, high = (tuple(curve.get(name, curve["mean"])[: MAX_POINTS + 1]) for name in ("low", "mean", "high"))
+        low, mean, high = (
+            _numbers_of(curve.get(name, curve["mean"]), MAX_POINTS, "A curve") for name in ("low", "mean", "high")
+        )
         return cls(curve["num_frames"], low, mean, high, curve.get("frames_per_column", 1))
 
     def to_json(self) -> dict[str, Any]:
         names = ("mean",) if self.low == self.mean == self.high else ("low", "mean", "high")
         sizes = {"num_frames": self.num_frames, "frames_per_column": self.frames_per_column}
-        return sizes | {name: list(getattr(self, name)) for name in names}
+        return sizes | {name: _text_of(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,8 @@ class PlotsValue:
 
     takes: at most 8. loudness: root mean square, 0 to 1; None without takes. onsets_s: (K,) rising times.
 
-    20 minutes of 8 takes are about half a megabyte as JSON: see `Curve` on what is kept of long series.
+    In JSON the numbers of a curve are a text with spaces between them. 20 minutes of 8 takes are about half a megabyte:
+    see `Curve` on what is kept of long series.
 
     Raises:
         EmageError: too many takes, or onsets that are no rising times.
@@ -236,24 +237,38 @@ class PlotsValue:
         if value is None or value == "":
             return cls()
         if not isinstance(value, dict) or set(value) != {"takes", "loudness", "onsets_s"}:
-            raise EmageError('The value of the plots is {"takes": […], "loudness": …, "onsets_s": […]}, all of them.')
+            raise EmageError('The value of the plots is {"takes": […], "loudness": …, "onsets_s": "…"}, all of them.')
         takes, loudness, onsets_s = value["takes"], value["loudness"], value["onsets_s"]
-        if not isinstance(takes, list) or not isinstance(onsets_s, list):
-            raise EmageError("The takes and the onsets of the plots are lists.")
+        if not isinstance(takes, list):
+            raise EmageError("The takes of the plots are a list.")
         if len(takes) > MAX_TAKES:
             raise EmageError(f"{len(takes)} takes are too many for one plot; choose {MAX_TAKES} at most.")
         return cls(
             tuple(TakeCurves.from_json(take) for take in takes),
             None if loudness is None else Curve.from_json(loudness),
-            tuple(onsets_s[: _MAX_ONSETS + 1]),
+            _numbers_of(onsets_s, _MAX_ONSETS, "The onsets"),
         )
 
     def to_json(self) -> dict[str, Any]:
         return {
             "takes": [take.to_json() for take in self.takes],
             "loudness": self.loudness.to_json() if self.loudness else None,
-            "onsets_s": list(self.onsets_s),
+            "onsets_s": _text_of(self.onsets_s),
         }
+
+
+def _text_of(numbers: tuple[float, ...]) -> str:
+    """Numbers with spaces between them. Gradio wraps every element of a list in the browser, which takes seconds."""
+    return " ".join(map(str, numbers))
+
+
+def _numbers_of(text: Any, most: int, name: str) -> tuple[float, ...]:
+    if not isinstance(text, str) or len(text) > _LONGEST_NUMBER * most or len(numbers := text.split()) > most:
+        raise EmageError(f"{name} in the plots must be a text of at most {most} numbers with spaces between them.")
+    try:
+        return tuple(map(float, numbers))
+    except ValueError as error:
+        raise EmageError(f"{name} in the plots must be numbers with spaces between them ({error}).") from error
 
 
 def _check_count(value: Any, name: str, least: int, most: int) -> None:

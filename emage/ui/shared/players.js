@@ -51,14 +51,22 @@ function makePlayers({ fps, signal, isHere, show, changed, failed }) {
     if (player) show(player.startFrame + node.currentTime * fps, isPlaying);
   }
 
+  const ready = () => present().filter(({ node }) => Number.isFinite(node.duration));
+
+  // The frame at which the player is that was used last; null where there is none.
+  function now() {
+    const player = ready().find(({ node }) => node === last) ?? ready()[0];
+    return player ? player.startFrame + player.node.currentTime * fps : null;
+  }
+
   // Whether a player went there.
   function seek(frame) {
-    const ready = present().filter(({ node }) => Number.isFinite(node.duration));
-    for (const { node, startFrame } of ready) {
+    const reached = ready();
+    for (const { node, startFrame } of reached) {
       sought.set(node, Math.min(Math.max((frame - startFrame) / fps, 0), node.duration));
       node.currentTime = sought.get(node);
     }
-    return ready.length > 0;
+    return reached.length > 0;
   }
 
   function toggle() {
@@ -69,7 +77,7 @@ function makePlayers({ fps, signal, isHere, show, changed, failed }) {
     else node.pause();
   }
 
-  return { find, seek, toggle, any: () => present().length > 0 };
+  return { find, now, seek, toggle, any: () => present().length > 0 };
 }
 
 // In `node`, also where another component hides its player in a shadow tree; those with nothing to play are left out.
