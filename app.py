@@ -13,9 +13,12 @@ import gradio as gr
 import tyro
 
 from emage.errors import EmageError
+from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
 from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline
-from emage.ui.page import GenerateMotion, PageSettings, build_page
+from emage.ui.page import build_page
+from emage.ui.studio import GenerateMotion, PageSettings, Studio
+from emage.ui.weights import Shelf
 
 
 @dataclass(frozen=True)
@@ -24,39 +27,51 @@ class Options:
 
     weights: str | None = None
     """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
+    offer: tuple[str, ...] = (EMBEDDED_NAME, DEFAULT_REPO)
+    """Other weights that visitors may choose, named likewise; they are loaded when first chosen."""
+    visitors_name_weights: bool = False
+    """Visitors may type any folder of this machine or any repo id. Only for a page that nobody else can reach."""
     smplx: Path | None = None
     """A SMPL-X model file; SMPLX_MODEL_PATH says the same. Default: the stand-in body."""
     accept_smplx_licence: bool = False
     """You accept the SMPL-X licence for all who use this app: the body is fetched from the Hub."""
     max_minutes: float = 20
     """A longer recording is refused."""
-    size: int = 720
-    """Width and height of the videos in pixels, even."""
+    size: int = PageSettings.size
+    """Width and height of the videos in pixels, even, unless a visitor chooses another."""
+    at_once: int = PageSettings.at_once
+    """Takes that are made at the same time; the others wait for their turn. One alone keeps two cores busy."""
     max_upload_mb: int = 400
     """A larger file is refused."""
 
 
-def create_app(pipeline: EmagePipeline, settings: PageSettings | None = None) -> gr.Blocks:
-    """The app around a pipeline, not yet launched."""
-    return build_page(pipeline, settings or PageSettings(), on_zero_gpu(pipeline))
+def create_app(pipeline: EmagePipeline, settings: PageSettings | None = None, shelf: Shelf | None = None) -> gr.Blocks:
+    """The app around a pipeline, not yet launched. shelf: the weights to choose from, the pipeline's among them."""
+    shelf = shelf or Shelf(pipeline)
+    return build_page(Studio(shelf, settings or PageSettings(), on_zero_gpu(shelf)))
 
 
-def on_zero_gpu(pipeline: EmagePipeline) -> GenerateMotion:
-    """`pipeline.generate`, lent a GPU for each call where the `spaces` package says that this is a ZeroGPU Space."""
+def on_zero_gpu(shelf: Shelf) -> GenerateMotion:
+    """Makes motion with weights of the shelf, on a GPU lent for each call where `spaces` says: a ZeroGPU Space."""
+
+    def generate(weights, audio, settings, hints, progress) -> Motion:
+        return shelf.pipeline(weights).take(audio, settings, hints, progress=progress).motion
+
     if not importlib.util.find_spec("spaces") or not spaces.config.Config.zero_gpu:
-        return pipeline.generate
+        return generate
 
     @spaces.GPU(duration=60)
-    def generate_on_gpu(audio: str, seed: int | None, max_duration_s: float) -> Motion:
-        return pipeline.generate(audio, seed=seed, max_duration_s=max_duration_s)
+    def generate_on_gpu(weights, audio, settings, hints) -> Motion:
+        return generate(weights, audio, settings, hints, None)
 
-    def generate(audio: str, seed: int | None, progress, max_duration_s: float) -> Motion:
-        # The call goes to another process, where no progress can be reported from; it takes seconds.
-        motion = generate_on_gpu(audio, seed, max_duration_s)
+    def generate_there(weights, audio, settings, hints, progress) -> Motion:
+        shelf.pipeline(weights)  # here, for what the other process loads is lost with it
+        # No progress can be reported from there; it takes seconds.
+        motion = generate_on_gpu(weights, audio, settings, hints)
         progress(STAGE_MOTION, motion.num_frames, motion.num_frames)
         return motion
 
-    return generate
+    return generate_there
 
 
 def main() -> None:
@@ -66,7 +81,9 @@ def main() -> None:
         pipeline = EmagePipeline.from_pretrained(
             options.weights, smplx_file=options.smplx, accept_smplx_licence=options.accept_smplx_licence
         )
-        app = create_app(pipeline, PageSettings(options.max_minutes * 60, options.size))
+        shelf = Shelf(pipeline, options.offer, options.visitors_name_weights)
+        settings = PageSettings(options.max_minutes * 60, options.size, options.at_once)
+        app = create_app(pipeline, settings, shelf)
     except EmageError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error

@@ -25,9 +25,11 @@ from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
 from emage.examples import load_examples
 from emage.motion import Motion
-from emage.ui import page as page_module
+from emage.settings import TakeSettings
+from emage.ui import studio as studio_module
 from emage.ui.jobs import Jobs, check
-from emage.ui.page import PageSettings
+from emage.ui.studio import PageSettings
+from emage.ui.weights import Shelf
 from tests.conftest import REGRESSION, ROOT, make_speech
 
 SMALL = PageSettings(max_duration_s=60, size=128)
@@ -91,9 +93,11 @@ def page(browser, url) -> Iterator[Page]:
     assert faults == []
 
 
-def upload(page: Page, path: Path) -> None:
+def upload(page: Page, path: Path, seconds: str = "3.00 s") -> None:
+    """Instead of what is there."""
+    page.locator("#speech button[aria-label='Clear']").click()
     page.locator("#speech input[type=file]").set_input_files(path)
-    expect(page.locator("#speech")).to_contain_text("0:00", timeout=20_000)
+    expect(page.locator("#timeline [data-part=length]")).to_have_text(re.compile(seconds), timeout=20_000)
 
 
 @pytest.mark.browser
@@ -128,7 +132,7 @@ def check_video(download, folder: Path) -> None:
 
 @pytest.mark.browser
 def test_progress_moves_and_cancel_stops_at_once(page, long_talk, talk):
-    upload(page, long_talk)
+    upload(page, long_talk, "30.00 s")
     page.click("#generate")
     seen = set()
     deadline = time.monotonic() + 30
@@ -141,7 +145,6 @@ def test_progress_moves_and_cancel_stops_at_once(page, long_talk, talk):
     expect(page.locator("#details")).to_contain_text("Cancelled", timeout=10_000)
     assert not drawing_threads(within_s=10), "the work went on after Cancel"
     assert time.monotonic() - started < 15
-    page.locator("#speech button[aria-label='Clear']").click()
     upload(page, talk)
     page.click("#generate")
     expect(page.locator("#details")).to_contain_text("90 frames", timeout=60_000)
@@ -159,6 +162,7 @@ def drawing_threads(within_s: float) -> list[str]:
 
 @pytest.mark.browser
 def test_nothing_recorded_is_told(page):
+    page.locator("#speech button[aria-label='Clear']").click()
     page.click("#generate")
     expect(page.get_by_text("There is no recording yet")).to_be_visible(timeout=10_000)
     expect(page.locator("#mp4 button, button#mp4").first).to_be_disabled()
@@ -169,7 +173,7 @@ def test_an_example_is_picked_told_and_generated(page, monkeypatch):
     def cannot(*_):
         raise RenderError("No picture in this test.")
 
-    monkeypatch.setattr(page_module, "render_video", cannot)
+    monkeypatch.setattr(studio_module, "render_video", cannot)
     example = load_examples()[1]
     page.locator("#examples").get_by_text(example.title).click()
     expect(page.locator("#transcript")).to_contain_text(example.text, timeout=10_000)
@@ -193,16 +197,19 @@ def client(url) -> Client:
 
 
 def run(client: Client, path: Path, draw: bool = False, seed: int = 0) -> tuple:
-    return client.predict(handle_file(path), draw, seed, "follow", False, api_name="/generate")
+    settings = (
+        {"seed": seed, "panel_width": 128, "panel_height": 128} if draw else {"panel_width": 128, "panel_height": 128}
+    )
+    return client.predict(handle_file(path), "", None, settings, api_name="/generate")
 
 
 def test_client(client, talk):
-    video, _, motion_file, details = run(client, talk)
+    video, motion_file, report = run(client, talk)
     assert Path(video["video"] if isinstance(video, dict) else video).stat().st_size > 1000
     motion = Motion.load(_path_of(motion_file))
     assert motion.num_frames == 90
-    assert "90 frames" in details
-    drawn, again, other = (Motion.load(_path_of(run(client, talk, True, seed)[2])) for seed in (1, 1, 2))
+    assert report["frames"] == 90
+    drawn, again, other = (Motion.load(_path_of(run(client, talk, True, seed)[1])) for seed in (1, 1, 2))
     assert np.array_equal(drawn.poses, again.poses)
     assert not np.allclose(drawn.poses, motion.poses)
     assert not np.allclose(drawn.poses, other.poses)
@@ -219,7 +226,7 @@ def test_faults_are_told_in_the_librarys_words_and_the_app_goes_on(client, talk,
     soundfile.write(tmp_path / "long.wav", np.zeros(61 * 8000), 8000)
     with pytest.raises(AppError, match=r"longer than 1 minutes, the limit here"):
         run(client, tmp_path / "long.wav")
-    assert "90 frames" in run(client, talk)[3]
+    assert run(client, talk)[2]["frames"] == 90
 
 
 @pytest.mark.parametrize("limits", [{"max_duration_s": float("nan")}, {"max_duration_s": 0}, {"size": 33}])
@@ -232,10 +239,10 @@ def test_without_gl_the_motion_is_there(client, talk, monkeypatch):
     def cannot(*_):
         raise RenderError("No picture can be drawn. Install libegl1.")
 
-    monkeypatch.setattr(page_module, "render_video", cannot)
-    video, _, motion_file, details = run(client, talk)
+    monkeypatch.setattr(studio_module, "render_video", cannot)
+    video, motion_file, report = run(client, talk)
     assert video is None
-    assert "No picture can be drawn. Install libegl1." in details
+    assert "No picture can be drawn. Install libegl1." in report["note"]
     assert Motion.load(_path_of(motion_file)).num_frames == 90
 
 
@@ -273,13 +280,16 @@ def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, m
     monkeypatch.setattr(app_module, "spaces", types.SimpleNamespace(GPU=gpu, config=config), raising=False)
     monkeypatch.setattr(app_module.importlib.util, "find_spec", lambda name: object())
     calls = []
-    generate = app_module.on_zero_gpu(tiny)
-    motion = generate(str(talk), seed=3, progress=lambda *call: calls.append(call), max_duration_s=60)
-    assert lent == [(60, (str(talk), 3, 60))]
+    generate = app_module.on_zero_gpu(Shelf(tiny))
+    settings = TakeSettings(seed=3)
+    motion = generate("", str(talk), settings, None, lambda *call: calls.append(call))
+    assert lent == [(60, ("", str(talk), settings, None))]
     assert calls == [("Generating motion", 90, 90)]
     assert np.array_equal(motion.poses, tiny.generate(talk, seed=3).poses)
     config.Config.zero_gpu = False
-    assert app_module.on_zero_gpu(tiny) == tiny.generate
+    again = app_module.on_zero_gpu(Shelf(tiny))("", str(talk), settings, None, None)
+    assert np.array_equal(again.poses, motion.poses)
+    assert len(lent) == 1
 
 
 def test_python_app_py_honours_gradios_variables():

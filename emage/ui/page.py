@@ -1,223 +1,740 @@
-"""The page: a recording goes in, a video and a motion file come out."""
+"""The page: the places on a visitor's way, one below the other, and what happens between them."""
 
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from emage.body import load_body
-from emage.errors import Cancelled, EmageError, RenderError, VideoError
-from emage.examples import load_examples
-from emage.motion import FLAME2020, Motion
-from emage.pipeline import STAGE_MOTION, EmagePipeline, Take, render_video
-from emage.render import CAMERAS, RenderSettings
-from emage.ui.jobs import Jobs, check
+from emage.audio import load_audio, num_frames
+from emage.errors import EmageError, HintError
+from emage.examples import Example
+from emage.files import write_text
+from emage.hints import HintPlan
+from emage.motion import Motion
+from emage.report import reports_csv, take_series
+from emage.ui import controls, hints, sessions, speech
+from emage.ui.comparing import Comparing, chosen_takes
+from emage.ui.kept import KeptTake
+from emage.ui.making import (
+    CANCELLED,
+    NOTHING_RECORDED,
+    Making,
+    build_result,
+    checked_picture,
+    result_values,
+    session_of,
+)
+from emage.ui.plots import MetricsTable, Plots, PlotsValue, PlotTake, metrics_table
+from emage.ui.studio import Studio, reference_end
+from emage.ui.takes import TakeCard, TakeList, TakeRow
+from emage.ui.timeline import Backdrop, Media, Timeline, TimelineValue, Word
+from emage.ui.told import shown, told
+from emage.ui.visitors import Visitor
 
 TITLE = "EMAGE: speech in, a whole moving person out"
 INTRO = """# Speech in, a whole moving person out
-Record or upload speech; EMAGE makes body, hands, face and path through the room. It hears the sound, not the words,
-so any language will do."""
-
-CANCELLED = "Cancelled."
+Record or upload speech: EMAGE makes body, hands, face and path. Pin any part of the body, any time, to motion of your
+own, and compare takes side by side. It hears the sound, not the words, so any language will do."""
 
 _RESULT_SECONDS = 6 * 3600
-"""Recordings and results are deleted from the server after this time, and when it shuts down."""
+"""Uploads are deleted from the server after this time at the latest; when a visitor leaves, and when it shuts down."""
 
-_MAX_WAITING = 30
-"""Visitors in the queue; who comes then is told to come back."""
+_MAX_WAITING = 60
+"""Calls in the queue; who comes then is told to come back."""
+_WAITING_AT_ONCE = 16
+"""Visitors who wait for their turn with a place in line to see; the rest wait in Gradio's queue."""
 
-GenerateMotion = Callable[..., Motion]
+_FOLDER = Path(__file__).parent
+_QUIETLY = {"show_progress": "hidden", "trigger_mode": "always_last"}
 
-
-@dataclass(frozen=True)
-class PageSettings:
-    """max_duration_s: a longer recording is refused. size: width and height of the video in pixels, even.
-
-    Raises:
-        EmageError: a limit that is no number above 0. RenderError: a size that cannot be drawn.
-    """
-
-    max_duration_s: float = 20 * 60
-    size: int = 720
-
-    def __post_init__(self):
-        if not 0 < self.max_duration_s < float("inf"):
-            raise EmageError(f"max_duration_s is {self.max_duration_s}; it must be a number of seconds above 0.")
-        self.picture(RenderSettings.camera)
-
-    def picture(self, camera: str) -> RenderSettings:
-        """How to draw with one of the cameras."""
-        return RenderSettings(panel_width=self.size, panel_height=self.size, camera=camera)
+# On a phone the result lies below what was pressed.
+_SHOW_RESULT = """(...values) => {
+  const stage = document.querySelector("#stage");
+  if (stage && window.innerWidth < 900) stage.scrollIntoView({ behavior: "smooth", block: "start" });
+  return values;
+}"""
+_CLICK_SESSION_FILE = "() => setTimeout(() => document.querySelector('#session-file')?.click(), 300)"
 
 
-def build_page(pipeline: EmagePipeline, settings: PageSettings, generate_motion: GenerateMotion) -> gr.Blocks:
-    """The page as a Gradio app, not yet launched.
+class Page(gr.Blocks):
+    """Launches with the page's look, and without Gradio's history of runs, which would store every edit."""
 
-    Args:
-        pipeline: shared by all visitors; nothing of theirs is kept in it.
-        settings: limits of this server.
-        generate_motion: `pipeline.generate`, or that on another processor.
-    """
-    jobs = Jobs()
-    smplx_body = cache(lambda: load_body(accept_smplx_licence=True))
+    def launch(self, *arguments, **options):
+        own = {
+            "run_history": False,
+            "theme": theme(),
+            "css_paths": [_FOLDER / "page.css"],
+            "footer_links": ["api", "settings"],
+        }
+        return super().launch(*arguments, **(own | options))
 
-    def generate(
-        audio: str | None,
-        draw: bool,
-        seed: float | None,
-        camera: str,
-        accept_licence: bool,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
-    ) -> Iterator[tuple]:
-        """Turn a recording into a video, a BEAT2 motion file and a line on what was done.
 
-        A generator, though it yields once: its folder goes away when Gradio has taken the files.
-        """
-        if not audio:
-            raise _shown("There is no recording yet: record some speech or upload a file.")
-        try:
-            with (
-                jobs.running(_session(request)) as stop,
-                tempfile.TemporaryDirectory(prefix="emage-") as folder,
-            ):
+def theme() -> gr.themes.Base:
+    return gr.themes.Soft(
+        primary_hue="blue",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=["system-ui", "sans-serif"],  # nothing is fetched from elsewhere
+        font_mono=["ui-monospace", "monospace"],
+    )
 
-                def report(stage: str, done: int, total: int) -> None:
-                    check(stop)
-                    progress((done, total), desc=stage, unit="frames")
 
-                progress((0, None), desc=STAGE_MOTION, unit="frames")
-                body = smplx_body() if accept_licence else pipeline.body
-                started = time.monotonic()
-                motion = generate_motion(
-                    audio,
-                    seed=int(seed or 0) if draw else None,
-                    progress=report,
-                    max_duration_s=settings.max_duration_s,
-                )
-                generated = time.monotonic()
-                stem = Path(audio).stem[:60] or "speech"
-                motion_file = motion.save(Path(folder) / f"{stem}.npz")
-                made = f"{motion.duration_s:.1f} s of speech, {motion.num_frames} frames. "
-                made += f"Motion in {generated - started:.1f} s"
-                try:
-                    video = render_video(
-                        Path(folder) / f"{stem}.mp4", [Take(motion)], body, audio, settings.picture(camera), report
-                    )
-                except (RenderError, VideoError) as error:  # the motion is there all the same
-                    details = f"{made}. **No video: {error}**"
-                    yield None, gr.DownloadButton(interactive=False), _download(motion_file), details
-                else:
-                    details = f"{made}, video in {time.monotonic() - generated:.1f} s."
-                    yield str(video), _download(video), _download(motion_file), details
-        except Cancelled:
-            yield gr.skip(), gr.skip(), gr.skip(), CANCELLED
-        except EmageError as error:
-            raise _shown(str(error)) from error
-        except OSError as error:
-            raise _shown(f"The server has no room for the result ({error.strerror}). Try again later.") from error
-
-    def cancel(request: gr.Request) -> str | dict:
-        """Stop what runs for this visitor; Gradio takes what waits out of the queue."""
-        return CANCELLED if jobs.cancel(_session(request)) else gr.skip()
-
-    def leave(request: gr.Request) -> None:
-        jobs.cancel(_session(request))
-
-    with gr.Blocks(title=TITLE, delete_cache=(600, _RESULT_SECONDS)) as page:
-        gr.Markdown(INTRO)
-        gr.Markdown(_notes(pipeline), elem_id="notes")
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320):
-                audio = gr.Audio(
-                    sources=["upload", "microphone"], type="filepath", label="Speech", elem_id="speech", editable=True
-                )
-                _offer_examples(audio)
-                with gr.Row():
-                    go = gr.Button("Generate", variant="primary", elem_id="generate")
-                    stop = gr.Button("Cancel", variant="stop", elem_id="cancel")
-                with gr.Accordion("Settings", open=False):
-                    draw = gr.Checkbox(
-                        label="Draw another take",
-                        info="Off: the weights' own take. On: one drawn at random, the same one for the same seed.",
-                    )
-                    seed = gr.Number(0, label="Seed of the draw", precision=0, minimum=0, interactive=True)
-                    camera = gr.Radio(list(CAMERAS), value=RenderSettings.camera, label="Camera")
-                    accept_licence = _licence_box(pipeline)
-            with gr.Column(scale=3, min_width=320):
-                video = gr.Video(label="Result", elem_id="video", autoplay=True)
-                details = gr.Markdown(elem_id="details")
-                with gr.Row():
-                    video_file = gr.DownloadButton("Video (mp4)", elem_id="mp4", interactive=False)
-                    motion_file = gr.DownloadButton("Motion (npz, BEAT2 format)", elem_id="npz", interactive=False)
-        run = go.click(
-            generate,
-            [audio, draw, seed, camera, accept_licence],
-            [video, video_file, motion_file, details],
-            api_name="generate",
-            concurrency_limit=1,
-            show_progress_on=video,
-        )
-        stop.click(cancel, outputs=details, queue=False, cancels=[run], api_name="cancel", show_progress="hidden")
-        page.unload(leave)
+def build_page(studio: Studio) -> Page:
+    """The page as a Gradio app, not yet launched."""
+    with Page(title=TITLE, delete_cache=(600, _RESULT_SECONDS)) as page:
+        Builder(studio).build(page)
     return page.queue(max_size=_MAX_WAITING)
 
 
-def _session(request: gr.Request) -> str:
-    return request.session_hash or ""
+class Builder:
+    """Components as attributes, by place; handlers as methods, in the order of a visitor's way."""
 
+    def __init__(self, studio: Studio):
+        self._studio = studio
+        self._making = Making(studio)
+        self._comparing = Comparing(studio)
 
-def _offer_examples(audio: gr.Audio) -> None:
-    """A row of the project's own recordings; a click puts one in, and tells what is said in it."""
-    examples = load_examples()
-    if not examples:
-        return
-    # Served as they are: copies would be deleted with the visitors' files.
-    gr.set_static_paths([example.audio for example in examples])
-    transcript = gr.Markdown(elem_id="transcript", render=False)
-    gr.Examples(
-        [[str(example.audio), example.text] for example in examples],
-        [audio, transcript],
-        label="Or try one of these",
-        elem_id="examples",
-        example_labels=[example.title for example in examples],
-        api_name="example",
-    )
-    transcript.render()
-    gr.on([audio.upload, audio.start_recording, audio.clear], js="() => ''", outputs=transcript, api_name=False)
+    # --- what is on the page ------------------------------------------------------------------------------------------
 
+    def build(self, page: Page) -> None:
+        gr.Markdown(INTRO, elem_id="intro")
+        gr.Markdown(controls.notes(self._studio), elem_id="notes")
+        with gr.Row(elem_id="desk"):
+            with gr.Column(scale=7, min_width=320, elem_id="work"):
+                self._build_work()
+            with gr.Column(scale=5, min_width=320, elem_id="stage"):
+                self._build_stage()
+        self._build_takes()
+        self._build_api()
+        self._wire_speech()
+        self._wire_hints()
+        self._wire_making()
+        self._wire_takes()
+        self._wire_session()
+        page.unload(self.leave)
 
-def _licence_box(pipeline: EmagePipeline) -> gr.Checkbox:
-    return gr.Checkbox(
-        label="Draw with SMPL-X: I accept its licence",
-        info="Non-commercial (https://smpl-x.is.tue.mpg.de/modellicense.html). The model is fetched from the Hub.",
-        visible=pipeline.body.expression_basis != FLAME2020,
-    )
+    def _build_work(self) -> None:
+        with gr.Column(elem_classes="card"):
+            self.speech = speech.build_speech()
+        with gr.Column(elem_classes="card"):
+            gr.Markdown("## 2 · Hints on the timeline")
+            value, backdrop, words = self._first()
+            self.timeline = Timeline(value, backdrop=backdrop, elem_id="timeline")
+            self.backdrop, self.words = gr.State(backdrop), gr.State(words)
+            with gr.Accordion("What is a hint?", open=False, elem_id="hint-help"):
+                gr.Markdown(hints.HELP)
+            self.hints = hints.build_hints()
+            with gr.Accordion("The plan as a table and as JSON", open=False, elem_id="plan-panel"):
+                self.forms = hints.build_plan_forms()
+        with gr.Column(elem_classes="card"):
+            gr.Markdown("## 3 · Settings")
+            with gr.Accordion("Weights, speaker, picture", open=False, elem_id="settings-panel"):
+                self.controls = controls.build_controls(self._studio)
 
+    def _build_stage(self) -> None:
+        with gr.Row(elem_id="go-row"):
+            self.go = gr.Button("Generate", variant="primary", elem_id="generate", scale=3, min_width=110)
+            self.another = gr.Button("Another take", elem_id="another", scale=2, min_width=110)
+            self.stop = gr.Button("Cancel", variant="stop", elem_id="cancel", scale=1, min_width=80)
+        with gr.Column(elem_classes="card"):
+            self.result = build_result()
 
-def _notes(pipeline: EmagePipeline) -> str:
-    """What is honest to say before anything is made: whose weights, which body, and what it cannot show."""
-    source, body = pipeline.source, pipeline.body
-    notes = [f"Weights: {source.description}." if source else "Weights: given by the program."]
-    if source and source.notice:
-        notes = [f"**{source.notice}**"]
-    notes.append(f"Body: {body.name}.")
-    if body.expression_basis != pipeline.generator.config.expression_basis:
-        notes.append(
-            f"These weights make expressions in the basis {pipeline.generator.config.expression_basis}, which this "
-            "body cannot show: its face moves the jaw alone. The motion file has them all."
+    def _build_takes(self) -> None:
+        with gr.Column(elem_classes="card"):
+            gr.Markdown("## 4 · Takes, side by side")
+            self.takes = TakeList(elem_id="takes")
+            with gr.Row():
+                self.with_hints = gr.Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
+                self.compare = gr.Button("Compare the chosen", variant="primary", elem_id="compare", min_width=160)
+            self.compared = gr.Video(
+                label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
+            )
+            self.metrics = MetricsTable(elem_id="metrics")
+            self.plots = Plots(player="compare-video", elem_id="plots")
+            # Gradio takes the word for an event, which would bring the whole page into every visitor's copy.
+            self.plots.player = "compare-video"
+            with gr.Row(elem_classes="chips"):
+                self.compared_file = gr.DownloadButton(
+                    "Side by side (mp4)", elem_id="compare-mp4", interactive=False, size="sm", min_width=0
+                )
+                self.scores_file = gr.DownloadButton(
+                    "Numbers (csv)", elem_id="scores-csv", interactive=False, size="sm", min_width=0
+                )
+            with gr.Accordion("A grid of takes", open=False, elem_id="batch-panel"):
+                self._build_batch()
+        with gr.Column(elem_classes="card"):
+            gr.Markdown("## 5 · The whole session\nRecording, plan, settings and takes in one file that loads back.")
+            with gr.Row():
+                self.save = gr.Button("Save the session", elem_id="save-session", min_width=140)
+                self.load = gr.UploadButton(
+                    "Load a session…", file_types=[".zip"], elem_id="load-session", min_width=140
+                )
+                self.session_file = gr.DownloadButton(
+                    "Download it again", elem_id="session-file", visible="hidden", min_width=140
+                )
+            self.session_note = gr.Markdown(elem_id="session-note")
+
+    def _build_batch(self) -> None:
+        self.by_parts = gr.Radio(
+            [("All combinations of the painted parts", True), ("A list of plans", False)],
+            value=True,
+            label="Which takes",
+            elem_id="batch-kind",
         )
-    return " ".join(notes)
+        self.plans = gr.Code(
+            '[{"name": "none", "plan": {"spans": []}}]',
+            language="json",
+            label="Plans",
+            elem_id="batch-plans",
+            visible=False,
+            lines=4,
+        )
+        self.seeds = gr.Textbox(
+            label="Seeds",
+            placeholder="1, 2, 3",
+            info="Each plan with each seed. None: as set above.",
+            elem_id="batch-seeds",
+        )
+        self.batch = gr.Button("Make them all", elem_id="batch")
+        self.batch_note = gr.Markdown(elem_id="batch-note")
+
+    def _build_api(self) -> None:
+        """`generate` for programs: plain arguments, in components that no browser shows."""
+        with gr.Row(visible=False):
+            inputs = [
+                gr.Audio(type="filepath", label="audio"),
+                gr.Textbox(label="plan"),
+                gr.File(type="filepath", label="hint_motion"),
+                gr.JSON(label="settings"),
+            ]
+            outputs = [gr.Video(label="video"), gr.File(label="motion"), gr.JSON(label="report")]
+            gr.Button("generate").click(
+                self._making.for_programs,
+                inputs,
+                outputs,
+                api_name="generate",
+                concurrency_limit=_WAITING_AT_ONCE,
+                concurrency_id="making",
+            )
+
+    def _first(self) -> tuple[TimelineValue, Backdrop | None, tuple[Word, ...]]:
+        if not self.speech.examples:
+            return TimelineValue(), None, ()
+        example = self.speech.examples[0][0]
+        words = speech.words_of(example)
+        backdrop = speech.backdrop_of(example.audio, words, example.duration_s + 1)
+        return TimelineValue(backdrop.num_frames), backdrop, words
+
+    # --- speech -------------------------------------------------------------------------------------------------------
+
+    def _wire_speech(self) -> None:
+        audio, shown_outputs = self.speech.audio, [self.timeline, self.backdrop, self.words, self.speech.note]
+        forms = [self.forms.table, self.forms.json, self.forms.blend, self.forms.note]
+        gr.on(
+            [audio.upload, audio.stop_recording, audio.clear],
+            self.show_recording,
+            [audio, self.timeline, *self._reference_inputs],
+            [*shown_outputs, *forms],
+            api_name="show_recording",
+            **_QUIETLY,
+        )
+        self.speech.video.upload(
+            self.take_video,
+            [self.speech.video, self.timeline, *self._reference_inputs],
+            [audio, *shown_outputs, *forms],
+            api_name="take_video",
+            show_progress_on=audio,
+        )
+        self.speech.words.upload(
+            self.take_words,
+            [self.speech.words, self.backdrop],
+            [self.timeline, self.backdrop, self.words],
+            api_name="take_words",
+            show_progress="hidden",
+        )
+        for example, button in self.speech.examples:
+            button.click(
+                partial(self.take_example, example),
+                [self.timeline, *self._reference_inputs],
+                [audio, self.controls.speaker, *shown_outputs, *forms],
+                api_name=f"example_{example.name}",
+                show_progress="hidden",
+            )
+
+    @property
+    def _reference_inputs(self) -> list[gr.components.Component]:
+        return [self.hints.reference, self.hints.path, self.hints.shift_s, self.hints.fill]
+
+    def show_recording(self, request: gr.Request, audio: str | None, value: TimelineValue, *reference) -> tuple:
+        """A recording's waveform, with what of the plan fits it."""
+        if audio:
+            self._visitor(request).uploads.add(Path(audio))
+        return self._recording(audio, (), "", value, reference, request)
+
+    def take_video(self, request: gr.Request, path: str, value: TimelineValue, *reference) -> tuple:
+        """The sound of a video becomes the recording."""
+        self._visitor(request).uploads.add(Path(path))
+        sound = _sound_file(Path(path), self._visitor(request), self._studio.settings.max_duration_s)
+        return str(sound), *self._recording(str(sound), (), "", value, reference, request)
+
+    def take_example(self, example: Example, request: gr.Request, value: TimelineValue, *reference) -> tuple:
+        """An example becomes the recording, with its words and, where the weights know it, its way of moving."""
+        words = speech.words_of(example)
+        speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
+        speaker = gr.update(value=example.speaker) if example.speaker in speakers else gr.skip()
+        shown_values = self._recording(str(example.audio), words, speech.said(example), value, reference, request)
+        return str(example.audio), speaker, *shown_values
+
+    def _recording(
+        self,
+        audio: str | None,
+        words: tuple[Word, ...],
+        text: str,
+        value: TimelineValue,
+        reference: Sequence[Any],
+        request: gr.Request,
+    ) -> tuple:
+        """For timeline, backdrop, words, note and the plan's forms."""
+        try:
+            backdrop = speech.backdrop_of(audio, words, self._studio.settings.max_duration_s)
+        except EmageError as error:
+            backdrop, text = None, f"**{error}**"
+        if backdrop is None:
+            value = TimelineValue()
+        else:
+            value = value.for_recording(backdrop.num_frames)
+            backdrop = replace(backdrop, reference_frames=self._reference_frames(backdrop, reference, request))
+        return Timeline.show(value, backdrop), backdrop, words, text, *_form_values(value.plan)
+
+    @told
+    def take_words(self, path: str, backdrop: Backdrop | None) -> tuple:
+        """The words of a transcript onto the timeline."""
+        if backdrop is None:
+            raise EmageError("Choose the recording first, then its transcript.")
+        words = speech.checked_words(speech.load_words(path), backdrop)
+        backdrop = replace(backdrop, words=words)
+        return _behind(backdrop), backdrop, words
+
+    # --- hints --------------------------------------------------------------------------------------------------------
+
+    def _wire_hints(self) -> None:
+        place, forms = self.hints, self.forms
+        reference_outputs = [place.note, self.timeline, self.backdrop]
+        gr.on(
+            [place.reference.input, place.shift_s.input, place.fill.input],
+            self.show_reference,
+            [self.backdrop, *self._reference_inputs],
+            reference_outputs,
+            api_name="show_reference",
+            **_QUIETLY,
+        )
+        place.upload.upload(
+            self.take_reference,
+            [place.upload, self.backdrop, place.shift_s, place.fill],
+            [place.path, place.reference, *reference_outputs],
+            api_name="take_reference",
+            show_progress="hidden",
+        )
+        place.keep.click(
+            self.keep_take,
+            [self.timeline, self.backdrop],
+            [
+                place.reference, place.shift_s, place.fill, *reference_outputs,
+                self.controls.draw, self.controls.seed, forms.note,
+            ],
+            api_name="keep_take",
+            show_progress="hidden",
+        )  # fmt: skip
+        self.timeline.input(
+            self.show_plan,
+            self.timeline,
+            [forms.table, forms.json, forms.blend, forms.note],
+            api_name="plan_of_timeline",
+            **_QUIETLY,
+        )
+        forms.json.input(
+            self.plan_of_json,
+            [forms.json, self.timeline],
+            [self.timeline, forms.table, forms.blend, forms.note],
+            api_name="plan_of_json",
+            **_QUIETLY,
+        )
+        gr.on(
+            [forms.table.input, forms.blend.input],
+            self.plan_of_table,
+            [forms.table, forms.blend, self.timeline],
+            [self.timeline, forms.json, forms.note],
+            api_name="plan_of_table",
+            **_QUIETLY,
+        )
+
+    def _reference_frames(self, backdrop: Backdrop, reference: Sequence[Any], request: gr.Request) -> int | None:
+        """No span can be painted beyond this frame."""
+        choice, uploaded, shift_s, fill = reference
+        try:
+            loaded = hints.load_reference(choice, uploaded, self._visitor(request))
+            placement = hints.placement_of(shift_s, fill)
+        except EmageError:  # told where it is chosen, and when it is used
+            return None
+        return None if loaded is None else reference_end(placement, loaded.motion.num_frames, backdrop.num_frames)
+
+    @told
+    def show_reference(self, request: gr.Request, backdrop: Backdrop | None, *reference) -> tuple:
+        """Say what the chosen motion is, and how far it reaches."""
+        choice, uploaded, shift_s, fill = reference
+        loaded = hints.load_reference(choice, uploaded, self._visitor(request))
+        hints.placement_of(shift_s, fill)
+        if backdrop is None:
+            return hints.reference_note(loaded), gr.skip(), None
+        backdrop = replace(backdrop, reference_frames=self._reference_frames(backdrop, reference, request))
+        return hints.reference_note(loaded), _behind(backdrop), backdrop
+
+    @told
+    def take_reference(
+        self, path: str, backdrop: Backdrop | None, shift_s: float, fill: str, request: gr.Request
+    ) -> tuple:
+        """An uploaded motion becomes the reference."""
+        Motion.load(path)
+        visitor = self._visitor(request)
+        visitor.uploads.add(Path(path))
+        choices = gr.update(choices=hints.reference_choices(visitor.takes, path), value=hints.UPLOADED)
+        rest = self.show_reference(request, backdrop, hints.UPLOADED, path, shift_s, fill)
+        return path, choices, *rest
+
+    @told
+    def keep_take(self, value: TimelineValue, backdrop: Backdrop | None, request: gr.Request) -> tuple:
+        """The last chosen take becomes the reference, at its own place; the next draw is another."""
+        visitor = self._visitor(request)
+        if not visitor.takes:
+            raise HintError("There is no take yet whose parts could be kept. Generate one first.")
+        chosen = [take for take in visitor.takes if take.number in visitor.chosen]
+        take = (chosen or visitor.takes)[-1]
+        shift_s, fill = take.start_frame / 30, "once"
+        reference = (hints.take_choice(take), None, shift_s, fill)
+        note = "" if value.plan.spans else "Now paint over what you like: it is kept, and the rest is made anew."
+        return (
+            gr.update(choices=hints.reference_choices(visitor.takes, None), value=reference[0]),
+            shift_s,
+            fill,
+            *self.show_reference(request, backdrop, *reference),
+            True,
+            (take.settings.seed or 0) + 1,
+            note,
+        )
+
+    def show_plan(self, value: TimelineValue) -> tuple:
+        """The timeline's plan in its other forms."""
+        return _form_values(value.plan)
+
+    def plan_of_json(self, text: str | None, value: TimelineValue) -> tuple:
+        """The plan of the JSON; while it is no plan, a sentence that says why, and nothing changes."""
+        try:
+            value = hints.with_plan(value, HintPlan.from_json(text or ""))
+        except HintError as error:
+            return gr.skip(), gr.skip(), gr.skip(), f"**The JSON does not count yet:** {error}"
+        return value, hints.plan_rows(value.plan), value.plan.blend_frames, ""
+
+    def plan_of_table(self, rows: list, blend_frames: float | None, value: TimelineValue) -> tuple:
+        """The same for the table."""
+        try:
+            plan, note = hints.plan_of_rows(rows, int(blend_frames or 0))
+            value = hints.with_plan(value, plan)
+        except HintError as error:
+            return gr.skip(), gr.skip(), f"**The table does not count yet:** {error}"
+        return value, hints.plan_text(plan), note
+
+    # --- making -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _order_inputs(self) -> list[gr.components.Component]:
+        chosen = self.controls
+        return [
+            self.speech.audio, self.timeline, *self._reference_inputs, *chosen.of_take, *chosen.of_picture, chosen.body
+        ]  # fmt: skip
+
+    @property
+    def _list_outputs(self) -> list[gr.components.Component]:
+        return [self.takes, self.hints.reference, self.hints.keep]
+
+    def _wire_making(self) -> None:
+        outputs = [*self.result.all, *self._list_outputs, self.timeline, self.backdrop]
+        making = {
+            "concurrency_limit": _WAITING_AT_ONCE,
+            "concurrency_id": "making",
+            "show_progress_on": self.result.video,
+        }
+        inputs = [*self._order_inputs, self.backdrop]
+        run = self.go.click(self.generate, inputs, outputs, js=_SHOW_RESULT, api_name="generate_on_page", **making)
+        next_seed = self.another.click(
+            self.next_seed,
+            [self.controls.draw, self.controls.seed],
+            [self.controls.draw, self.controls.seed],
+            api_name="next_seed",
+            show_progress="hidden",
+        )
+        other = next_seed.then(self.generate, inputs, outputs, js=_SHOW_RESULT, api_name="another_on_page", **making)
+        made_all = self.batch.click(
+            self.make_batch,
+            [self.plans, self.by_parts, self.seeds, *self._order_inputs],
+            [self.batch_note, *self._list_outputs, self.metrics, self.scores_file],
+            api_name="batch",
+            **(making | {"show_progress_on": self.batch_note}),
+        )
+        compared = self.compare.click(
+            self.compare_takes,
+            [self.takes, self.with_hints, *self.controls.of_picture, self.controls.body],
+            [self.compared, self.compared_file, self.metrics, self.plots, self.scores_file],
+            api_name="compare",
+            **(making | {"show_progress_on": self.compared}),
+        )
+        self.stop.click(
+            self._making.cancel,
+            outputs=self.result.details,
+            queue=False,
+            cancels=[run, other, made_all, compared],
+            api_name="cancel",
+            show_progress="hidden",
+        )
+        self.by_parts.change(
+            lambda by_parts: gr.update(visible=not by_parts),
+            self.by_parts,
+            self.plans,
+            api_name=False,
+            show_progress="hidden",
+        )
+        self.controls.weights.input(
+            self.show_speakers, self.controls.weights, self.controls.speaker, api_name="speakers"
+        )
+
+    @told
+    def generate(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
+        """Make a take, show it and add it to the list."""
+        *values, backdrop = values
+        for made in self._making.generate(request, progress, *values):
+            if made is None:
+                yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(9))
+                return
+            take, note = made
+            visitor = self._visitor(request)
+            visitor.chosen.add(take.number)
+            yield *result_values(take, note), *self._list_values(visitor), *self._followed(backdrop, take)
+
+    def _followed(self, backdrop: Backdrop | None, take: KeptTake) -> tuple:
+        """Timeline and backdrop, where the video of this take starts at another frame than the one before."""
+        media = (Media(speech.PLAYERS[0]), Media(speech.PLAYERS[1], take.start_frame))
+        if backdrop is None or backdrop.media == media:
+            return gr.skip(), gr.skip()
+        backdrop = replace(backdrop, media=media)
+        return _behind(backdrop), backdrop
+
+    def next_seed(self, draw: bool, seed: float | None) -> tuple:
+        return True, int(seed or 0) + 1 if draw else int(seed or 0)
+
+    @told
+    def show_speakers(self, weights: str) -> dict:
+        """The speakers that weights know; loads them."""
+        speakers = controls.speakers_of(self._studio.shelf.pipeline(weights))
+        return gr.update(choices=speakers, value=0)
+
+    @told
+    def make_batch(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
+        """Make a grid of takes; at the end the table of their metrics."""
+        made, visitor = [], self._visitor(request)
+        for made, is_last in self._making.batch(request, progress, *values):
+            visitor.chosen |= {take.number for take, _ in made}
+            note = f"{len(made)} takes made." if is_last else f"{len(made)} takes made, more are coming."
+            yield note, *self._list_values(visitor), gr.skip(), gr.skip()
+        takes = [take for take, _ in made if take in visitor.takes]
+        if takes:
+            table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), table, csv
+
+    # --- takes --------------------------------------------------------------------------------------------------------
+
+    def _wire_takes(self) -> None:
+        self.takes.input(self.edit_takes, self.takes, api_name="edit_takes", **_QUIETLY)
+        self.takes.select(self.show_take, None, self.result.all, api_name="show_take", show_progress="hidden")
+        self.takes.delete(self.remove_take, None, self._list_outputs, api_name="remove_take", show_progress="hidden")
+
+    def edit_takes(self, rows: list[TakeRow], request: gr.Request) -> None:
+        """Captions and choices."""
+        visitor = self._visitor(request)
+        by_number = {row.number: row for row in rows}
+        with visitor.lock:
+            visitor.takes[:] = [
+                replace(take, caption=by_number[take.number].caption) if take.number in by_number else take
+                for take in visitor.takes
+            ]
+            visitor.chosen = {row.number for row in rows if row.chosen}
+
+    @told
+    def show_take(self, event: gr.EventData, request: gr.Request) -> list:
+        return result_values(_take_of(event, self._visitor(request)))
+
+    @told
+    def remove_take(self, event: gr.EventData, request: gr.Request) -> tuple:
+        visitor = self._visitor(request)
+        take = _take_of(event, visitor)
+        with visitor.lock:
+            visitor.takes.remove(take)
+            visitor.chosen.discard(take.number)
+        return self._list_values(visitor)
+
+    @told
+    def compare_takes(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        *values,
+    ) -> Iterator[tuple]:
+        """The chosen takes: a video, their numbers, and plots."""
+        rows, with_hints, *picture, body = values
+        self.edit_takes(rows, request)
+        visitor = self._visitor(request)
+        takes = chosen_takes(visitor, [row.number for row in rows if row.chosen])
+        picture = checked_picture(controls.picture_settings(*picture))
+        yield gr.update(visible=True), *(gr.skip() for _ in range(4))
+        path = self._comparing.video(takes, with_hints, picture, controls.accepts_licence(body), progress, request)
+        if path is None:
+            yield tuple(gr.skip() for _ in range(5))
+            return
+        table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
+        plots = PlotsValue.of([self._plotted(take) for take in takes])
+        yield gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True), table, plots, csv
+
+    def _plotted(self, kept: KeptTake) -> PlotTake:
+        take = kept.load()
+        return PlotTake(
+            kept.caption, take_series(take.motion, load_audio(kept.sound), self._studio.shelf.own.body), kept.plan
+        )
+
+    def _numbers(self, takes: Sequence[KeptTake], reports: Sequence, visitor: Visitor) -> tuple[str, dict]:
+        named = [(take.caption, report) for take, report in zip(takes, reports, strict=True)]
+        path = write_text(visitor.new_folder() / "scores.csv", reports_csv(named))
+        return metrics_table(named), gr.update(value=str(path), interactive=True)
+
+    def _list_values(self, visitor: Visitor) -> tuple:
+        """For `_list_outputs`."""
+        rows = [TakeRow(take.number, take.caption, take.number in visitor.chosen) for take in visitor.takes]
+        cards = [TakeCard(take.number, _facts(take)) for take in visitor.takes]
+        choices = hints.reference_choices(visitor.takes, None)
+        return TakeList.show(rows, cards), gr.update(choices=choices), gr.update(interactive=bool(rows))
+
+    # --- the session --------------------------------------------------------------------------------------------------
+
+    def _wire_session(self) -> None:
+        self.save.click(
+            self.save_session,
+            self._order_inputs,
+            [self.session_file, self.session_note],
+            api_name="save_session",
+            show_progress_on=self.session_note,
+        ).success(None, js=_CLICK_SESSION_FILE, api_name=False)
+        chosen, forms = self.controls, self.forms
+        self.load.upload(
+            self.load_session,
+            self.load,
+            [
+                self.speech.audio, self.timeline, self.backdrop, self.words, self.speech.note,
+                forms.table, forms.json, forms.blend, forms.note,
+                self.hints.path, self.hints.shift_s, self.hints.fill,
+                *chosen.of_take, *chosen.of_picture,
+                *self._list_outputs, self.session_note,
+            ],
+            api_name="load_session",
+            show_progress_on=self.session_note,
+        )  # fmt: skip
+
+    @told
+    def save_session(self, request: gr.Request, *values) -> tuple:
+        """All that the page shows, in one zip."""
+        audio, value, choice, uploaded, *_ = values
+        visitor = self._visitor(request)
+        order = self._making.order(request, *values)[0] if audio else None
+        reference = hints.load_reference(choice, uploaded, visitor) if choice else None
+        path = sessions.save(order, value, None if reference is None else reference.motion, visitor)
+        size = path.stat().st_size / 1e6
+        return gr.update(value=str(path), visible=True), f"Saved: {size:.1f} MB, {len(visitor.takes)} takes."
+
+    @told
+    def load_session(self, path: str, request: gr.Request) -> tuple:
+        """The page as it was when the zip was saved; its takes replace those in the list."""
+        visitor = self._visitor(request)
+        visitor.uploads.add(Path(path))
+        session = sessions.load(Path(path), visitor)
+        visitor.chosen = set()
+        audio = None if session.recording is None else str(session.recording)
+        reference_file = None
+        if session.reference is not None:
+            reference_file = str(session.reference.save(visitor.new_folder() / "reference.npz"))
+        frames = 0
+        backdrop = speech.backdrop_of(audio, (), self._studio.settings.max_duration_s)
+        if backdrop is not None:
+            frames = backdrop.num_frames
+        value = TimelineValue(frames, session.plan, session.trim_start_frame, session.trim_end_frame)
+        if backdrop is not None and session.reference is not None:
+            end = reference_end(session.placement, session.reference.resample(30).num_frames, frames)
+            backdrop = replace(backdrop, reference_frames=end)
+        note = f"Loaded: {len(visitor.takes)} takes."
+        if not self._studio.shelf.offers(self._studio.shelf.choice(session.settings.weights)):
+            note += f" Its weights, {session.settings.weights}, are not offered here: the page's own are chosen."
+        take_list, _, keep = self._list_values(visitor)
+        choices = hints.reference_choices(visitor.takes, reference_file)
+        chosen = hints.UPLOADED if reference_file else (choices[0][1] if choices else None)
+        return (
+            audio, Timeline.show(value, backdrop), backdrop, (), "", *_form_values(value.plan),
+            reference_file, session.placement.shift_frames / 30, session.placement.fill,
+            *controls.take_values(self._studio, session.settings), *controls.picture_values(session.picture),
+            take_list, gr.update(choices=choices, value=chosen), keep, note,
+        )  # fmt: skip
+
+    # --- everywhere ---------------------------------------------------------------------------------------------------
+
+    def _visitor(self, request: gr.Request) -> Visitor:
+        return self._studio.visitors.of(session_of(request))
+
+    def leave(self, request: gr.Request) -> None:
+        """The tab is closed."""
+        self._studio.visitors.leave(session_of(request))
 
 
-def _download(path: Path) -> gr.DownloadButton:
-    return gr.DownloadButton(value=str(path), interactive=True)
+def _form_values(plan: HintPlan) -> tuple:
+    """Table, JSON, blend and note."""
+    return hints.plan_rows(plan), hints.plan_text(plan), plan.blend_frames, ""
 
 
-def _shown(sentence: str) -> gr.Error:
-    """A fault of the visitor's: told on the page, not in the server's log."""
-    return gr.Error(sentence, duration=20, print_exception=False)
+def _behind(backdrop: Backdrop) -> dict[str, Any]:
+    """For the timeline: what lies behind the spans, while they stay as they are."""
+    return gr.update(backdrop=backdrop.to_json())
+
+
+def _take_of(event: gr.EventData, visitor: Visitor) -> KeptTake:
+    number = event._data.get("number") if isinstance(event._data, dict) else None
+    take = next((take for take in visitor.takes if take.number == number), None)
+    if take is None:
+        raise EmageError("This take is no longer there.")
+    return take
+
+
+def _facts(take: KeptTake) -> str:
+    frames = Motion.load(take.motion).num_frames
+    made = "" if take.took_s is None else f" · made in {take.took_s:.1f} s"
+    return f"{frames / 30:.1f} s{made}{'' if take.video else ' · no video'}"
+
+
+def _sound_file(video: Path, visitor: Visitor, max_duration_s: float) -> Path:
+    import soundfile
+
+    try:
+        samples = load_audio(video, max_duration_s, 48000)
+    except EmageError as error:
+        raise shown(str(error)) from error
+    path = visitor.new_folder() / f"{video.stem[:60]}.flac"
+    soundfile.write(path, samples, 48000)
+    return path
+
+
+__all__ = ["NOTHING_RECORDED", "Page", "build_page", "num_frames"]

@@ -1,0 +1,93 @@
+"""Compare: chosen takes in one video, hint beside result, and in numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gradio as gr
+
+from emage.audio import load_audio
+from emage.errors import Cancelled, EmageError
+from emage.files import write_text
+from emage.pipeline import Take
+from emage.render import RenderSettings
+from emage.report import TakeReport, common_mean_speed, reports_csv, take_report
+from emage.ui.kept import KeptTake
+from emage.ui.making import session_of
+from emage.ui.studio import MAX_BESIDE, Progress, Studio
+from emage.ui.visitors import Visitor
+
+HINT = "hint"
+
+
+def chosen_takes(visitor: Visitor, numbers: Sequence[int]) -> list[KeptTake]:
+    """Raises EmageError where there is nothing to compare."""
+    takes = [take for take in visitor.takes if take.number in numbers]
+    if not takes:
+        raise EmageError("Choose one take or more in the list: tick the box before it.")
+    return takes
+
+
+def panels(takes: Sequence[KeptTake], with_hints: bool) -> list[tuple[str, Take]]:
+    """Caption and motion of each body in the video; a hint that several takes share stands there once.
+
+    Raises:
+        EmageError: more than fit.
+    """
+    loaded = [take.load() for take in takes]
+    shown, hints = [], set()
+    for kept, take in zip(takes, loaded, strict=True):
+        if with_hints and take.hints is not None:
+            reference = take.hints.reference
+            content = (reference.num_frames, reference.poses.tobytes())
+            if content not in hints:
+                hints.add(content)
+                hint = Take(reference.frames(0, min(reference.num_frames, take.motion.num_frames)))
+                shown.append((HINT if len(takes) == 1 else f"{HINT} of {kept.caption}", hint))
+        shown.append((kept.caption, take))
+    if len(shown) > MAX_BESIDE:
+        raise EmageError(f"{len(shown)} bodies side by side are too small to see; choose up to {MAX_BESIDE}.")
+    return shown
+
+
+class Comparing:
+    """Handlers."""
+
+    def __init__(self, studio: Studio):
+        self._studio = studio
+
+    def video(
+        self,
+        takes: Sequence[KeptTake],
+        with_hints: bool,
+        picture: RenderSettings,
+        accept_licence: bool,
+        bar: gr.Progress,
+        request: gr.Request,
+    ) -> Path | None:
+        """None where it was cancelled. Raises EmageError."""
+        shown = panels(takes, with_hints)
+        session = session_of(request)
+        visitor = self._studio.visitors.of(session)
+        body = self._studio.body(accept_licence)
+        try:
+            with self._studio.visitors.jobs.running(session) as stop:
+                progress = Progress(bar, stop)
+                with self._studio.turns.turn(session, progress.waiting):
+                    path = visitor.new_folder() / "compared.mp4"
+                    return self._studio.beside(shown, takes[0].sound, picture, body, path, progress)
+        except Cancelled:
+            return None
+
+    def reports(self, takes: Sequence[KeptTake]) -> list[TakeReport]:
+        """With one mean speed for all, so that beats are told alike."""
+        body = self._studio.shelf.own.body
+        loaded = [take.load() for take in takes]
+        mean_speed = common_mean_speed([take.motion for take in loaded], body)
+        return [
+            take_report(take.motion, load_audio(kept.sound), body, take.hints, mean_speed, kept.took_s)
+            for kept, take in zip(takes, loaded, strict=True)
+        ]
+
+
+def write_scores(takes: Sequence[KeptTake], reports: Sequence[TakeReport], path: Path) -> Path:
+    return write_text(path, reports_csv([(take.caption, report) for take, report in zip(takes, reports, strict=True)]))

@@ -1,0 +1,210 @@
+"""Settings: weights, speaker, draw, path, picture and body."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE
+from emage.render import RenderSettings
+from emage.settings import TakeSettings
+from emage.ui.studio import Studio
+from emage.ui.weights import OWN, speakers_of
+
+_SIZES = (384, 512, 640, 720, 960, 1280)
+_QUALITIES = {"Draft": 1, "Good": 4, "Finest": 8}
+_STAND_IN, _SMPLX = "Stand-in", "SMPL-X"
+
+DEMO_HELP = """The **demo weights** come with this app: small, trained on synthetic speech in minutes, to show that
+everything works. The **published weights** are those of the paper; they are fetched once, 600 MB."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components of this place on the page."""
+
+    weights: gr.Dropdown
+    speaker: gr.Dropdown
+    draw: gr.Checkbox
+    seed: gr.Number
+    temperature: gr.Slider
+    top_k: gr.Number
+    translation: gr.Radio
+    renderer: gr.Radio
+    camera: gr.Radio
+    face: gr.Checkbox
+    size: gr.Dropdown
+    quality: gr.Radio
+    body: gr.Radio
+
+    @property
+    def of_take(self) -> list[gr.components.Component]:
+        """In the order of `take_settings`."""
+        return [self.weights, self.speaker, self.draw, self.seed, self.temperature, self.top_k, self.translation]
+
+    @property
+    def of_picture(self) -> list[gr.components.Component]:
+        """In the order of `picture_settings`; the body is not among them."""
+        return [self.renderer, self.camera, self.face, self.size, self.quality]
+
+
+def build_controls(studio: Studio) -> Controls:
+    shelf = studio.shelf
+    speakers = speakers_of(shelf.own)
+    with gr.Row():
+        weights = gr.Dropdown(
+            shelf.choices(),
+            value=OWN,
+            label="Weights",
+            info="Type a folder or a repo id." if shelf.any_named else None,
+            allow_custom_value=shelf.any_named,
+            elem_id="weights",
+            min_width=200,
+        )
+        speaker = gr.Dropdown(speakers, value=0, label="Speaker", elem_id="speaker", min_width=140)
+    gr.Markdown(DEMO_HELP, elem_classes="help")
+    with gr.Row():
+        draw = gr.Checkbox(
+            label="Draw a take at random",
+            info="Off: the weights' own take.",
+            elem_id="draw",
+            min_width=160,
+        )
+        seed = gr.Number(
+            0,
+            label="Seed",
+            info="The same take for the same seed.",
+            precision=0,
+            minimum=0,
+            elem_id="seed",
+            min_width=120,
+        )
+    with gr.Row():
+        temperature = gr.Slider(
+            0.1, 2.0, value=1.0, step=0.05, label="Temperature of the draw", elem_id="temperature", min_width=160
+        )
+        top_k = gr.Number(
+            0, label="Among the likeliest", info="0: all.", precision=0, minimum=0, elem_id="top-k", min_width=120
+        )
+    translation = gr.Radio(
+        [("As generated", AS_GENERATED), ("In place", IN_PLACE), ("Feet kept on the ground", GROUNDED)],
+        value=AS_GENERATED,
+        label="Way over the floor",
+        elem_id="translation",
+    )
+    renderer = gr.Radio(
+        [("Body", "moderngl"), ("Quick preview: 2D figure with face and hands", "skeleton")],
+        value="moderngl",
+        label="Picture",
+        elem_id="renderer",
+    )
+    with gr.Row():
+        camera = gr.Radio(
+            [("Goes along", "follow"), ("Stands still", "still"), ("Face", "face")],
+            value=RenderSettings.camera,
+            label="Camera",
+            elem_id="camera",
+            min_width=200,
+        )
+        face = gr.Checkbox(True, label="Close-up of the face in the corner", elem_id="face-inset", min_width=160)
+    with gr.Row():
+        sizes = sorted({*_SIZES, studio.settings.size})
+        size = gr.Dropdown(
+            [(f"{each} × {each}", each) for each in sizes],
+            value=studio.settings.size,
+            label="Video size",
+            elem_id="size",
+            min_width=140,
+        )
+        quality = gr.Radio(
+            list(_QUALITIES), value="Good", label="Smoothness of edges", elem_id="quality", min_width=200
+        )
+    body = gr.Radio(
+        [_STAND_IN, (f"{_SMPLX}: I accept its licence", _SMPLX)],
+        value=_STAND_IN,
+        label="Body",
+        info="SMPL-X is non-commercial (https://smpl-x.is.tue.mpg.de/modellicense.html) and is fetched from the Hub.",
+        visible=studio.offers_smplx,
+        elem_id="body",
+    )
+    return Controls(
+        weights, speaker, draw, seed, temperature, top_k, translation, renderer, camera, face, size, quality, body
+    )
+
+
+def take_settings(
+    studio: Studio,
+    weights: str | None,
+    speaker: int | None,
+    draw: bool,
+    seed: float | None,
+    temperature: float | None,
+    top_k: float | None,
+    translation: str,
+) -> TakeSettings:
+    """Raises EmageError for what is out of range."""
+    name = studio.shelf.name_for_settings(weights)
+    if not draw:
+        return TakeSettings(name, int(speaker or 0), translation=translation)
+    return TakeSettings(
+        weights=name,
+        speaker=int(speaker or 0),
+        seed=int(seed or 0),
+        temperature=1.0 if temperature is None else temperature,
+        top_k=int(top_k) if top_k else None,
+        translation=translation,
+    )
+
+
+def take_values(studio: Studio, settings: TakeSettings) -> list[Any]:
+    """What to show in `Controls.of_take` for settings of a session; weights that are not offered are not."""
+    weights = studio.shelf.choice(settings.weights)
+    return [
+        weights if studio.shelf.offers(weights) else OWN,
+        settings.speaker,
+        settings.seed is not None,
+        settings.seed or 0,
+        settings.temperature,
+        settings.top_k or 0,
+        settings.translation,
+    ]
+
+
+def picture_settings(renderer: str, camera: str, face: bool, size: int, quality: str) -> RenderSettings:
+    """Raises RenderError for what cannot be drawn."""
+    samples = _QUALITIES.get(quality, RenderSettings.samples)
+    return RenderSettings(
+        renderer=renderer, panel_width=size, panel_height=size, camera=camera, face_inset=bool(face), samples=samples
+    )
+
+
+def picture_values(picture: RenderSettings) -> list[Any]:
+    """What to show in `Controls.of_picture`."""
+    quality = next((name for name, samples in _QUALITIES.items() if samples == picture.samples), "Good")
+    size = (
+        picture.panel_width
+        if picture.panel_width in _SIZES
+        else min(_SIZES, key=lambda s: abs(s - picture.panel_width))
+    )
+    renderer = "skeleton" if picture.renderer == "skeleton" else "moderngl"
+    return [renderer, picture.camera, picture.face_inset, size, quality]
+
+
+def accepts_licence(body: str | None) -> bool:
+    return body == _SMPLX
+
+
+def notes(studio: Studio) -> str:
+    """What is honest to say before anything is made: whose weights, which body, and what it cannot show."""
+    pipeline = studio.shelf.own
+    source, body = pipeline.source, pipeline.body
+    lines = [f"Weights: {source.description}." if source else "Weights: given by the program."]
+    if source and source.notice:
+        lines = [f"**{source.notice}**"]
+    lines.append(f"Body: {body.name}.")
+    if body.expression_basis != pipeline.generator.config.expression_basis:
+        lines.append(
+            f"These weights make expressions in the basis {pipeline.generator.config.expression_basis}, which this "
+            "body cannot show: its face moves the jaw alone. The motion file has them all."
+        )
+    return " ".join(lines)

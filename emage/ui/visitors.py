@@ -1,0 +1,150 @@
+"""What a visitor has here: a folder of their own, their takes, and the work that runs for them.
+
+A visitor is a browser tab, or a program that calls the API. When one leaves, the work stops and all files go.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from emage.ui.jobs import Jobs
+from emage.ui.kept import KeptTake
+
+GRACE_S = 90.0
+"""A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""
+
+
+@dataclass(eq=False)
+class Visitor:
+    """folder: deleted with the visitor; what the page offers for download lies there and nowhere else.
+
+    takes: what was made, the oldest first. chosen: their numbers, for a comparison. uploads: files that came from this
+    visitor. Changed under `lock`.
+    """
+
+    folder: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    takes: list[KeptTake] = field(default_factory=list)
+    uploads: set[Path] = field(default_factory=set)
+    chosen: set[int] = field(default_factory=set)
+    _number: int = 0
+
+    def next_number(self) -> int:
+        """Of a take or file, never the same again."""
+        with self.lock:
+            self._number += 1
+            return self._number
+
+    def new_folder(self) -> Path:
+        """An empty folder within the visitor's own, so that files may have names for people."""
+        path = self.folder / str(self.next_number())
+        path.mkdir()
+        return path
+
+
+class Visitors:
+    """Who is here, by Gradio's session. Safe between threads."""
+
+    def __init__(self, grace_s: float = GRACE_S):
+        self.jobs = Jobs()
+        self._grace_s = grace_s
+        self._lock = threading.Lock()
+        self._present: dict[str, tuple[Visitor, tempfile.TemporaryDirectory]] = {}
+        self._left: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._present)
+
+    def of(self, session: str) -> Visitor:
+        """The visitor of a session, made on first sight."""
+        with self._lock:
+            self._left.pop(session, None)
+            if session not in self._present:
+                uploads = Path(get_upload_folder())
+                uploads.mkdir(parents=True, exist_ok=True)
+                # Inside the folder that Gradio serves: no copies are made of what is offered, so none are left behind.
+                folder = tempfile.TemporaryDirectory(prefix="visitor-", dir=uploads, ignore_cleanup_errors=True)
+                self._present[session] = (Visitor(Path(folder.name).resolve()), folder)
+            return self._present[session][0]
+
+    def leave(self, session: str) -> None:
+        """Stop what runs; after the grace, delete everything."""
+        self.jobs.cancel(session)
+        with self._lock:
+            self._left[session] = time.monotonic()
+        timer = threading.Timer(self._grace_s, self._forget, [session])
+        timer.daemon = True
+        timer.start()
+
+    def _forget(self, session: str) -> None:
+        with self._lock:
+            left = self._left.get(session)
+            if left is None or time.monotonic() - left < 0.9 * self._grace_s:
+                return
+            del self._left[session]
+            visitor, folder = self._present.pop(session, (None, None))
+            if visitor is None:
+                return
+            # Gradio keeps a file that two visitors uploaded alike once.
+            elsewhere = {path for other, _ in self._present.values() for path in other.uploads}
+            gone = visitor.uploads - elsewhere
+        folder.cleanup()
+        for path in gone:
+            path.unlink(missing_ok=True)
+
+
+class Turns:
+    """Whose work is done next: one piece at a time, and of those who wait, who had the fewest turns lately.
+
+    A visitor's long batch is made of many short pieces, between which others come.
+    """
+
+    def __init__(self, at_once: int = 1):
+        self._at_once = at_once
+        self._changed = threading.Condition()
+        self._running = 0
+        self._count = 0
+        self._waiting: list[tuple[int, str]] = []
+        self._last_turn: dict[str, int] = {}
+
+    @contextmanager
+    def turn(self, session: str, waiting: Callable[[int], None]) -> Iterator[None]:
+        """A piece of work of `session`. waiting: called now and then with how many are before; what it raises ends
+        the waiting."""
+        with self._changed:
+            self._count += 1
+            place = (self._count, session)
+            self._waiting.append(place)
+        try:
+            while True:
+                with self._changed:
+                    before = self._order().index(place)
+                    if before == 0 and self._running < self._at_once:
+                        self._running += 1
+                        self._count += 1
+                        self._last_turn[session] = self._count
+                        break
+                waiting(before + self._running)
+                with self._changed:
+                    self._changed.wait(0.2)
+        finally:
+            with self._changed:
+                self._waiting.remove(place)
+                self._last_turn = {who: when for who, when in self._last_turn.items() if self._count - when < 1000}
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _order(self) -> list[tuple[int, str]]:
+        return sorted(self._waiting, key=lambda place: (self._last_turn.get(place[1], 0), place[0]))

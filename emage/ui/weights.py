@@ -1,0 +1,95 @@
+"""The weights that visitors can choose from, loaded when first asked for and shared by all."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from emage.errors import WeightsError
+from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
+from emage.pipeline import EmagePipeline
+
+OWN = ""
+"""What stands for the weights that the app was started with."""
+DEMO_SPEAKERS = (
+    "Anna", "Ben", "Clara", "David", "Emma", "Frank", "Grace", "Henry", "Ines", "Jack", "Kate", "Leo"
+)  # fmt: skip
+_KEPT = 2
+
+
+class Shelf:
+    """pipeline: that of the start, always there. offered: names that visitors may choose. any_named: they may name any
+    folder of this machine and any repo. load: makes a pipeline from a name. Safe between threads."""
+
+    def __init__(
+        self,
+        pipeline: EmagePipeline,
+        offered: Sequence[str] = (EMBEDDED_NAME, DEFAULT_REPO),
+        any_named: bool = False,
+        load: Callable[[str], EmagePipeline] = EmagePipeline.from_pretrained,
+    ):
+        self.own = pipeline
+        self.any_named = any_named
+        self._own_name = named(pipeline)
+        self._offered = tuple(name for name in offered if name != self._own_name)
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[str, EmagePipeline] = OrderedDict()
+
+    def choices(self) -> list[tuple[str, str]]:
+        """(label, name)."""
+        own = self.own.source.description if self.own.source else "given by the program"
+        return [(f"{_label(self._own_name or '') or own} (loaded)", OWN)] + [
+            (_label(name) or name, name) for name in self._offered
+        ]
+
+    def offers(self, name: str | None) -> bool:
+        return self.any_named or (name or OWN) in (OWN, self._own_name, *self._offered)
+
+    def name_for_settings(self, name: str | None) -> str | None:
+        """As the command line and a saved session name weights; None for its default."""
+        name = name or self._own_name
+        return None if name in (None, DEFAULT_REPO) else name
+
+    def choice(self, name: str | None) -> str:
+        """The entry of `choices` for a name of `TakeSettings`."""
+        name = name or DEFAULT_REPO
+        return OWN if name == self._own_name or (name == DEFAULT_REPO and self._own_name is None) else name
+
+    def pipeline(self, name: str | None = None) -> EmagePipeline:
+        """The pipeline of a name.
+
+        Raises:
+            WeightsError: not offered here, or what `EmagePipeline.from_pretrained` raises.
+        """
+        name = (name or OWN).strip()
+        if name in (OWN, self._own_name):
+            return self.own
+        if not self.offers(name):
+            offered = ", ".join(label for label, _ in self.choices())
+            raise WeightsError(f"Weights '{name[:80]}' are not offered here. Choose from: {offered}.")
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._load(name)
+            self._loaded.move_to_end(name)
+            while len(self._loaded) > _KEPT:
+                self._loaded.popitem(last=False)
+            return self._loaded[name]
+
+
+def named(pipeline: EmagePipeline) -> str | None:
+    """What to give `from_pretrained` for the same weights, where that is known."""
+    source = pipeline.source
+    if source is None:
+        return None
+    return EMBEDDED_NAME if source.kind == "embedded" else source.description.split(" at ")[0]
+
+
+def speakers_of(pipeline: EmagePipeline) -> list[tuple[str, int]]:
+    """(label, index) of the speakers that weights know."""
+    count = pipeline.generator.config.speakers
+    is_demo = pipeline.source is not None and pipeline.source.kind == "embedded" and count == len(DEMO_SPEAKERS)
+    return [(DEMO_SPEAKERS[index] if is_demo else f"Speaker {index}", index) for index in range(count)]
+
+
+def _label(name: str) -> str:
+    return {EMBEDDED_NAME: "Demo weights, small", DEFAULT_REPO: "Published weights, 600 MB"}.get(name, "")
