@@ -34,8 +34,8 @@ _COLUMNS = (
     _Column(
         "Beat consistency",
         "published, 0 to 1",
-        "How close in time each beat of the motion, where a joint comes to a halt, is to an onset of the audio; 1 is "
-        "at the same instant. Computed as the published numbers were, whose indexing shifts the motion by 2 seconds.",
+        "How close in time the beats of the motion, where a joint is slowest, are to the onsets of the audio; 1 is at "
+        "the same instants. Computed as the published numbers were, whose indexing shifts the motion by 2 seconds.",
         lambda report: report.beat_consistency,
         3,
     ),
@@ -179,7 +179,7 @@ def _hints(takes: Sequence[tuple[str, TakeReport]]) -> str:
         for caption, deviation in deviations[:_MAX_HINT_ROWS]
     )
     more = len(deviations) - _MAX_HINT_ROWS
-    rest = f"<p>And {more} more, which the report's file has.</p>" if more > 0 else ""
+    rest = f"<p>And {more} more.</p>" if more > 0 else ""
     headers = "".join(
         f'<th scope="col">{header}<small>{unit}</small></th>'
         for header, unit in (
