@@ -1,5 +1,6 @@
 """The page, in a real browser and through gradio_client."""
 
+import json
 import os
 import re
 import shutil
@@ -24,9 +25,13 @@ import app as app_module
 from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
 from emage.examples import load_examples
+from emage.hints import LOCK, HintPlan
 from emage.motion import Motion
+from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
+from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
+from emage.ui.hints import example_motions
 from emage.ui.jobs import Jobs, check
 from emage.ui.studio import PageSettings
 from emage.ui.weights import Shelf
@@ -186,6 +191,104 @@ def test_an_example_is_picked_told_and_generated(page, monkeypatch):
     page.locator("#examples").get_by_text(load_examples()[0].title).click()
     expect(page.locator("#transcript")).to_contain_text(load_examples()[0].text)
     expect(page.locator("#speech")).to_contain_text("0:18", timeout=10_000)
+
+
+def point(page: Page, leaf: str, frame: float, num_frames: int) -> tuple[float, float]:
+    box = page.locator(f"#timeline .lane[data-leaf={leaf}]").bounding_box()
+    return box["x"] + frame * box["width"] / num_frames, box["y"] + box["height"] / 2
+
+
+def paint(page: Page, leaf: str, start: float, end: float, num_frames: int) -> None:
+    page.locator(f"#timeline .lane[data-leaf={leaf}]").scroll_into_view_if_needed()
+    page.mouse.move(*point(page, leaf, start, num_frames))
+    page.mouse.down()
+    page.mouse.move(*point(page, leaf, (start + end) / 2, num_frames))
+    page.mouse.move(*point(page, leaf, end, num_frames))
+    page.mouse.up()
+
+
+def save(page: Page, button: str, path: Path) -> Path:
+    with page.expect_download() as download:
+        page.click(button)
+    download.value.save_as(path)
+    return path
+
+
+def write_json(page: Page, text: str) -> None:
+    page.locator("#plan-json .cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+
+
+def generate(page: Page, takes: int) -> None:
+    page.click("#generate")
+    expect(page.locator("#takes li")).to_have_count(takes, timeout=60_000)
+
+
+@pytest.mark.browser
+def test_paint_generate_compare_and_take_away(page, browser, url, talk, tmp_path):
+    upload(page, talk)
+    page.locator("#timeline").get_by_text("Locked", exact=True).click()
+    page.locator("#timeline [data-tool=snap]").click()
+    paint(page, "upper", 20, 60, 90)  # the mouse
+    page.locator("#timeline .row[data-leaf=left_hand]").focus()
+    for key in ("Home", "Enter"):  # the keyboard
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Right hand: whole row as hint").click()
+    expect(page.locator("#timeline .span")).to_have_count(3)
+    generate(page, 1)
+    expect(page.locator("#details")).to_contain_text("Drawing the video")
+    plan = HintPlan.load(save(page, "#plan-file", tmp_path / "plan.json"))
+    spans = {span.part: (span.start_frame, span.end_frame, span.mode) for span in plan.spans}
+    assert spans == {"upper": (20, 60, LOCK), "left_hand": (0, 30, LOCK), "right_hand": (0, 90, LOCK)}
+    pinned = Motion.load(save(page, "#npz", tmp_path / "pinned.npz"))
+    hint = Placement(fill=LOOP).motion(Motion.load(dict(example_motions())["Waving hello"]), 90)
+    joints = list(PART_JOINTS["upper"])
+    shown, given = (motion.poses.reshape(90, 55, 3)[20:60, joints] for motion in (pinned, hint))
+    assert np.abs(shown - given).max() < 1e-5
+
+    page.locator("#plan-panel button").first.click()
+    expect(page.locator("#plan-table")).to_contain_text("2.000")
+    write_json(page, '{"spans": [{"part": "tail"')
+    expect(page.locator("#plan-note")).to_contain_text("does not count yet")
+    expect(page.locator("#timeline .span")).to_have_count(3)
+    write_json(page, '{"spans": []}')
+    expect(page.locator("#timeline .span")).to_have_count(0)
+    generate(page, 2)
+    expect(page.locator("#details")).to_contain_text("no hints")
+    free = Motion.load(save(page, "#npz", tmp_path / "free.npz"))
+    assert np.abs(free.poses - pinned.poses).max() > 0.01
+
+    write_json(page, json.dumps(plan.to_json()))
+    expect(page.locator("#timeline .span")).to_have_count(3)
+    caption = page.get_by_label("Caption of take").nth(1)
+    caption.fill("all made")
+    caption.press("Tab")
+    page.get_by_label("Hint beside result").check()
+    page.click("#compare")
+    page.wait_for_function("document.querySelector('#compare-video video')?.videoWidth === 3 * 128", timeout=60_000)
+    expect(page.locator("#metrics tbody").first.get_by_role("row")).to_have_count(2)
+    expect(page.locator("#metrics")).to_contain_text("all made")
+    assert b"all made" in save(page, "#scores-csv", tmp_path / "scores.csv").read_bytes()
+
+    with page.expect_download(timeout=30_000) as download:
+        page.click("#save-session")
+    download.value.save_as(tmp_path / "session.zip")
+    later = browser.new_page()
+    later.goto(url)
+    later.locator("#load-session input[type=file]").set_input_files(tmp_path / "session.zip")
+    expect(later.locator("#takes li")).to_have_count(2, timeout=30_000)
+    expect(later.locator("#timeline .span")).to_have_count(3)
+    expect(later.get_by_label("Caption of take").nth(1)).to_have_value("all made")
+    later.locator("#plan-panel button").first.click()
+    written = later.locator("#plan-json .cm-content").inner_text()
+    assert HintPlan.from_json(written) == plan
+    later.get_by_role("button", name="Show all made").click()
+    expect(later.locator("#details")).to_contain_text("all made")
+    later.get_by_role("button", name="Remove all made").click()
+    expect(later.locator("#takes li")).to_have_count(1)
+    generate(later, 2)  # with the reference that came along
+    later.close()
 
 
 # --- the same without a browser ---------------------------------------------------------------------------------------

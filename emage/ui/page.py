@@ -1,8 +1,7 @@
 """The page: the places on a visitor's way, one below the other, and what happens between them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +72,11 @@ class Page(gr.Blocks):
 
 
 def theme() -> gr.themes.Base:
-    return gr.themes.Soft(
+    return gr.themes.Default(
         primary_hue="blue",
         neutral_hue="slate",
         radius_size="lg",
+        spacing_size="md",
         font=["system-ui", "sans-serif"],  # nothing is fetched from elsewhere
         font_mono=["ui-monospace", "monospace"],
     )
@@ -257,7 +257,7 @@ class Builder:
         )
         for example, button in self.speech.examples:
             button.click(
-                partial(self.take_example, example),
+                self.taking(example),
                 [self.timeline, *self._reference_inputs],
                 [audio, self.controls.speaker, *shown_outputs, *forms],
                 api_name=f"example_{example.name}",
@@ -280,13 +280,18 @@ class Builder:
         sound = _sound_file(Path(path), self._visitor(request), self._studio.settings.max_duration_s)
         return str(sound), *self._recording(str(sound), (), "", value, reference, request)
 
-    def take_example(self, example: Example, request: gr.Request, value: TimelineValue, *reference) -> tuple:
-        """An example becomes the recording, with its words and, where the weights know it, its way of moving."""
-        words = speech.words_of(example)
-        speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
-        speaker = gr.update(value=example.speaker) if example.speaker in speakers else gr.skip()
-        shown_values = self._recording(str(example.audio), words, speech.said(example), value, reference, request)
-        return str(example.audio), speaker, *shown_values
+    def taking(self, example: Example) -> Callable:
+        """A handler: an example becomes the recording, with its words and, where the weights know it, its way of
+        moving."""
+
+        def take_example(request: gr.Request, value: TimelineValue, *reference) -> tuple:
+            words = speech.words_of(example)
+            speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
+            speaker = gr.update(value=example.speaker) if example.speaker in speakers else gr.skip()
+            audio = str(example.audio)
+            return audio, speaker, *self._recording(audio, words, speech.said(example), value, reference, request)
+
+        return take_example
 
     def _recording(
         self,

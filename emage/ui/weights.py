@@ -46,14 +46,13 @@ class Shelf:
         return self.any_named or (name or OWN) in (OWN, self._own_name, *self._offered)
 
     def name_for_settings(self, name: str | None) -> str | None:
-        """As the command line and a saved session name weights; None for its default."""
+        """As the command line and a saved session name weights; None for the command line's default."""
         name = name or self._own_name
-        return None if name in (None, DEFAULT_REPO) else name
+        return None if name == self._own_name == DEFAULT_REPO else name
 
     def choice(self, name: str | None) -> str:
-        """The entry of `choices` for a name of `TakeSettings`."""
-        name = name or DEFAULT_REPO
-        return OWN if name == self._own_name or (name == DEFAULT_REPO and self._own_name is None) else name
+        """The entry of `choices` for a name of `TakeSettings`; for none it is the own weights."""
+        return OWN if name in (None, self._own_name) else name
 
     def pipeline(self, name: str | None = None) -> EmagePipeline:
         """The pipeline of a name.
