@@ -228,7 +228,7 @@ def generate(page: Page, takes: int) -> None:
 @pytest.mark.browser
 def test_paint_generate_compare_and_take_away(page, browser, url, talk, tmp_path):
     upload(page, talk)
-    page.locator("#timeline").get_by_text("Locked", exact=True).click()
+    page.locator("#timeline input[value=lock]").check()
     page.locator("#timeline [data-tool=snap]").click()
     paint(page, "upper", 20, 60, 90)  # the mouse
     page.locator("#timeline .row[data-leaf=left_hand]").focus()
@@ -276,7 +276,10 @@ def test_paint_generate_compare_and_take_away(page, browser, url, talk, tmp_path
     download.value.save_as(tmp_path / "session.zip")
     later = browser.new_page()
     later.goto(url)
-    later.locator("#load-session input[type=file]").set_input_files(tmp_path / "session.zip")
+    expect(later.locator("#load-session")).to_be_visible(timeout=30_000)
+    with later.expect_file_chooser() as chooser:
+        later.click("#load-session")
+    chooser.value.set_files(tmp_path / "session.zip")
     expect(later.locator("#takes li")).to_have_count(2, timeout=30_000)
     expect(later.locator("#timeline .span")).to_have_count(3)
     expect(later.get_by_label("Caption of take").nth(1)).to_have_value("all made")

@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 
 from emage.audio import frame_to_second, second_to_frame
-from emage.errors import EmageError, HintError, MotionError
+from emage.errors import EmageError, HintError
 from emage.examples import EXAMPLES_FOLDER, INDEX, load_examples
-from emage.hints import FOLLOW, LOCK, MODES, HintPlan, Span
+from emage.hints import FOLLOW, MODES, HintPlan, Span
 from emage.motion import FPS, Motion
 from emage.reference import LOOP, ONCE, STRETCH, Placement
 from emage.skeleton import HINT_PARTS
@@ -34,11 +34,10 @@ Choose below what motion the hints show, then paint where it counts. Parts that 
 
 @dataclass(frozen=True)
 class Hints:
-    """The components of this place on the page. path: of the uploaded motion."""
+    """The components of this place on the page."""
 
     reference: gr.Dropdown
     upload: gr.UploadButton
-    path: gr.State
     shift_s: gr.Number
     fill: gr.Radio
     note: gr.Markdown
@@ -64,7 +63,7 @@ class Reference:
 
 
 def build_hints() -> Hints:
-    choices = reference_choices([], None)
+    choices = reference_choices(None)
     with gr.Row():
         reference = gr.Dropdown(
             choices,
@@ -75,7 +74,6 @@ def build_hints() -> Hints:
             scale=3,
         )
         upload = gr.UploadButton("Upload a motion (npz)…", elem_id="reference-file", file_types=[".npz"], scale=1)
-    path = gr.State(None)
     with gr.Row():
         fill = gr.Radio(
             [("Play once", ONCE), ("Loop", LOOP), ("Stretch to the recording", STRETCH)],
@@ -89,7 +87,7 @@ def build_hints() -> Hints:
         )
     note = gr.Markdown(elem_id="reference-note")
     keep = gr.Button("Keep what I like of the last take, redo the rest", elem_id="keep", size="sm", interactive=False)
-    return Hints(reference, upload, path, shift_s, fill, note, keep)
+    return Hints(reference, upload, shift_s, fill, note, keep)
 
 
 def build_plan_forms() -> PlanForms:
@@ -119,9 +117,10 @@ def build_plan_forms() -> PlanForms:
 # --- the motion that hints are taken from -----------------------------------------------------------------------------
 
 
-def reference_choices(takes: list[KeptTake], uploaded: str | None) -> list[tuple[str, str]]:
-    """(label, value), the newest take first."""
-    choices = [(f"Your motion: {Path(uploaded).name}", UPLOADED)] if uploaded else []
+def reference_choices(visitor: Visitor | None) -> list[tuple[str, str]]:
+    """(label, value): what the visitor uploaded, their takes with the newest first, and the examples."""
+    uploaded, takes = (None, []) if visitor is None else (visitor.reference, visitor.takes)
+    choices = [(f"Your motion: {uploaded.name}", UPLOADED)] if uploaded else []
     choices += [(f"Take: {take.caption}", f"{_TAKE}{take.number}") for take in reversed(takes)]
     return choices + [(title, f"{_EXAMPLE}{path.stem}") for title, path in example_motions()]
 
@@ -142,7 +141,7 @@ def example_motions() -> list[tuple[str, Path]]:
     return motions + [(f"Speaking: {example.title}", example.motion) for example in load_examples()]
 
 
-def load_reference(choice: str | None, uploaded: str | None, visitor: Visitor) -> Reference | None:
+def load_reference(choice: str | None, visitor: Visitor) -> Reference | None:
     """The chosen motion, at 30 frames a second; None where none is chosen.
 
     Raises:
@@ -151,9 +150,9 @@ def load_reference(choice: str | None, uploaded: str | None, visitor: Visitor) -
     if not choice:
         return None
     if choice == UPLOADED:
-        if not uploaded or not Path(uploaded).is_file():
+        if visitor.reference is None or not visitor.reference.is_file():
             raise HintError("The uploaded motion is no longer there. Upload it again.")
-        return Reference(Motion.load(uploaded).resample(FPS), Path(uploaded).name)
+        return Reference(Motion.load(visitor.reference).resample(FPS), visitor.reference.name)
     if choice.startswith(_TAKE):
         take = next((take for take in visitor.takes if take_choice(take) == choice), None)
         if take is None:
@@ -237,18 +236,3 @@ def _frame(cell: str, what: str) -> int:
 def with_plan(value: TimelineValue, plan: HintPlan) -> TimelineValue:
     """Raises HintError where the plan does not fit the recording."""
     return replace(value, plan=plan)
-
-
-def locked_everywhere(take: KeptTake, num_frames: int) -> HintPlan:
-    """A plan that keeps all of a take, to be rubbed out where it is to be made anew."""
-    end = min(take.end_frame or num_frames, num_frames)
-    parts = ("face", "upper", "left_hand", "right_hand", "lower")
-    return HintPlan(tuple(Span(part, take.start_frame, end, LOCK) for part in parts))
-
-
-def checked_motion(path: str) -> Motion:
-    """An uploaded motion; raises MotionError."""
-    motion = Motion.load(path)
-    if motion.duration_s <= 0:
-        raise MotionError(f"{Path(path).name} is empty.")
-    return motion

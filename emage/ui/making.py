@@ -129,6 +129,9 @@ class Making:
     ) -> Iterator[tuple[list[tuple[KeptTake, str]], bool]]:
         """The takes of a grid as they come, each with its note, and whether that is all."""
         order, visitor = self.order(request, *values)
+        if order.reference is None and values[2]:  # the timeline may be empty where plans are listed
+            reference = load_reference(values[2], visitor)
+            order = replace(order, reference=reference.motion, reference_name=reference.name)
         session = session_of(request)
         made: list[tuple[KeptTake, str]] = []
         grid = grid_of(order, plans_text, by_parts, seeds_text)
@@ -154,7 +157,6 @@ class Making:
         audio: str | None,
         value: TimelineValue,
         reference_choice: str | None,
-        uploaded: str | None,
         shift_s: float | None,
         fill: str,
         *settings,
@@ -164,7 +166,7 @@ class Making:
         if not audio:
             raise EmageError(NOTHING_RECORDED)
         visitor = self._studio.visitors.of(session_of(request))
-        reference = load_reference(reference_choice, uploaded, visitor) if value.plan.spans else None
+        reference = load_reference(reference_choice, visitor) if value.plan.spans else None
         order = Order(
             audio=Path(audio),
             value=value,

@@ -266,7 +266,7 @@ class Builder:
 
     @property
     def _reference_inputs(self) -> list[gr.components.Component]:
-        return [self.hints.reference, self.hints.path, self.hints.shift_s, self.hints.fill]
+        return [self.hints.reference, self.hints.shift_s, self.hints.fill]
 
     def show_recording(self, request: gr.Request, audio: str | None, value: TimelineValue, *reference) -> tuple:
         """A recording's waveform, with what of the plan fits it."""
@@ -339,7 +339,7 @@ class Builder:
         place.upload.upload(
             self.take_reference,
             [place.upload, self.backdrop, place.shift_s, place.fill],
-            [place.path, place.reference, *reference_outputs],
+            [place.reference, *reference_outputs],
             api_name="take_reference",
             show_progress="hidden",
         )
@@ -378,9 +378,9 @@ class Builder:
 
     def _reference_frames(self, backdrop: Backdrop, reference: Sequence[Any], request: gr.Request) -> int | None:
         """No span can be painted beyond this frame."""
-        choice, uploaded, shift_s, fill = reference
+        choice, shift_s, fill = reference
         try:
-            loaded = hints.load_reference(choice, uploaded, self._visitor(request))
+            loaded = hints.load_reference(choice, self._visitor(request))
             placement = hints.placement_of(shift_s, fill)
         except EmageError:  # told where it is chosen, and when it is used
             return None
@@ -389,8 +389,8 @@ class Builder:
     @told
     def show_reference(self, request: gr.Request, backdrop: Backdrop | None, *reference) -> tuple:
         """Say what the chosen motion is, and how far it reaches."""
-        choice, uploaded, shift_s, fill = reference
-        loaded = hints.load_reference(choice, uploaded, self._visitor(request))
+        choice, shift_s, fill = reference
+        loaded = hints.load_reference(choice, self._visitor(request))
         hints.placement_of(shift_s, fill)
         if backdrop is None:
             return hints.reference_note(loaded), gr.skip(), None
@@ -405,9 +405,9 @@ class Builder:
         Motion.load(path)
         visitor = self._visitor(request)
         visitor.uploads.add(Path(path))
-        choices = gr.update(choices=hints.reference_choices(visitor.takes, path), value=hints.UPLOADED)
-        rest = self.show_reference(request, backdrop, hints.UPLOADED, path, shift_s, fill)
-        return path, choices, *rest
+        visitor.reference = Path(path)
+        choices = gr.update(choices=hints.reference_choices(visitor), value=hints.UPLOADED)
+        return choices, *self.show_reference(request, backdrop, hints.UPLOADED, shift_s, fill)
 
     @told
     def keep_take(self, value: TimelineValue, backdrop: Backdrop | None, request: gr.Request) -> tuple:
@@ -418,10 +418,10 @@ class Builder:
         chosen = [take for take in visitor.takes if take.number in visitor.chosen]
         take = (chosen or visitor.takes)[-1]
         shift_s, fill = take.start_frame / 30, "once"
-        reference = (hints.take_choice(take), None, shift_s, fill)
+        reference = (hints.take_choice(take), shift_s, fill)
         note = "" if value.plan.spans else "Now paint over what you like: it is kept, and the rest is made anew."
         return (
-            gr.update(choices=hints.reference_choices(visitor.takes, None), value=reference[0]),
+            gr.update(choices=hints.reference_choices(visitor), value=reference[0]),
             shift_s,
             fill,
             *self.show_reference(request, backdrop, *reference),
@@ -562,7 +562,9 @@ class Builder:
     def _wire_takes(self) -> None:
         self.takes.input(self.edit_takes, self.takes, api_name="edit_takes", **_QUIETLY)
         self.takes.select(self.show_take, None, self.result.all, api_name="show_take", show_progress="hidden")
-        self.takes.delete(self.remove_take, None, self._list_outputs, api_name="remove_take", show_progress="hidden")
+        self.takes.delete(
+            self.remove_take, self.hints.reference, self._list_outputs, api_name="remove_take", show_progress="hidden"
+        )
 
     def edit_takes(self, rows: list[TakeRow], request: gr.Request) -> None:
         """Captions and choices."""
@@ -580,13 +582,17 @@ class Builder:
         return result_values(_take_of(event, self._visitor(request)))
 
     @told
-    def remove_take(self, event: gr.EventData, request: gr.Request) -> tuple:
+    def remove_take(self, reference: str | None, event: gr.EventData, request: gr.Request) -> tuple:
+        """Hints are taken from another motion, where they were taken from it."""
         visitor = self._visitor(request)
         take = _take_of(event, visitor)
         with visitor.lock:
             visitor.takes.remove(take)
             visitor.chosen.discard(take.number)
-        return self._list_values(visitor)
+        take_list, choices, keep = self._list_values(visitor)
+        if reference == hints.take_choice(take):
+            choices = gr.update(choices=choices["choices"], value=choices["choices"][0][1])
+        return take_list, choices, keep
 
     @told
     def compare_takes(
@@ -625,7 +631,7 @@ class Builder:
         """For `_list_outputs`."""
         rows = [TakeRow(take.number, take.caption, take.number in visitor.chosen) for take in visitor.takes]
         cards = [TakeCard(take.number, _facts(take)) for take in visitor.takes]
-        choices = hints.reference_choices(visitor.takes, None)
+        choices = hints.reference_choices(visitor)
         return TakeList.show(rows, cards), gr.update(choices=choices), gr.update(interactive=bool(rows))
 
     # --- the session --------------------------------------------------------------------------------------------------
@@ -645,7 +651,7 @@ class Builder:
             [
                 self.speech.audio, self.timeline, self.backdrop, self.words, self.speech.note,
                 forms.table, forms.json, forms.blend, forms.note,
-                self.hints.path, self.hints.shift_s, self.hints.fill,
+                self.hints.shift_s, self.hints.fill,
                 *chosen.of_take, *chosen.of_picture,
                 *self._list_outputs, self.session_note,
             ],
@@ -656,10 +662,10 @@ class Builder:
     @told
     def save_session(self, request: gr.Request, *values) -> tuple:
         """All that the page shows, in one zip."""
-        audio, value, choice, uploaded, *_ = values
+        audio, value, choice, *_ = values
         visitor = self._visitor(request)
         order = self._making.order(request, *values)[0] if audio else None
-        reference = hints.load_reference(choice, uploaded, visitor) if choice else None
+        reference = hints.load_reference(choice, visitor) if choice else None
         path = sessions.save(order, value, None if reference is None else reference.motion, visitor)
         size = path.stat().st_size / 1e6
         return gr.update(value=str(path), visible=True), f"Saved: {size:.1f} MB, {len(visitor.takes)} takes."
@@ -672,9 +678,9 @@ class Builder:
         session = sessions.load(Path(path), visitor)
         visitor.chosen = set()
         audio = None if session.recording is None else str(session.recording)
-        reference_file = None
+        visitor.reference = None
         if session.reference is not None:
-            reference_file = str(session.reference.save(visitor.new_folder() / "reference.npz"))
+            visitor.reference = session.reference.save(visitor.new_folder() / "reference.npz")
         frames = 0
         backdrop = speech.backdrop_of(audio, (), self._studio.settings.max_duration_s)
         if backdrop is not None:
@@ -687,11 +693,11 @@ class Builder:
         if not self._studio.shelf.offers(self._studio.shelf.choice(session.settings.weights)):
             note += f" Its weights, {session.settings.weights}, are not offered here: the page's own are chosen."
         take_list, _, keep = self._list_values(visitor)
-        choices = hints.reference_choices(visitor.takes, reference_file)
-        chosen = hints.UPLOADED if reference_file else (choices[0][1] if choices else None)
+        choices = hints.reference_choices(visitor)
+        chosen = choices[0][1] if choices else None
         return (
             audio, Timeline.show(value, backdrop), backdrop, (), "", *_form_values(value.plan),
-            reference_file, session.placement.shift_frames / 30, session.placement.fill,
+            session.placement.shift_frames / 30, session.placement.fill,
             *controls.take_values(self._studio, session.settings), *controls.picture_values(session.picture),
             take_list, gr.update(choices=choices, value=chosen), keep, note,
         )  # fmt: skip

@@ -25,7 +25,7 @@ class Visitor:
     """folder: deleted with the visitor; what the page offers for download lies there and nowhere else.
 
     takes: what was made, the oldest first. chosen: their numbers, for a comparison. uploads: files that came from this
-    visitor. Changed under `lock`.
+    visitor. reference: the motion among them that hints can be taken from. Changed under `lock`.
     """
 
     folder: Path
@@ -33,6 +33,7 @@ class Visitor:
     takes: list[KeptTake] = field(default_factory=list)
     uploads: set[Path] = field(default_factory=set)
     chosen: set[int] = field(default_factory=set)
+    reference: Path | None = None
     _number: int = 0
 
     def next_number(self) -> int:
