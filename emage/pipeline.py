@@ -39,6 +39,7 @@ from emage.sampling import (
     plan_windows,
     sample_windows,
 )
+from emage.seams import smoothed_seams
 from emage.settings import TakeSettings
 from emage.skeleton import LEAF_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
 from emage.video import write_video
@@ -138,6 +139,7 @@ class EmagePipeline(
         temperature: float = 1.0,
         top_k: int | None = None,
         translation: str = AS_GENERATED,
+        seam_frames: int = 0,
         seed_motion: Motion | None = None,
         max_duration_s: float | None = None,
     ) -> Motion:
@@ -153,6 +155,8 @@ class EmagePipeline(
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.
             translation: "as-generated", "in-place" or "grounded", see `emage.grounding`; locked spans stay as they are.
+            seam_frames: smooth the body over so many frames on both sides of where two windows join, see `emage.seams`;
+                0 leaves it as published, 10 is a good number.
             seed_motion: at least four frames that the motion goes on from, by their end; its path too.
             max_duration_s: refuse a longer recording.
 
@@ -163,7 +167,7 @@ class EmagePipeline(
         config = self.generator.config
         if type(speaker) is not int or not 0 <= speaker < config.speakers:
             raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
-        settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation)
+        settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames)
         timing = Timing(settings.timing)
         waveform = load_audio(audio, max_duration_s)
         windows = plan_windows(len(waveform), config, timing)
@@ -190,6 +194,8 @@ class EmagePipeline(
         ]
         motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
         motion = low_passed(motion, config.low_pass_frames)
+        seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
+        motion = smoothed_seams(motion, seams, settings.seam_frames)
         locked = None
         if hints is not None:
             motion = apply_locks(motion, hints)
@@ -216,6 +222,7 @@ class EmagePipeline(
             temperature=settings.temperature,
             top_k=settings.top_k,
             translation=settings.translation,
+            seam_frames=settings.seam_frames,
             max_duration_s=max_duration_s,
         )
         return Take(motion, caption, hints)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from emage.errors import EmageError
 from emage.grounding import AS_GENERATED, check_translation
 from emage.sampling import SamplerConfig, Timing
+from emage.seams import check_seam_frames
 
 Settings = TypeVar("Settings")
 
@@ -30,6 +31,7 @@ class TakeSettings:
     top_k: int | None = None
     timing: str = Timing.EXACT.value
     translation: str = AS_GENERATED
+    seam_frames: int = 0
 
     def __post_init__(self):
         if self.weights is not None and not (isinstance(self.weights, str) and self.weights):
@@ -40,6 +42,7 @@ class TakeSettings:
             raise EmageError(f"temperature is {self.temperature!r}; it must be a number.")
         object.__setattr__(self, "timing", Timing(self.timing).value)
         check_translation(self.translation)
+        check_seam_frames(self.seam_frames)
         if self.seed is not None:
             _ = self.sampler
         elif (self.temperature, self.top_k) != (1.0, None):

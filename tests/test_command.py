@@ -19,6 +19,7 @@ from emage.hints import HintPlan, Hints, Span
 from emage.motion import Motion
 from emage.reference import FILLS, Placement
 from emage.render import CAMERAS, RENDERERS, RenderSettings
+from emage.seams import MAX_SEAM_FRAMES
 from emage.settings import TakeSettings
 from tests.conftest import REGRESSION, make_motion
 
@@ -48,6 +49,7 @@ drawn = some.builds(
     top_k=some.none() | some.integers(1, 500),
     timing=some.sampled_from(["exact", "reference"]),
     translation=some.sampled_from(TRANSLATIONS),
+    seam_frames=some.integers(0, MAX_SEAM_FRAMES),
 )
 placements = some.builds(Placement, some.integers(-(10**6), 10**6), some.sampled_from(FILLS), some.integers(0, 100))
 plans = some.builds(
@@ -115,7 +117,9 @@ def test_the_command_makes_the_take_again(tiny, speech, tmp_path, monkeypatch):
     make_motion(30).save("wave.npz")
     plan = HintPlan((Span("upper", 10, 60, "lock"), Span("left_hand", 0, 90)))
     placement = Placement(7, "loop", 4)
-    chosen = TakeSettings(str(REGRESSION), speaker=1, seed=5, temperature=0.7, top_k=9, translation="in-place")
+    chosen = TakeSettings(
+        str(REGRESSION), speaker=1, seed=5, temperature=0.7, top_k=9, translation="in-place", seam_frames=6
+    )
     part = trimmed(speech, 20, 115)
     hints = placement.hints(Motion.load("wave.npz"), plan, 95)
     assert isinstance(hints, Hints)

@@ -75,10 +75,10 @@ def test_settings_of_a_take(tiny, speech):
 
 def test_a_take_is_what_its_settings_generate(tiny, speech):
     hints = Hints(make_motion(135), HintPlan())
-    settings = TakeSettings(None, 1, 4, 0.8, 6, "reference", "in-place")
+    settings = TakeSettings(None, 1, 4, 0.8, 6, "reference", "in-place", 7)
     take = tiny.take((16000, speech), settings, hints, "mine")
     expected = tiny.generate(
-        (16000, speech), hints, 1, 4, "reference", temperature=0.8, top_k=6, translation="in-place"
+        (16000, speech), hints, 1, 4, "reference", temperature=0.8, top_k=6, translation="in-place", seam_frames=7
     )
     np.testing.assert_array_equal(take.motion.poses, expected.poses)
     np.testing.assert_array_equal(take.motion.trans, expected.trans)
@@ -269,6 +269,7 @@ def test_measure_writes_or_shows_a_line_for_each_motion(monkeypatch, capsys, tal
         (["generate", "TALK", "--out", "OUT/x", "--motion", "OUT/x"], "--out would overwrite --motion"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--device", "abacus"], "device 'abacus' cannot be used"),
         (["generate", "TALK", "--motion", "OUT/x.npz", "--top-k", "3"], "give a seed"),
+        (["generate", "TALK", "--motion", "OUT/x.npz", "--seam-frames", "99"], "seam_frames is 99"),
         (["generate", "TALK", "--out", "OUT/x.mp4", "--smplx", "OUT/none.npz"], "no such file"),
         (["render", "missing.npz", "--out", "OUT/x.mp4"], "no such file"),
         (["render", "--out", "OUT/x.mp4"], "Name one or more"),

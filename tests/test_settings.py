@@ -35,6 +35,9 @@ def test_the_sampler_of_settings():
         ({"timing": []}, "timing is"),
         ({"translation": "flying"}, "no translation 'flying'"),
         ({"translation": None}, "no translation 'None'"),
+        ({"seam_frames": -1}, "seam_frames is -1"),
+        ({"seam_frames": 21}, "seam_frames is 21; it must be a whole number from 0 to 20"),
+        ({"seam_frames": 4.0}, "seam_frames is 4.0"),
     ],
 )
 def test_faults_are_named(fault, words):
@@ -43,11 +46,13 @@ def test_faults_are_named(fault, words):
 
 
 def test_settings_come_back():
-    settings = TakeSettings("demo", 2, 5, 0.7, 10, "reference", "in-place")
+    settings = TakeSettings("demo", 2, 5, 0.7, 10, "reference", "in-place", 8)
     assert rebuilt(TakeSettings, asdict(settings), "The settings") == settings
     assert rebuilt(TakeSettings, {"speaker": 2}, "The settings") == TakeSettings(speaker=2)
     picture = RenderSettings(camera="face", samples=1)
     assert rebuilt(RenderSettings, asdict(picture), "The picture") == picture
     for values in ([], {"colour": 1}, None):
-        with pytest.raises(EmageError, match="The settings must be an object with no other fields than seed, speaker"):
+        with pytest.raises(
+            EmageError, match="The settings must be an object with no other fields than seam_frames, seed"
+        ):
             rebuilt(TakeSettings, values, "The settings")
