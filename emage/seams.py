@@ -12,9 +12,9 @@ Trust is least in the frames that two windows share, and grows over `seam_frames
 stays as it is, and position, velocity and acceleration go over into it. Steady acceleration passes as it is, and waves
 shorter than `seam_frames` + 1 frames go.
 
-10 is a good number: hasty hands of the demo weights slow down to six tenths, and recorded motion of BEAT2, treated so
-where it has no seams, keeps its beat consistency and diversity, with wrists 5 % slower near them. With 12 it is 7 %, and
-there are fewer beats.
+10 is a good number: hasty hands of the demo weights slow down to six tenths. Recorded motion of BEAT2, treated so
+where it has no seams, keeps its beats and its diversity, with wrists 5 % slower near by; with 12 it is 7 %, and there
+are fewer beats.
 
 The face is left out: with 8 the jaw would open a third less far near seams, and follow the sound less well there.
 """
