@@ -31,10 +31,12 @@ from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
-from emage.ui.hints import example_motions
+from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
 from emage.ui.studio import PageSettings
+from emage.ui.visitors import Turns, Visitors
 from emage.ui.weights import Shelf
+from emage.ui.words import load_words
 from tests.conftest import REGRESSION, ROOT, make_speech
 
 SMALL = PageSettings(max_duration_s=60, size=128)
@@ -425,3 +427,100 @@ def test_python_app_py_says_in_a_sentence_why_it_cannot_start(tmp_path):
     assert result.returncode == 2
     assert "is not a complete set of weights" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_turns_go_round_the_visitors():
+    """Who has many pieces of work lets others in between."""
+    turns, done = Turns(), []
+    first_waits = threading.Event()
+
+    def work(session: str, pieces: int) -> None:
+        for _ in range(pieces):
+            with turns.turn(session, lambda before: first_waits.set()):
+                done.append(session)
+                time.sleep(0.05)
+
+    def stopped(before: int) -> None:
+        raise Cancelled
+
+    with turns.turn("c", lambda before: None):
+        threads = [threading.Thread(target=work, args=args) for args in (("a", 4), ("b", 2))]
+        for thread in threads:
+            thread.start()
+        assert first_waits.wait(10)
+        with pytest.raises(Cancelled), turns.turn("d", stopped):
+            raise AssertionError("d had to wait")
+        time.sleep(0.3)
+    for thread in threads:
+        thread.join(10)
+    assert sorted(done[:4]) == ["a", "a", "b", "b"]
+    assert done[4:] == ["a", "a"]
+
+
+def test_all_files_of_a_visitor_go_when_they_leave(tmp_path):
+    visitors = Visitors(grace_s=0.2)
+    one, other = visitors.of("one"), visitors.of("other")
+    shared, own = tmp_path / "shared.wav", tmp_path / "own.wav"
+    for path in (shared, own, one.folder / "take.npz"):
+        path.write_bytes(b"1")
+    one.uploads |= {shared, own}
+    other.uploads.add(shared)
+    visitors.leave("one")
+    visitors.leave("other")
+    assert visitors.of("other") is other  # back in time
+    deadline = time.monotonic() + 10
+    while one.folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    assert not one.folder.exists()
+    assert (shared.exists(), own.exists()) == (True, False)
+    assert len(visitors) == 1
+    assert other.folder.is_dir()
+
+
+def test_words_of_a_transcript(tmp_path):
+    for example in load_examples():
+        words = load_words(example.audio.with_suffix(".TextGrid"))
+        said = re.sub(r"[^\w ]", "", example.text.lower()).split()
+        assert [word.text for word in words] == said
+        assert words[-1].end_s < example.duration_s
+    (tmp_path / "no.TextGrid").write_text("Dear Sir or Madam")
+    with pytest.raises(EmageError, match="no.TextGrid is no TextGrid"):
+        load_words(tmp_path / "no.TextGrid")
+    (tmp_path / "cut.TextGrid").write_text(load_examples()[0].audio.with_suffix(".TextGrid").read_text()[:900])
+    with pytest.raises(EmageError, match="it ends before its intervals do"):
+        load_words(tmp_path / "cut.TextGrid")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([["tail", "0", "1", "lock"]], "There is no body part 'tail'"),
+        ([["face", "soon", "1", "lock"]], "The start in row 1 is 'soon'"),
+        ([["face", "0", "nan", "lock"]], "The end in row 1 is 'nan'"),
+        ([["face", "1", "1", ""]], "is empty"),
+    ],
+)
+def test_rows_that_are_no_plan(rows, words):
+    with pytest.raises(EmageError, match=words):
+        plan_of_rows(rows, 6)
+
+
+def test_the_table_is_the_plan():
+    plan = HintPlan.from_json({"spans": [{"part": "hands", "start_frame": 7, "end_frame": 31, "mode": "lock"}]})
+    assert plan_of_rows(plan_rows(plan), 6) == (plan, "")
+    assert plan_of_rows(plan_rows(HintPlan()), 6) == (HintPlan(), "")
+    assert plan_of_rows([["Left hand", "0", "", ""]], 6) == (
+        HintPlan(),
+        "Row 1 counts once part, start and end are there.",
+    )
+
+
+def test_visitors_get_no_weights_but_those_on_offer(tiny):
+    loaded = []
+    shelf = Shelf(tiny, offered=("demo",), load=lambda name: loaded.append(name) or tiny)
+    assert shelf.pipeline("") is shelf.pipeline("demo") is tiny
+    with pytest.raises(EmageError, match="'/etc' are not offered here. Choose from"):
+        shelf.pipeline("/etc")
+    assert loaded == ["demo"]
+    assert Shelf(tiny, any_named=True, load=lambda name: name).pipeline("/etc") == "/etc"
