@@ -136,8 +136,9 @@ class TakeOptions:
     """Draw among the k likeliest codes only."""
     translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
     """The way over the floor: "in-place" takes it out, "grounded" keeps standing feet from sliding. Locks stay."""
-    seam_frames: int = 0
-    """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay."""
+    seam_frames: int | None = None
+    """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay. Default: the
+    weights' own; 0 is off."""
 
     def settings(self) -> TakeSettings:
         return TakeSettings(

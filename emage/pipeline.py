@@ -139,7 +139,7 @@ class EmagePipeline(
         temperature: float = 1.0,
         top_k: int | None = None,
         translation: str = AS_GENERATED,
-        seam_frames: int = 0,
+        seam_frames: int | None = None,
         seed_motion: Motion | None = None,
         max_duration_s: float | None = None,
     ) -> Motion:
@@ -156,7 +156,7 @@ class EmagePipeline(
             temperature, top_k: of the draw with a `seed`.
             translation: "as-generated", "in-place" or "grounded", see `emage.grounding`; locked spans stay as they are.
             seam_frames: smooth the body over so many frames on both sides of where two windows join, see `emage.seams`;
-                0 leaves it as published, 10 is a good number.
+                0 leaves it as published, 10 is a good number, None is the weights' own.
             seed_motion: at least four frames that the motion goes on from, by their end; its path too.
             max_duration_s: refuse a longer recording.
 
@@ -195,7 +195,7 @@ class EmagePipeline(
         motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
         motion = low_passed(motion, config.low_pass_frames)
         seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
-        motion = smoothed_seams(motion, seams, settings.seam_frames)
+        motion = smoothed_seams(motion, seams, config.seam_frames if seam_frames is None else seam_frames)
         locked = None
         if hints is not None:
             motion = apply_locks(motion, hints)

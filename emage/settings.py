@@ -19,6 +19,7 @@ class TakeSettings:
     weights: as the user named them; None for the default. A name that came with somebody's file may be any path of the
         machine: look it up among those that are offered.
     seed: None for the weights' own take, which has no other temperature and no top_k.
+    seam_frames: None as the weights' config has it.
 
     Raises:
         EmageError: a value of another kind, or out of range.
@@ -31,7 +32,7 @@ class TakeSettings:
     top_k: int | None = None
     timing: str = Timing.EXACT.value
     translation: str = AS_GENERATED
-    seam_frames: int = 0
+    seam_frames: int | None = None
 
     def __post_init__(self):
         if self.weights is not None and not (isinstance(self.weights, str) and self.weights):
@@ -42,7 +43,8 @@ class TakeSettings:
             raise EmageError(f"temperature is {self.temperature!r}; it must be a number.")
         object.__setattr__(self, "timing", Timing(self.timing).value)
         check_translation(self.translation)
-        check_seam_frames(self.seam_frames)
+        if self.seam_frames is not None:
+            check_seam_frames(self.seam_frames)
         if self.seed is not None:
             _ = self.sampler
         elif (self.temperature, self.top_k) != (1.0, None):

@@ -49,7 +49,7 @@ drawn = some.builds(
     top_k=some.none() | some.integers(1, 500),
     timing=some.sampled_from(["exact", "reference"]),
     translation=some.sampled_from(TRANSLATIONS),
-    seam_frames=some.integers(0, MAX_SEAM_FRAMES),
+    seam_frames=some.none() | some.integers(0, MAX_SEAM_FRAMES),
 )
 placements = some.builds(Placement, some.integers(-(10**6), 10**6), some.sampled_from(FILLS), some.integers(0, 100))
 plans = some.builds(

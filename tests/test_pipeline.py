@@ -22,6 +22,7 @@ from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
 from emage.render import RenderSettings
+from emage.seams import smoothed_seams
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from tests.conftest import REGRESSION, ROOT, make_motion, make_speech
@@ -405,14 +406,17 @@ def test_networks_stay_as_they_were(tiny, speech):
         assert torch.equal(tensor, before[key]), key
 
 
-def test_weights_may_ask_for_a_low_pass(tiny, speech):
+def test_weights_may_ask_for_a_low_pass_and_smooth_seams(tiny, speech):
     plain = tiny.generate((16000, speech))
-    config = replace(tiny.generator.config, low_pass_frames=2)
+    config = replace(tiny.generator.config, low_pass_frames=2, seam_frames=6)
     assert GeneratorConfig.from_json(config.to_json()) == config
     tiny.generator.config, published = config, tiny.generator.config
     try:
         filtered = tiny.generate((16000, speech))
+        unsmoothed = tiny.generate((16000, speech), seam_frames=0)
     finally:
         tiny.generator.config = published
-    assert np.array_equal(filtered.poses, low_passed(plain, 2).poses)
-    assert not np.array_equal(filtered.poses, plain.poses)
+    expected = smoothed_seams(low_passed(plain, 2), [(60, 64), (120, 124)], 6)
+    assert np.array_equal(filtered.poses, expected.poses)
+    assert not np.array_equal(filtered.poses, low_passed(plain, 2).poses)
+    assert np.array_equal(unsmoothed.poses, low_passed(plain, 2).poses)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emage.errors import WeightsError
+from emage.errors import MotionError, WeightsError
 from emage.models.layers import (
     MLP,
     ConvEncoder,
@@ -23,6 +23,7 @@ from emage.models.layers import (
 from emage.models.parts import Parts
 from emage.models.vqvae import config_field
 from emage.motion import EXPRESSION_BASES, FLAME2020
+from emage.seams import check_seam_frames
 from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS
 
 NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
@@ -43,6 +44,7 @@ class GeneratorConfig:
     smoothness: of the parts' codes when sampling, see `emage.sampling.likeliest_path`; 0 as published;
     temperature: of the take that nobody asked a seed for; 0, the likeliest, as published;
     low_pass_frames: of the decoded body and hands, see `emage.low_pass`; 0 as published;
+    seam_frames: over which the body is smoothed where windows join, see `emage.seams`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """
@@ -60,6 +62,7 @@ class GeneratorConfig:
     smoothness: Parts[float] = field(default_factory=lambda: Parts(0, 0, 0, 0))
     temperature: float = 0
     low_pass_frames: float = 0
+    seam_frames: int = 0
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -83,6 +86,10 @@ class GeneratorConfig:
             for weight in weights:
                 if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
                     raise WeightsError(f"Generator config: a {name} is {weight!r}; it must be a number from 0 up.")
+        try:
+            check_seam_frames(self.seam_frames)
+        except MotionError as error:
+            raise WeightsError(f"Generator config: {error}") from error
         if type(self.aligned_audio) is not bool:
             raise WeightsError(f"Generator config: aligned_audio is {self.aligned_audio!r}; it must be true or false.")
         if self.expression_basis not in EXPRESSION_BASES:
@@ -109,6 +116,7 @@ class GeneratorConfig:
             smoothness=Parts.of(lambda part: published.get(f"s{_WEIGHT_KEYS[part]}", 0)),
             temperature=published.get("temperature", 0),
             low_pass_frames=published.get("low_pass_frames", 0),
+            seam_frames=published.get("seam_frames", 0),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -129,6 +137,7 @@ class GeneratorConfig:
             **{f"s{_WEIGHT_KEYS[part]}": self.smoothness[part] for part in NETWORK_PARTS},
             "temperature": self.temperature,
             "low_pass_frames": self.low_pass_frames,
+            "seam_frames": self.seam_frames,
             "pose_dims": 330,
             "audio_sr": 16000,
             "pose_fps": 30,
