@@ -165,7 +165,10 @@ def load_reference(choice: str | None, visitor: Visitor) -> Reference | None:
 
 
 def placement_of(shift_s: float | None, fill: str) -> Placement:
-    return Placement.from_seconds(0.0 if shift_s is None else shift_s, fill)
+    """Raises HintError."""
+    if shift_s is not None and not isinstance(shift_s, int | float):
+        raise HintError(f"The motion cannot start at '{str(shift_s)[:40]}'; give seconds.")
+    return Placement.from_seconds(shift_s or 0.0, fill)
 
 
 def reference_note(reference: Reference | None) -> str:

@@ -29,6 +29,10 @@ class Jobs:
                 if not jobs:
                     del self._running[session]
 
+    def runs(self, session: str) -> bool:
+        with self._lock:
+            return session in self._running
+
     def cancel(self, session: str) -> int:
         """Stop what runs for `session`; how many jobs that were."""
         with self._lock:

@@ -52,7 +52,12 @@ class Result:
 
 
 def session_of(request: gr.Request) -> str:
-    return request.session_hash or ""
+    """Raises EmageError for a call without one: what such callers had would be everybody's."""
+    if not request.session_hash:
+        raise EmageError(
+            "This call names no session. Call it through gradio_client, or post it to /gradio_api/call/ and its name."
+        )
+    return request.session_hash
 
 
 def build_result() -> Result:
@@ -168,7 +173,7 @@ class Making:
         visitor = self._studio.visitors.of(session_of(request))
         reference = load_reference(reference_choice, visitor) if value.plan.spans else None
         order = Order(
-            audio=Path(audio),
+            audio=visitor.received(audio),
             value=value,
             settings=take_settings(self._studio, *of_take),
             picture=checked_picture(picture_settings(renderer, camera, face, size, quality)),
@@ -193,7 +198,9 @@ class Making:
         if not audio:
             raise EmageError(NOTHING_RECORDED)
         visitor = self._studio.visitors.of(session_of(request))
-        order = order_of_values(Path(audio), plan, hint_motion, settings, self._studio.settings.max_duration_s)
+        hint_motion = visitor.received(hint_motion) if hint_motion else None
+        limit_s = self._studio.settings.max_duration_s
+        order = order_of_values(visitor.received(audio), plan, hint_motion, settings, limit_s)
         if not self._studio.shelf.offers(self._studio.shelf.choice(order.settings.weights)):
             self._studio.shelf.pipeline(order.settings.weights)  # raises, with what is offered
         result = self._one(order, visitor, bar, session_of(request))
@@ -209,6 +216,7 @@ class Making:
         }
         return None if take.video is None else str(take.video), str(take.motion), report
 
+    @told
     def cancel(self, request: gr.Request) -> Any:
         """Stop what runs for this visitor; Gradio takes what waits out of the queue."""
         return CANCELLED if self._studio.visitors.jobs.cancel(session_of(request)) else gr.skip()
@@ -251,7 +259,7 @@ def checked_picture(picture: RenderSettings) -> RenderSettings:
 
 
 def order_of_values(
-    audio: Path, plan: str | None, hint_motion: str | None, settings: Any, max_duration_s: float
+    audio: Path, plan: str | None, hint_motion: Path | None, settings: Any, max_duration_s: float
 ) -> Order:
     """From what a program sends. `settings` are the fields of TakeSettings, RenderSettings and Placement, and start_s
     and end_s of the part of the recording that is used; the plan counts from the recording's beginning.
@@ -281,7 +289,7 @@ def order_of_values(
         picture=checked_picture(picture),
         reference=Motion.load(hint_motion).resample(FPS) if hint_motion else None,
         placement=placement,
-        reference_name=Path(hint_motion).name if hint_motion else "reference.npz",
+        reference_name=hint_motion.name if hint_motion else "reference.npz",
     )
 
 

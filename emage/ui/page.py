@@ -1,6 +1,7 @@
 """The page: the places on a visitor's way, one below the other, and what happens between them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from emage.ui.plots import MetricsTable, Plots, PlotsValue, PlotTake, metrics_ta
 from emage.ui.studio import Studio, reference_end
 from emage.ui.takes import TakeCard, TakeList, TakeRow
 from emage.ui.timeline import Backdrop, Media, Timeline, TimelineValue, Word
-from emage.ui.told import shown, told
+from emage.ui.told import refused, shown, told
 from emage.ui.visitors import Visitor
 
 TITLE = "EMAGE: speech in, a whole moving person out"
@@ -60,6 +61,21 @@ _CLICK_SESSION_FILE = "() => setTimeout(() => document.querySelector('#session-f
 
 class Page(gr.Blocks):
     """Launches with the page's look, and without Gradio's history of runs, which would store every edit."""
+
+    async def preprocess_data(self, block_fn, inputs, *arguments, **named):
+        """What Gradio refuses before a handler sees it is told like any other fault."""
+        try:
+            return await super().preprocess_data(block_fn, inputs, *arguments, **named)
+        except Exception as error:  # its components check little, and raise whatever comes of it
+            fault = error
+        for component, value in zip(block_fn.inputs, inputs, strict=False):  # which one it was
+            alone = copy(block_fn)
+            alone.inputs = [component]
+            try:
+                await super().preprocess_data(alone, [value], *arguments, **named)
+            except Exception as error:
+                raise refused(component, value, error) from error
+        raise shown("Values are missing. The page's API view names what this call takes.") from fault
 
     def launch(self, *arguments, **options):
         own = {
@@ -153,9 +169,7 @@ class Builder:
                 label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
             )
             self.metrics = MetricsTable(elem_id="metrics")
-            self.plots = Plots(player="compare-video", elem_id="plots")
-            # Gradio takes the word for an event, which would bring the whole page into every visitor's copy.
-            self.plots.player = "compare-video"
+            self.plots = Plots(video_id="compare-video", elem_id="plots")
             with gr.Row(elem_classes="chips"):
                 self.compared_file = gr.DownloadButton(
                     "Side by side (mp4)", elem_id="compare-mp4", interactive=False, size="sm", min_width=0
@@ -268,22 +282,25 @@ class Builder:
     def _reference_inputs(self) -> list[gr.components.Component]:
         return [self.hints.reference, self.hints.shift_s, self.hints.fill]
 
+    @told
     def show_recording(self, request: gr.Request, audio: str | None, value: TimelineValue, *reference) -> tuple:
         """A recording's waveform, with what of the plan fits it."""
         if audio:
-            self._visitor(request).uploads.add(Path(audio))
+            self._visitor(request).received(audio)
         return self._recording(audio, (), "", value, reference, request)
 
+    @told
     def take_video(self, request: gr.Request, path: str, value: TimelineValue, *reference) -> tuple:
         """The sound of a video becomes the recording."""
-        self._visitor(request).uploads.add(Path(path))
-        sound = _sound_file(Path(path), self._visitor(request), self._studio.settings.max_duration_s)
+        visitor = self._visitor(request)
+        sound = _sound_file(visitor.received(path), visitor, self._studio.settings.max_duration_s)
         return str(sound), *self._recording(str(sound), (), "", value, reference, request)
 
     def taking(self, example: Example) -> Callable:
         """A handler: an example becomes the recording, with its words and, where the weights know it, its way of
         moving."""
 
+        @told
         def take_example(request: gr.Request, value: TimelineValue, *reference) -> tuple:
             words = speech.words_of(example)
             speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
@@ -315,8 +332,9 @@ class Builder:
         return Timeline.show(value, backdrop), backdrop, words, text, *_form_values(value.plan)
 
     @told
-    def take_words(self, path: str, backdrop: Backdrop | None) -> tuple:
+    def take_words(self, path: str, backdrop: Backdrop | None, request: gr.Request) -> tuple:
         """The words of a transcript onto the timeline."""
+        path = self._visitor(request).received(path)
         if backdrop is None:
             raise EmageError("Choose the recording first, then its transcript.")
         words = speech.checked_words(speech.load_words(path), backdrop)
@@ -402,10 +420,10 @@ class Builder:
         self, path: str, backdrop: Backdrop | None, shift_s: float, fill: str, request: gr.Request
     ) -> tuple:
         """An uploaded motion becomes the reference."""
-        Motion.load(path)
         visitor = self._visitor(request)
-        visitor.uploads.add(Path(path))
-        visitor.reference = Path(path)
+        path = visitor.received(path)
+        Motion.load(path)
+        visitor.reference = path
         choices = gr.update(choices=hints.reference_choices(visitor), value=hints.UPLOADED)
         return choices, *self.show_reference(request, backdrop, hints.UPLOADED, shift_s, fill)
 
@@ -674,8 +692,7 @@ class Builder:
     def load_session(self, path: str, request: gr.Request) -> tuple:
         """The page as it was when the zip was saved; its takes replace those in the list."""
         visitor = self._visitor(request)
-        visitor.uploads.add(Path(path))
-        session = sessions.load(Path(path), visitor)
+        session = sessions.load(visitor.received(path), visitor)
         visitor.chosen = set()
         audio = None if session.recording is None else str(session.recording)
         visitor.reference = None

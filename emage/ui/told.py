@@ -4,19 +4,41 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.exceptions import InvalidPathError
 
 from emage.errors import EmageError
 
 _LONGEST = 600
+_KINDS = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
 
 Handler = TypeVar("Handler", bound=Callable)
 
 
 def shown(sentence: str) -> gr.Error:
     return gr.Error(sentence[:_LONGEST], duration=20, print_exception=False)
+
+
+def refused(component: gr.components.Component, value: Any, error: Exception) -> gr.Error:
+    """The sentence for what Gradio would not take for a component."""
+    if isinstance(error, gr.Error):
+        return shown(f"{component.label}: {error.message}" if error.print_exception else error.message)
+    if isinstance(error, InvalidPathError):
+        return shown(f"{component.label}: this file was not uploaded here. Upload it first.")
+    info = component.api_info()
+    kind = _KINDS.get(str(info.get("type")), "what the API view says")
+    if "FileData" in info.get("title", ""):
+        kind = "a file, as its upload returns it"
+    return shown(f"{component.label}: {str(value)[:40]!r} cannot be used. Give {kind}.")
 
 
 @contextmanager

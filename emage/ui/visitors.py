@@ -3,21 +3,27 @@
 A visitor is a browser tab, or a program that calls the API. When one leaves, the work stops and all files go.
 """
 
+import secrets
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from emage.errors import EmageError
 from emage.ui.jobs import Jobs
 from emage.ui.kept import KeptTake
 
 GRACE_S = 90.0
 """A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""
+IDLE_S = 6 * 3600.0
+"""Who has not been heard of for so long has left; some programs never say so."""
+
+_FOLDER_PREFIX = "visitor-"
 
 
 @dataclass(eq=False)
@@ -42,6 +48,22 @@ class Visitor:
             self._number += 1
             return self._number
 
+    def received(self, path: str | Path | None) -> Path:
+        """A file that came with a call of this visitor's. Where it is an upload, it is deleted with them.
+
+        Raises:
+            EmageError: none came, or it is another visitor's.
+        """
+        if not path:
+            raise EmageError("No file came. Choose one first.")
+        resolved, uploads = Path(path).resolve(), self.folder.parent
+        if resolved.is_relative_to(uploads) and not resolved.is_relative_to(self.folder):
+            if resolved.relative_to(uploads).as_posix().startswith(_FOLDER_PREFIX):
+                raise EmageError(f"You have no file {resolved.name[:80]} here. Upload it first.")
+            with self.lock:
+                self.uploads.add(resolved)
+        return Path(path)
+
     def new_folder(self) -> Path:
         """An empty folder within the visitor's own, so that files may have names for people."""
         path = self.folder / str(self.next_number())
@@ -52,12 +74,14 @@ class Visitor:
 class Visitors:
     """Who is here, by Gradio's session. Safe between threads."""
 
-    def __init__(self, grace_s: float = GRACE_S):
+    def __init__(self, grace_s: float = GRACE_S, idle_s: float = IDLE_S):
         self.jobs = Jobs()
         self._grace_s = grace_s
+        self._idle_s = idle_s
         self._lock = threading.Lock()
         self._present: dict[str, tuple[Visitor, tempfile.TemporaryDirectory]] = {}
         self._left: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
 
     def __len__(self) -> int:
         with self._lock:
@@ -65,13 +89,17 @@ class Visitors:
 
     def of(self, session: str) -> Visitor:
         """The visitor of a session, made on first sight."""
+        self._forget_idle()
         with self._lock:
             self._left.pop(session, None)
+            self._seen[session] = time.monotonic()
             if session not in self._present:
                 uploads = Path(get_upload_folder())
                 uploads.mkdir(parents=True, exist_ok=True)
                 # Inside the folder that Gradio serves: no copies are made of what is offered, so none are left behind.
-                folder = tempfile.TemporaryDirectory(prefix="visitor-", dir=uploads, ignore_cleanup_errors=True)
+                # Whoever knows an address may fetch what is there, so nobody may guess one.
+                prefix = f"{_FOLDER_PREFIX}{secrets.token_hex(16)}-"
+                folder = tempfile.TemporaryDirectory(prefix=prefix, dir=uploads, ignore_cleanup_errors=True)
                 self._present[session] = (Visitor(Path(folder.name).resolve()), folder)
             return self._present[session][0]
 
@@ -89,7 +117,19 @@ class Visitors:
             left = self._left.get(session)
             if left is None or time.monotonic() - left < 0.9 * self._grace_s:
                 return
-            del self._left[session]
+        self._delete(session)
+
+    def _forget_idle(self) -> None:
+        with self._lock:
+            idle = [who for who, seen in self._seen.items() if time.monotonic() - seen > self._idle_s]
+        for session in idle:
+            if not self.jobs.runs(session):
+                self._delete(session)
+
+    def _delete(self, session: str) -> None:
+        with self._lock:
+            self._left.pop(session, None)
+            self._seen.pop(session, None)
             visitor, folder = self._present.pop(session, (None, None))
             if visitor is None:
                 return
@@ -99,6 +139,8 @@ class Visitors:
         folder.cleanup()
         for path in gone:
             path.unlink(missing_ok=True)
+            with suppress(OSError):  # another file is there
+                path.parent.rmdir()
 
 
 class Turns:
