@@ -41,6 +41,8 @@ MAX_SESSION_BYTES = 1 << 30
 MAX_CAPTION_CHARACTERS = 200
 
 _MAX_JSON_BYTES = 4 << 20
+_MAX_DIGITS = 15
+"""Of a whole number; longer ones are not the same in a browser."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _SESSION, _PLAN = "session.json", "plan.json"
 _FIELDS = {"version", "recording", "trim", "reference", "placement", "settings", "picture", "takes"}
@@ -380,7 +382,7 @@ class _Reader:
         with self._open(name) as stream:
             text = stream.read()
         try:
-            return json.loads(text.decode("utf-8"), parse_constant=_no_number)
+            return json.loads(text.decode("utf-8"), parse_constant=_no_number, parse_int=_whole_number)
         except (ValueError, RecursionError) as error:
             raise self._fault(f"{name} is no JSON that can be read ({error})") from error
 
@@ -410,6 +412,12 @@ class _Reader:
 
 def _no_number(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"{digits[:20]} is far too large")
+    return int(digits)
 
 
 def _shown(value: Any) -> str:
