@@ -18,6 +18,7 @@ from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline
 from emage.ui.page import build_page
 from emage.ui.studio import GenerateMotion, PageSettings, Studio
+from emage.ui.warm_up import warm_up_beside
 from emage.ui.weights import Shelf
 
 
@@ -87,6 +88,7 @@ def main() -> None:
     except EmageError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    warm_up_beside(pipeline.body)
     # A stopped server ends as by Ctrl-C: what visitors left in its cache is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.launch(max_file_size=f"{options.max_upload_mb}mb")

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import types
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 import soundfile
@@ -26,16 +28,18 @@ from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
 from emage.examples import load_examples
 from emage.hints import LOCK, HintPlan
+from emage.hub import WeightsSource
 from emage.motion import Motion
 from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
+from emage.ui.controls import take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
-from emage.ui.studio import PageSettings
+from emage.ui.studio import PageSettings, Studio
 from emage.ui.visitors import Turns, Visitors
-from emage.ui.weights import Shelf
+from emage.ui.weights import Shelf, described
 from emage.ui.words import load_words
 from tests.conftest import REGRESSION, ROOT, make_speech
 
@@ -514,6 +518,43 @@ def test_the_table_is_the_plan():
         HintPlan(),
         "Row 1 counts once part, start and end are there.",
     )
+
+
+def test_seams_are_set_kept_and_shown(tiny):
+    studio = Studio(Shelf(tiny), SMALL, app_module.on_zero_gpu(Shelf(tiny)))
+    for choice, frames in (("weights", None), ("0", 0), ("10", 10)):
+        for draw in (False, True):
+            values = ["", 0, draw, 0, 1.0, 0, "as-generated", choice]
+            settings = take_settings(studio, *values)
+            assert settings.seam_frames == frames
+            assert take_values(studio, settings) == values
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (WeightsSource("embedded", "embedded demo weights (/srv/app/assets/demo)", {}), "embedded demo weights"),
+        (WeightsSource("folder", "/srv/weights/mine", {}), "mine"),
+        (WeightsSource("hub", "you/weights at b04466b8", {}), "you/weights at b04466b8"),
+    ],
+)
+def test_visitors_see_no_folder_of_the_machine(source, words):
+    assert described(source) == words
+
+
+def test_the_page_brings_nothing_of_itself_into_the_visitors_copies(tiny):
+    """Gradio makes an event of any constructor's word that stands in quotes in a component's JavaScript."""
+    for block in create_app(tiny, SMALL).blocks.values():
+        json.dumps(block.get_config(), default=str if isinstance(block, gr.State) else None)
+
+
+def test_every_file_of_the_page_is_packaged():
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    files = [path for path in (ROOT / "emage").rglob("*") if path.suffix in (".html", ".css", ".js")]
+    assert len(files) > 20
+    for path in files:
+        patterns = packaged.get(".".join(path.parent.relative_to(ROOT).parts), [])
+        assert any(path.match(pattern) for pattern in patterns), path
 
 
 def test_visitors_get_no_weights_but_those_on_offer(tiny):

@@ -79,7 +79,7 @@ def test_takes_become_a_value():
     np.testing.assert_allclose(second.jaw.mean, np.degrees(long.jaw_rad), atol=6e-3)
     np.testing.assert_allclose(value.loudness.mean, long.loudness, atol=6e-4)  # of the longest
     np.testing.assert_allclose(value.onsets_s, long.onsets_s, atol=6e-4)
-    component = Plots(value, player="video")
+    component = Plots(value, video_id="video")
     assert component.value == component.postprocess(value) == value.to_json()
     assert component.preprocess(json.loads(json.dumps(component.value))) == value
 
@@ -275,7 +275,7 @@ class Bench:
         self.shown = THREE
         with gr.Blocks() as self.app:
             gr.Video(str(video), elem_id="video", height=80)
-            plots = Plots(THREE, player="video", elem_id="plots")
+            plots = Plots(THREE, video_id="video", elem_id="plots")
             MetricsTable(metrics_table([("One {{#each", REPORT), ("Two ${1 + 1}", SILENT)]), elem_id="metrics")
             gr.Button("show", elem_id="show").click(lambda: self.shown, outputs=plots, api_name=False)
         _, self.url, _ = self.app.launch(

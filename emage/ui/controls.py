@@ -7,13 +7,17 @@ import gradio as gr
 
 from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE
 from emage.render import RenderSettings
+from emage.seams import MAX_SEAM_FRAMES
 from emage.settings import TakeSettings
 from emage.ui.studio import Studio
-from emage.ui.weights import OWN, speakers_of
+from emage.ui.weights import OWN, described, speakers_of
 
 _SIZES = (384, 512, 640, 720, 960, 1280)
 _QUALITIES = {"Draft": 1, "Good": 4, "Finest": 8}
+MAX_SEED = 999_999_999
+_MAX_TOP_K = 1_000_000
 _STAND_IN, _SMPLX = "Stand-in", "SMPL-X"
+_SEAMS_OF_WEIGHTS = "weights"
 
 DEMO_HELP = """The **demo weights** come with this app: small, trained on synthetic speech in minutes, to show that
 everything works. The **published weights** are those of the paper; they are fetched once, 600 MB."""
@@ -30,6 +34,7 @@ class Controls:
     temperature: gr.Slider
     top_k: gr.Number
     translation: gr.Radio
+    seams: gr.Dropdown
     renderer: gr.Radio
     camera: gr.Radio
     face: gr.Checkbox
@@ -40,7 +45,9 @@ class Controls:
     @property
     def of_take(self) -> list[gr.components.Component]:
         """In the order of `take_settings`."""
-        return [self.weights, self.speaker, self.draw, self.seed, self.temperature, self.top_k, self.translation]
+        return [
+            self.weights, self.speaker, self.draw, self.seed, self.temperature, self.top_k, self.translation, self.seams
+        ]  # fmt: skip
 
     @property
     def of_picture(self) -> list[gr.components.Component]:
@@ -76,6 +83,7 @@ def build_controls(studio: Studio) -> Controls:
             info="The same take for the same seed.",
             precision=0,
             minimum=0,
+            maximum=MAX_SEED,
             elem_id="seed",
             min_width=120,
         )
@@ -84,13 +92,28 @@ def build_controls(studio: Studio) -> Controls:
             0.1, 2.0, value=1.0, step=0.05, label="Temperature of the draw", elem_id="temperature", min_width=160
         )
         top_k = gr.Number(
-            0, label="Among the likeliest", info="0: all.", precision=0, minimum=0, elem_id="top-k", min_width=120
+            0,
+            label="Among the likeliest",
+            info="0: all.",
+            precision=0,
+            minimum=0,
+            maximum=_MAX_TOP_K,
+            elem_id="top-k",
+            min_width=120,
         )
     translation = gr.Radio(
         [("As generated", AS_GENERATED), ("In place", IN_PLACE), ("Feet kept on the ground", GROUNDED)],
         value=AS_GENERATED,
         label="Way over the floor",
         elem_id="translation",
+    )
+    frames = [(f"{count} frame{'s' * (count > 1)}", str(count)) for count in range(1, MAX_SEAM_FRAMES + 1)]
+    seams = gr.Dropdown(
+        [("As the weights have it", _SEAMS_OF_WEIGHTS), ("Off", "0"), *frames],
+        value=_SEAMS_OF_WEIGHTS,
+        label="Smoothing at seams",
+        info="The network works in pieces of 2 s. Body and hands may hurry where two meet; 10 frames calm them.",
+        elem_id="seams",
     )
     renderer = gr.Radio(
         [("Body", "moderngl"), ("Quick preview: 2D figure with face and hands", "skeleton")],
@@ -128,8 +151,9 @@ def build_controls(studio: Studio) -> Controls:
         elem_id="body",
     )
     return Controls(
-        weights, speaker, draw, seed, temperature, top_k, translation, renderer, camera, face, size, quality, body
-    )
+        weights, speaker, draw, seed, temperature, top_k, translation, seams,
+        renderer, camera, face, size, quality, body,
+    )  # fmt: skip
 
 
 def take_settings(
@@ -141,11 +165,12 @@ def take_settings(
     temperature: float | None,
     top_k: float | None,
     translation: str,
+    seams: str,
 ) -> TakeSettings:
     """Raises EmageError for what is out of range."""
     name = studio.shelf.name_for_settings(weights)
     if not draw:
-        return TakeSettings(name, int(speaker or 0), translation=translation)
+        return TakeSettings(name, int(speaker or 0), translation=translation, seam_frames=seam_frames_of(seams))
     return TakeSettings(
         weights=name,
         speaker=int(speaker or 0),
@@ -153,7 +178,13 @@ def take_settings(
         temperature=1.0 if temperature is None else temperature,
         top_k=int(top_k) if top_k else None,
         translation=translation,
+        seam_frames=seam_frames_of(seams),
     )
+
+
+def seam_frames_of(choice: str) -> int | None:
+    """Of the dropdown's choice; None as the weights have it."""
+    return None if choice == _SEAMS_OF_WEIGHTS else int(choice)
 
 
 def take_values(studio: Studio, settings: TakeSettings) -> list[Any]:
@@ -167,6 +198,7 @@ def take_values(studio: Studio, settings: TakeSettings) -> list[Any]:
         settings.temperature,
         settings.top_k or 0,
         settings.translation,
+        _SEAMS_OF_WEIGHTS if settings.seam_frames is None else str(settings.seam_frames),
     ]
 
 
@@ -198,7 +230,7 @@ def notes(studio: Studio) -> str:
     """What is honest to say before anything is made: whose weights, which body, and what it cannot show."""
     pipeline = studio.shelf.own
     source, body = pipeline.source, pipeline.body
-    lines = [f"Weights: {source.description}." if source else "Weights: given by the program."]
+    lines = [f"Weights: {described(source)}."]
     if source and source.notice:
         lines = [f"**{source.notice}**"]
     lines.append(f"Body: {body.name}.")

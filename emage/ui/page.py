@@ -444,7 +444,7 @@ class Builder:
             fill,
             *self.show_reference(request, backdrop, *reference),
             True,
-            (take.settings.seed or 0) + 1,
+            _seed_after(take.settings.seed or 0),
             note,
         )
 
@@ -554,7 +554,7 @@ class Builder:
         return _behind(backdrop), backdrop
 
     def next_seed(self, draw: bool, seed: float | None) -> tuple:
-        return True, int(seed or 0) + 1 if draw else int(seed or 0)
+        return True, _seed_after(int(seed or 0)) if draw else int(seed or 0)
 
     @told
     def show_speakers(self, weights: str) -> dict:
@@ -727,6 +727,10 @@ class Builder:
     def leave(self, request: gr.Request) -> None:
         """The tab is closed."""
         self._studio.visitors.leave(session_of(request))
+
+
+def _seed_after(seed: int) -> int:
+    return (seed + 1) % (controls.MAX_SEED + 1)
 
 
 def _form_values(plan: HintPlan) -> tuple:

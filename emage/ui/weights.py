@@ -3,9 +3,10 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from emage.errors import WeightsError
-from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
+from emage.hub import DEFAULT_REPO, EMBEDDED_NAME, WeightsSource
 from emage.pipeline import EmagePipeline
 
 OWN = ""
@@ -37,8 +38,7 @@ class Shelf:
 
     def choices(self) -> list[tuple[str, str]]:
         """(label, name)."""
-        own = self.own.source.description if self.own.source else "given by the program"
-        return [(f"{_label(self._own_name or '') or own} (loaded)", OWN)] + [
+        return [(f"{_label(self._own_name or '') or described(self.own.source)} (loaded)", OWN)] + [
             (_label(name) or name, name) for name in self._offered
         ]
 
@@ -81,6 +81,15 @@ def named(pipeline: EmagePipeline) -> str | None:
     if source is None:
         return None
     return EMBEDDED_NAME if source.kind == "embedded" else source.description.split(" at ")[0]
+
+
+def described(source: WeightsSource | None) -> str:
+    """Where weights come from, for visitors: of a folder of this machine they see its name alone."""
+    if source is None:
+        return "given by the program"
+    if source.kind == "embedded":
+        return "embedded demo weights"
+    return Path(source.description).name if source.kind == "folder" else source.description
 
 
 def speakers_of(pipeline: EmagePipeline) -> list[tuple[str, int]]:

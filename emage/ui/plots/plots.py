@@ -21,10 +21,10 @@ _SCRIPTS = ("curves", "state", "charts", "words", "controls", "plots")
 _LONGEST_MESSAGE = 600
 
 
-def _javascript(player: str | None) -> str:
+def _javascript(video_id: str | None) -> str:
     settings = {
         "fps": FPS,
-        "player": player,
+        "player": video_id,
         "parts": [{"part": part, "label": PART_LABELS[part][0], "short": PART_LABELS[part][1]} for part in HINT_PARTS],
         "lock": LOCK,
         "hintColor": RenderSettings.hint_color,
@@ -39,7 +39,7 @@ class Plots(gr.HTML):
     Shaded: hints of the upper body, which carries the wrists, and of the face; in rows below, all hints of each plan.
 
         video = gr.Video(elem_id="video")
-        plots = Plots(player="video")
+        plots = Plots(video_id="video")
 
         def compare(takes):
             shown = [PlotTake(take.caption, take_series(take.motion, audio, body), take.hints.plan) for take in takes]
@@ -53,7 +53,7 @@ class Plots(gr.HTML):
         self,
         value: PlotsValue | dict | None = None,
         *,
-        player: str | None = None,
+        video_id: str | None = None,
         label: str = "Takes over time",
         scale: int | None = None,
         min_width: int | None = None,
@@ -66,7 +66,7 @@ class Plots(gr.HTML):
         """
         Args:
             value: a `PlotsValue` or its JSON.
-            player: `elem_id` of the component whose video or audio is followed and moved.
+            video_id: `elem_id` of the component whose video or audio is followed and moved.
             label: read out by screen readers; not shown.
             scale, min_width, visible, elem_id, elem_classes, render, key: as everywhere in Gradio.
         """
@@ -75,7 +75,7 @@ class Plots(gr.HTML):
             label=label,
             html_template=(_FOLDER / "plots.html").read_text("utf-8"),
             css_template=(_FOLDER / "plots.css").read_text("utf-8"),
-            js_on_load=_javascript(player),
+            js_on_load=_javascript(video_id),
             apply_default_css=False,
             scale=scale,
             min_width=min_width,
