@@ -467,8 +467,11 @@ def test_all_files_of_a_visitor_go_when_they_leave(tmp_path):
     shared, own = tmp_path / "shared.wav", tmp_path / "own.wav"
     for path in (shared, own, one.folder / "take.npz"):
         path.write_bytes(b"1")
-    one.uploads |= {shared, own}
-    other.uploads.add(shared)
+    again = tmp_path / "again.wav"
+    again.write_bytes(b"1")
+    one.uploads |= {path: path.stat().st_mtime_ns for path in (shared, own, again)}
+    other.uploads[shared] = shared.stat().st_mtime_ns
+    os.utime(again, (1, 1))  # somebody else has uploaded the same since
     visitors.leave("one")
     visitors.leave("other")
     assert visitors.of("other") is other  # back in time
@@ -477,7 +480,7 @@ def test_all_files_of_a_visitor_go_when_they_leave(tmp_path):
         time.sleep(0.05)
     time.sleep(0.3)
     assert not one.folder.exists()
-    assert (shared.exists(), own.exists()) == (True, False)
+    assert (shared.exists(), own.exists(), again.exists()) == (True, False, True)
     assert len(visitors) == 1
     assert other.folder.is_dir()
 

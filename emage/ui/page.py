@@ -44,6 +44,8 @@ _RESULT_SECONDS = 6 * 3600
 
 _MAX_WAITING = 60
 """Calls in the queue; who comes then is told to come back."""
+_MAX_SESSIONS = 300
+"""Gradio keeps half a megabyte of each also after they have left; the longest unheard of go first."""
 _WAITING_AT_ONCE = 16
 """Visitors who wait for their turn with a place in line to see; the rest wait in Gradio's queue."""
 
@@ -80,6 +82,7 @@ class Page(gr.Blocks):
     def launch(self, *arguments, **options):
         own = {
             "run_history": False,
+            "state_session_capacity": _MAX_SESSIONS,
             "theme": theme(),
             "css_paths": [_FOLDER / "page.css"],
             "footer_links": ["api", "settings"],

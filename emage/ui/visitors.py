@@ -31,13 +31,14 @@ class Visitor:
     """folder: deleted with the visitor; what the page offers for download lies there and nowhere else.
 
     takes: what was made, the oldest first. chosen: their numbers, for a comparison. uploads: files that came from this
-    visitor. reference: the motion among them that hints can be taken from. Changed under `lock`.
+    visitor, and when each had been written last. reference: the motion among them that hints can be taken from. Changed
+    under `lock`.
     """
 
     folder: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
     takes: list[KeptTake] = field(default_factory=list)
-    uploads: set[Path] = field(default_factory=set)
+    uploads: dict[Path, int] = field(default_factory=dict)
     chosen: set[int] = field(default_factory=set)
     reference: Path | None = None
     _number: int = 0
@@ -61,7 +62,7 @@ class Visitor:
             if resolved.relative_to(uploads).as_posix().startswith(_FOLDER_PREFIX):
                 raise EmageError(f"You have no file {resolved.name[:80]} here. Upload it first.")
             with self.lock:
-                self.uploads.add(resolved)
+                self.uploads[resolved] = _written_ns(resolved)
         return Path(path)
 
     def new_folder(self) -> Path:
@@ -133,14 +134,22 @@ class Visitors:
             visitor, folder = self._present.pop(session, (None, None))
             if visitor is None:
                 return
-            # Gradio keeps a file that two visitors uploaded alike once.
+            # Gradio keeps a file that two visitors uploaded alike once; the later upload takes the earlier one's place.
             elsewhere = {path for other, _ in self._present.values() for path in other.uploads}
-            gone = visitor.uploads - elsewhere
         folder.cleanup()
-        for path in gone:
+        for path, written_ns in visitor.uploads.items():
+            if path in elsewhere or _written_ns(path) != written_ns:
+                continue
             path.unlink(missing_ok=True)
             with suppress(OSError):  # another file is there
                 path.parent.rmdir()
+
+
+def _written_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 class Turns:
