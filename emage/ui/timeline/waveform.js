@@ -25,7 +25,8 @@ function drawBackdrop(view, backdrop) {
   const context = canvas.getContext("2d");
   context.setTransform(density, 0, 0, density, 0, 0);
   context.clearRect(0, 0, width, height);
-  if (!view.numFrames || width <= 0) return;
+  // Without a width when it was laid out there is no scale yet, and nothing would ever reach the right edge.
+  if (!view.numFrames || width <= 0 || !(view.pixelsPerFrame > 0)) return;
   drawRuler(context, view);
   if (!backdrop) return;
   drawWave(context, view, backdrop);
