@@ -17,6 +17,7 @@ from gradio.utils import get_upload_folder
 from emage.errors import EmageError
 from emage.ui.jobs import Jobs
 from emage.ui.kept import KeptTake
+from emage.ui.memory import return_memory, share_heaps
 
 GRACE_S = 90.0
 """A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""
@@ -76,6 +77,7 @@ class Visitors:
     """Who is here, by Gradio's session. Safe between threads."""
 
     def __init__(self, grace_s: float = GRACE_S, idle_s: float = IDLE_S):
+        share_heaps()
         self.jobs = Jobs()
         self._grace_s = grace_s
         self._idle_s = idle_s
@@ -137,6 +139,7 @@ class Visitors:
             # Gradio keeps a file that two visitors uploaded alike once; the later upload takes the earlier one's place.
             elsewhere = {path for other, _ in self._present.values() for path in other.uploads}
         folder.cleanup()
+        return_memory()
         for path, written_ns in visitor.uploads.items():
             if path in elsewhere or _written_ns(path) != written_ns:
                 continue
