@@ -28,6 +28,7 @@ from emage.ui.visitors import Visitor
 
 CANCELLED = "Cancelled."
 NOTHING_RECORDED = "There is no recording yet: record some speech, upload a file or choose an example."
+FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
 MAX_SIZE_PX = 1280
 
 _API_TRIM = ("start_s", "end_s")
@@ -62,7 +63,7 @@ def session_of(request: gr.Request) -> str:
 
 def build_result() -> Result:
     video = gr.Video(label="Result", elem_id="video", autoplay=True, buttons=[], interactive=False)
-    details = gr.Markdown(elem_id="details")
+    details = gr.Markdown(FIRST_STEP, elem_id="details")
     with gr.Row(elem_classes="chips"):
         mp4 = gr.DownloadButton("Video (mp4)", elem_id="mp4", interactive=False, size="sm", min_width=0)
         npz = gr.DownloadButton("Motion (npz)", elem_id="npz", interactive=False, size="sm", min_width=0)
@@ -198,9 +199,9 @@ class Making:
         if not audio:
             raise EmageError(NOTHING_RECORDED)
         visitor = self._studio.visitors.of(session_of(request))
+        recording = visitor.received(audio)
         hint_motion = visitor.received(hint_motion) if hint_motion else None
-        limit_s = self._studio.settings.max_duration_s
-        order = order_of_values(visitor.received(audio), plan, hint_motion, settings, limit_s)
+        order = order_of_values(recording, plan, hint_motion, settings, self._studio.settings.max_duration_s)
         if not self._studio.shelf.offers(self._studio.shelf.choice(order.settings.weights)):
             self._studio.shelf.pipeline(order.settings.weights)  # raises, with what is offered
         result = self._one(order, visitor, bar, session_of(request))

@@ -136,16 +136,25 @@ class Visitors:
             visitor, folder = self._present.pop(session, (None, None))
             if visitor is None:
                 return
-            # Gradio keeps a file that two visitors uploaded alike once; the later upload takes the earlier one's place.
-            elsewhere = {path for other, _ in self._present.values() for path in other.uploads}
+            gone = self._theirs_alone(visitor)
         folder.cleanup()
         return_memory()
-        for path, written_ns in visitor.uploads.items():
-            if path in elsewhere or _written_ns(path) != written_ns:
-                continue
+        for path in gone:
             path.unlink(missing_ok=True)
             with suppress(OSError):  # another file is there
                 path.parent.rmdir()
+
+    def _theirs_alone(self, visitor: Visitor) -> list[Path]:
+        """The uploads of one who left, without those that others uploaded too: Gradio keeps one file for all, and a
+        later upload takes the earlier one's place."""
+        gone = []
+        for path, written_ns in visitor.uploads.items():
+            others = [other for other, _ in self._present.values() if path in other.uploads]
+            for other in others:
+                other.uploads[path] = max(other.uploads[path], written_ns)
+            if not others and _written_ns(path) == written_ns:
+                gone.append(path)
+        return gone
 
 
 def _written_ns(path: Path) -> int:

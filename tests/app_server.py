@@ -1,0 +1,151 @@
+"""The app in a process of its own, and calls to it that no well-behaved client would make.
+
+`python -m tests.app_server WEIGHTS PORT GRACE_S SIZE` is that process.
+"""
+
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conftest import ROOT
+
+
+@dataclass(frozen=True)
+class AppServer:
+    """process: of the server. uploads: the folder of all visitors' files. log: what it writes to its standard error."""
+
+    url: str
+    process: subprocess.Popen
+    uploads: Path
+    log: Path
+
+    def memory_mb(self) -> float:
+        """Resident, of the server alone."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def files(self) -> list[Path]:
+        """Of all visitors. Empty ones are not among them: Gradio makes and forgets one whenever it is given a file."""
+        found = (Path(folder, name) for folder, _, names in os.walk(self.uploads) for name in names)
+        return [path for path in found if path.exists() and path.stat().st_size]
+
+    def files_when_gone(self, within_s: float = 20) -> list[Path]:
+        """The visitors' files that are still there after a while."""
+        deadline = time.monotonic() + within_s
+        while self.files() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self.files()
+
+
+@contextmanager
+def running(folder: Path, weights: str, grace_s: float, size: int) -> Iterator[AppServer]:
+    """folder: for its log and the visitors' files. grace_s: how long a visitor's files outlast their leaving."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url, log, uploads = f"http://127.0.0.1:{port}", folder / "server.log", folder / "uploads"
+    own = {
+        "GRADIO_TEMP_DIR": str(uploads),
+        "GRADIO_ANALYTICS_ENABLED": "0",
+        "GRADIO_HEARTBEAT_INTERVAL": "0.3",  # so that it is soon seen when a visitor leaves
+    }
+    command = [sys.executable, "-m", "tests.app_server", weights, str(port), str(grace_s), str(size)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stderr=stream)
+    try:
+        _wait(url, process, log)
+        yield AppServer(url, process, uploads, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            httpx.get(f"{url}/config", timeout=10)
+            return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise RuntimeError(f"The server did not start: {log.read_text()}")
+
+
+class Stranger:
+    """A visitor who sends what they like: gradio_client and the page check and upload what they are given."""
+
+    def __init__(self, url: str):
+        self._base = f"{url.rstrip('/')}/gradio_api"
+        self._http = httpx.Client(timeout=60)
+        self._functions = {f["api_name"]: f for f in self._http.get(f"{url}/config").json()["dependencies"]}
+        self._session = uuid.uuid4().hex
+
+    def leave(self) -> None:
+        with self._http.stream("GET", f"{self._base}/heartbeat/{self._session}") as lines:
+            next(lines.iter_lines())
+
+    def upload(self, path: Path) -> str:
+        """The path on the server."""
+        with path.open("rb") as stream:
+            return self._http.post(f"{self._base}/upload", files={"files": stream}).json()[0]
+
+    def get(self, path: str) -> httpx.Response:
+        return self._http.get(f"{self._base}/file={path}")
+
+    def ask(self, api_name: str, *values: Any) -> tuple[bool, Any]:
+        """Whether it succeeded, and the values or the error's words."""
+        body = {"data": values, "fn_index": self._functions[api_name]["id"], "session_hash": self._session}
+        # Not `json=`, which refuses numbers that are none.
+        joined = self._http.post(
+            f"{self._base}/queue/join", content=json.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        event = joined.json()["event_id"]
+        with self._http.stream("GET", f"{self._base}/queue/data", params={"session_hash": self._session}) as lines:
+            for line in lines.iter_lines():
+                message = json.loads(line[5:]) if line.startswith("data:") else {}
+                if message.get("msg") == "process_completed" and message["event_id"] == event:
+                    output = message["output"]
+                    return message["success"], output["data" if message["success"] else "error"]
+        raise AssertionError(f"{api_name} was not answered")
+
+    def ask_without_session(self, api_name: str, *values: Any) -> tuple[bool, Any]:
+        answer = self._http.post(f"{self._base}/api/{api_name}", json={"data": values})
+        return answer.is_success, answer.json().get("data" if answer.is_success else "error")
+
+
+def file_data(path: str) -> dict[str, Any]:
+    """A file as a call names it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def main() -> None:
+    weights, port, grace_s, size = sys.argv[1:]
+    # Imported here, for those who start the process need none of it.
+    from app import create_app
+    from emage.pipeline import EmagePipeline
+    from emage.ui import studio
+    from emage.ui.visitors import Visitors
+
+    studio.Visitors = functools.partial(Visitors, grace_s=float(grace_s))
+    application = create_app(
+        EmagePipeline.from_pretrained(weights), studio.PageSettings(max_duration_s=60, size=int(size))
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    application.launch(server_port=int(port), quiet=True, ssr_mode=False, max_file_size="30mb")
+
+
+if __name__ == "__main__":
+    main()
