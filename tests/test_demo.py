@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from emage import metrics
-from emage.audio import load_audio
-from emage.examples import load_examples
+from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames
+from emage.examples import EXAMPLES_FOLDER, load_examples
+from emage.hints import LOCK, HintPlan, Span
 from emage.hub import EMBEDDED_DIR, NETWORK_FOLDERS, find_weights
 from emage.motion import ARKIT52, Motion
 from emage.pipeline import EmagePipeline
+from emage.reference import LOOP, Placement
+from emage.skeleton import PART_JOINTS
 from train import fgd_encoder
 from train.scores import inner_pauses, speech_scores
 from train.synthetic.speakers import SPEAKERS
 
+PARTS = ("face", "upper", "hands", "lower")
 MAX_BYTES = 40_000_000
 FOLDERS = [*NETWORK_FOLDERS.values(), fgd_encoder.FOLDER]
 EXAMPLES = {example.name: example for example in load_examples()}
@@ -72,6 +76,26 @@ def test_the_mouth_is_shut_in_pauses_and_nobody_freezes_in_speech(demo, generate
     assert scores.pausing_p90_deg < 2
     assert scores.speaking_deg > 2
     assert scores.longest_frozen_s < 3
+
+
+@pytest.mark.parametrize("reference", ["wave", "hands_on_hips", "story"])
+def test_a_locked_span_is_the_hint_and_its_borders_do_not_jump(demo, reference):
+    """At a border no joint of a part turns more in one frame than 1.5 times what it does within a blend's length."""
+    blend, ranges = 6, ((40, 90), (150, 210))
+    audio = load_audio(EXAMPLES["numbers"].audio)
+    plan = HintPlan(tuple(Span(part, *each, LOCK) for part in PARTS for each in ranges), blend)
+    hints = Placement(fill=LOOP).hints(Motion.load(EXAMPLES_FOLDER / f"{reference}.npz"), plan, num_frames(len(audio)))
+    motion = demo.generate((SAMPLE_RATE_HZ, audio), hints=hints)
+    steps = metrics.rotation_steps(motion.poses)
+    poses, given = (each.poses.reshape(-1, 55, 3) for each in (motion, hints.reference))
+    for part in PARTS:
+        joints = list(PART_JOINTS[part])
+        largest = steps[:, joints].max(axis=1)
+        for start, end in ranges:
+            assert np.abs(poses[start:end, joints] - given[start:end, joints]).max() < 1e-5
+            for border in (start - 1, end - 1):  # the step into the frame after
+                beside = np.r_[largest[border - blend : border], largest[border + 1 : border + 1 + blend]]
+                assert largest[border] <= 1.5 * beside.max(), (part, border)
 
 
 def test_hands_move_and_stay_with_a_person(demo, generated):

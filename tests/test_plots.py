@@ -527,7 +527,7 @@ def test_long_takes_and_none(plots):
     expect(plots.part("length")).to_have_text("of 20:00.00")
     assert plots.pixels(LONG.takes[-1].color) > 20  # on top of the others
     plots.show(PlotsValue())
-    expect(plots.page.get_by_text("Generate a take; its curves over time appear here.")).to_be_visible()
+    expect(plots.page.get_by_text("Compare takes: their curves over time appear here.")).to_be_visible()
     plots.show(THREE)
     expect(plots.part("clock")).to_have_text("0:06.00")  # where the video still is
 

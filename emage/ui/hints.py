@@ -64,7 +64,7 @@ class Reference:
 
 def build_hints() -> Hints:
     choices = reference_choices(None)
-    with gr.Row():
+    with gr.Row(elem_id="reference-row"):
         reference = gr.Dropdown(
             choices,
             value=choices[0][1] if choices else None,
@@ -73,7 +73,9 @@ def build_hints() -> Hints:
             min_width=220,
             scale=3,
         )
-        upload = gr.UploadButton("Upload a motion (npz)…", elem_id="reference-file", file_types=[".npz"], scale=1)
+        upload = gr.UploadButton(
+            "Upload a motion (npz)…", elem_id="reference-file", file_types=[".npz"], size="sm", min_width=0
+        )
     with gr.Row():
         fill = gr.Radio(
             [("Play once", ONCE), ("Loop", LOOP), ("Stretch to the recording", STRETCH)],
@@ -85,7 +87,9 @@ def build_hints() -> Hints:
         shift_s = gr.Number(
             0, label="Starts at (s)", info="Below 0 cuts off its beginning.", elem_id="shift", step=0.1, min_width=120
         )
-    note = gr.Markdown(elem_id="reference-note")
+    note = gr.Markdown(
+        reference_note(load_reference(choices[0][1], None) if choices else None), elem_id="reference-note"
+    )
     keep = gr.Button("Keep what I like of the last take, redo the rest", elem_id="keep", size="sm", interactive=False)
     return Hints(reference, upload, shift_s, fill, note, keep)
 
@@ -141,8 +145,8 @@ def example_motions() -> list[tuple[str, Path]]:
     return motions + [(f"Speaking: {example.title}", example.motion) for example in load_examples()]
 
 
-def load_reference(choice: str | None, visitor: Visitor) -> Reference | None:
-    """The chosen motion, at 30 frames a second; None where none is chosen.
+def load_reference(choice: str | None, visitor: Visitor | None) -> Reference | None:
+    """The chosen motion, at 30 frames a second; None where none is chosen. visitor: not needed for an example.
 
     Raises:
         MotionError: a file that is no motion. HintError: a take or file that is no longer there.

@@ -165,9 +165,9 @@ class Builder:
         with gr.Column(elem_classes="card"):
             gr.Markdown("## 4 · Takes, side by side")
             self.takes = TakeList(elem_id="takes")
-            with gr.Row():
-                self.with_hints = gr.Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
+            with gr.Row(elem_id="compare-row"):
                 self.compare = gr.Button("Compare the chosen", variant="primary", elem_id="compare", min_width=160)
+                self.with_hints = gr.Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
             self.compared = gr.Video(
                 label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
             )
