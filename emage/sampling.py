@@ -196,6 +196,9 @@ def sample_windows(
         motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
         output = generator.generate(features, motion, mask, speaker_index)
+        if config.guidance > 0:
+            without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
+            output = guided(output, without_audio, config.guidance)
         codes = choose_codes(codec, output, config, sampler, window.start_frame, before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
         before = codes.map(lambda index: index[:, -config.seed_frames :])
@@ -240,6 +243,21 @@ def _window_hints(hints: NetworkHints | None, window: Window, device: torch.devi
     frames = slice(window.start_frame, window.end_frame)
     motion = torch.from_numpy(hints.motion[None, frames]).to(device, torch.float32, copy=True)
     return motion, torch.from_numpy(hints.mask[None, frames]).to(device, torch.float32, copy=True)
+
+
+def guided(output: GeneratorOutput, without_audio: GeneratorOutput, guidance: float) -> GeneratorOutput:
+    """The output with more of what the audio changes in the body's classes (Ho and Salimans 2022, "Classifier-free
+    diffusion guidance"): log-probabilities with audio plus `guidance` times their difference from those without, which
+    the third pass of training teaches. The face always hears, so it stays as it is.
+    """
+
+    def logits(part: str) -> Tensor:
+        if part == "face":
+            return output.logits.face
+        heard, unheard = (each.logits[part].log_softmax(-1) for each in (output, without_audio))
+        return heard + guidance * (heard - unheard)
+
+    return GeneratorOutput(output.latents, Parts.of(logits))
 
 
 def choose_codes(

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from emage.audio import num_frames
 from emage.errors import AudioError, EmageError
 from emage.hints import NetworkHints
-from emage.models.generator import GeneratorConfig
+from emage.models.generator import GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.sampling import (
     SamplerConfig,
     Timing,
     _gumbel_noise,
     first_seed,
+    guided,
     join_codes,
     likeliest_path,
     plan_windows,
@@ -255,3 +256,34 @@ def test_progress_counts_frames_and_may_stop_the_work(tiny):
 
     with pytest.raises(Stop):
         run(tiny, make_speech(77333), progress=stop)
+
+
+def test_guidance_goes_on_from_without_audio_to_with(tiny):
+    rng = torch.Generator().manual_seed(0)
+
+    def some_output() -> GeneratorOutput:
+        latents, logits = (Parts.of(lambda _: torch.randn(1, 7, 5, generator=rng)) for _ in range(2))
+        return GeneratorOutput(latents, logits)
+
+    heard, unheard = some_output(), some_output()
+    result = guided(heard, unheard, 2.0)
+    assert result.latents is heard.latents
+    assert torch.equal(result.logits.face, heard.logits.face)
+    for part in ("upper", "hands", "lower"):
+        odds = heard.logits[part].softmax(-1) ** 3 / unheard.logits[part].softmax(-1) ** 2
+        assert torch.allclose(result.logits[part].softmax(-1), odds / odds.sum(-1, keepdim=True), atol=1e-5)
+        same = guided(heard, heard, 2.0).logits[part]
+        assert torch.allclose(same.softmax(-1), heard.logits[part].softmax(-1), atol=1e-6)
+
+
+def test_weights_may_ask_for_guidance(tiny, speech):
+    plain = tiny.generate((16000, speech))
+    config = replace(tiny.generator.config, guidance=3.0)
+    assert GeneratorConfig.from_json(config.to_json()) == config
+    tiny.generator.config, published = config, tiny.generator.config
+    try:
+        moved = tiny.generate((16000, speech))
+    finally:
+        tiny.generator.config = published
+    assert np.array_equal(moved.expressions[:40], plain.expressions[:40])
+    assert not np.array_equal(moved.poses, plain.poses)

@@ -43,6 +43,8 @@ class GeneratorConfig:
     their audio by attention alone, over features that carry no positions;
     smoothness: of the parts' codes when sampling, see `emage.sampling.likeliest_path`; 0 as published;
     temperature: of the take that nobody asked a seed for; 0, the likeliest, as published;
+    guidance: how much more the audio tells for the body's codes when sampling, see `emage.sampling.guided`; 0 as
+    published;
     low_pass_frames: of the decoded body and hands, see `emage.low_pass`; 0 as published;
     seam_frames: over which the body is smoothed where windows join, see `emage.seams`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
@@ -61,6 +63,7 @@ class GeneratorConfig:
     aligned_audio: bool = False
     smoothness: Parts[float] = field(default_factory=lambda: Parts(0, 0, 0, 0))
     temperature: float = 0
+    guidance: float = 0
     low_pass_frames: float = 0
     seam_frames: int = 0
     latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
@@ -81,6 +84,7 @@ class GeneratorConfig:
             ("loss weight", (*self.latent_weight, *self.class_weight)),
             ("smoothness", self.smoothness),
             ("temperature", (self.temperature,)),
+            ("guidance", (self.guidance,)),
             ("low_pass_frames", (self.low_pass_frames,)),
         ):
             for weight in weights:
@@ -115,6 +119,7 @@ class GeneratorConfig:
             aligned_audio=published.get("aligned_audio", False),
             smoothness=Parts.of(lambda part: published.get(f"s{_WEIGHT_KEYS[part]}", 0)),
             temperature=published.get("temperature", 0),
+            guidance=published.get("guidance", 0),
             low_pass_frames=published.get("low_pass_frames", 0),
             seam_frames=published.get("seam_frames", 0),
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
@@ -136,6 +141,7 @@ class GeneratorConfig:
             "aligned_audio": self.aligned_audio,
             **{f"s{_WEIGHT_KEYS[part]}": self.smoothness[part] for part in NETWORK_PARTS},
             "temperature": self.temperature,
+            "guidance": self.guidance,
             "low_pass_frames": self.low_pass_frames,
             "seam_frames": self.seam_frames,
             "pose_dims": 330,
