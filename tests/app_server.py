@@ -74,7 +74,7 @@ def running(folder: Path, weights: str, grace_s: float, size: int) -> Iterator[A
 
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while process.poll() is None and time.monotonic() < deadline:
         try:
             httpx.get(f"{url}/config", timeout=10)
@@ -90,7 +90,9 @@ class Stranger:
     def __init__(self, url: str):
         self._base = f"{url.rstrip('/')}/gradio_api"
         self._http = httpx.Client(timeout=60)
-        self._functions = {f["api_name"]: f for f in self._http.get(f"{url}/config").json()["dependencies"]}
+        config = self._http.get(f"{url.rstrip('/')}/config").json()
+        self._functions = {function["api_name"]: function for function in config["dependencies"]}
+        self._components = {component["id"]: component for component in config["components"]}
         self._session = uuid.uuid4().hex
 
     def leave(self) -> None:
@@ -99,8 +101,16 @@ class Stranger:
 
     def upload(self, path: Path) -> str:
         """The path on the server."""
-        with path.open("rb") as stream:
-            return self._http.post(f"{self._base}/upload", files={"files": stream}).json()[0]
+        return self.upload_as(path.name, path.read_bytes())
+
+    def upload_as(self, name: str, content: bytes) -> str:
+        return self._http.post(f"{self._base}/upload", files={"files": (name, content)}).json()[0]
+
+    def page_values(self, api_name: str, fields: dict[str, Any]) -> list[Any]:
+        """What the page sends before anything is touched, but for some fields, by their `elem_id`."""
+        components = [self._components[number]["props"] for number in self._functions[api_name]["inputs"]]
+        assert fields.keys() <= {props.get("elem_id") for props in components}
+        return [fields.get(props.get("elem_id"), props.get("value")) for props in components]
 
     def get(self, path: str) -> httpx.Response:
         return self._http.get(f"{self._base}/file={path}")
