@@ -51,7 +51,10 @@ def read_npz(
             wanted = list(members) if keys is None else [key for key in keys if key in members]
             total = sum(members[key].file_size for key in wanted)
             if total > max_bytes:
-                raise fault(f"{path.name} unpacks to {total:,} bytes; at most {max_bytes:,} are read. Save fewer or shorter arrays.")
+                raise fault(
+                    f"{path.name} unpacks to {total:,} bytes; at most {max_bytes:,} are read. "
+                    "Save fewer or shorter arrays."
+                )
             return {key: _read_member(archive, members[key], path, fault) for key in wanted}
     except zipfile.BadZipFile as error:
         raise fault(
