@@ -27,6 +27,7 @@ AUDIO_BATCH_WINDOWS = 4
 """Windows whose audio is encoded at once; it does not depend on the motion."""
 
 _NOISE_KNOT_FRAMES = 30
+_PATH_CODES = 8
 
 
 class Timing(Enum):
@@ -302,14 +303,19 @@ def likeliest_path(scores: Tensor, embedding: Tensor, smoothness: float, before:
     Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `smoothness`
     times the squared distance of the two codes, in units of that of two codes on the average.
 
+    The path goes over codes that are among the `_PATH_CODES` best of one of the T frames at least.
+
     Args:
         scores: (T, K), log-probabilities but for a constant of each frame.
         embedding: (K, D).
         before: (1,) the code before the first; None where there is none.
     """
+    likely = scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.unique()
+    scores = scores[:, likely]
     cost = torch.cdist(embedding, embedding).square()
     cost = cost * (smoothness / cost.mean().clamp_min(1e-12))
-    best = scores[0] if before is None else scores[0] - cost[before[0]]
+    best = scores[0] if before is None else scores[0] - cost[before[0], likely]
+    cost = cost[likely][:, likely]
     came_from = []
     for score in scores[1:]:
         best, origin = (best[:, None] - cost).max(0)
@@ -318,7 +324,7 @@ def likeliest_path(scores: Tensor, embedding: Tensor, smoothness: float, before:
     path = [best.argmax()]
     for origin in reversed(came_from):
         path.append(origin[path[-1]])
-    return torch.stack(path[::-1])
+    return likely[torch.stack(path[::-1])]
 
 
 def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig) -> Tensor:
