@@ -300,6 +300,37 @@ def test_paint_generate_compare_and_take_away(page, browser, url, talk, tmp_path
     later.close()
 
 
+@pytest.mark.browser
+def test_trim_table_another_keep_and_a_grid(page, talk, tmp_path, monkeypatch):
+    def cannot(*_):
+        raise RenderError("No picture in this test.")
+
+    monkeypatch.setattr(studio_module, "render_video", cannot)
+    upload(page, talk)
+    page.locator("#timeline [data-part=trim-start]").focus()
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    generate(page, 1)
+    assert Motion.load(save(page, "#npz", tmp_path / "trimmed.npz")).num_frames == 60
+    page.click("#another")
+    expect(page.locator("#takes li")).to_have_count(2, timeout=60_000)
+    page.locator("#plan-panel button").first.click()
+    for column, text in enumerate(("Upper", "1.2", "1,8", "lock")):
+        page.locator(f'#plan-table [data-row="0"][data-col="{column}"]').first.dblclick()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+    expect(page.locator("#timeline .span")).to_have_count(1, timeout=10_000)
+    page.click("#keep")
+    expect(page.locator("#reference input")).to_have_value(re.compile("^Take: .*seed"), timeout=10_000)
+    page.locator("#batch-panel button").first.click()
+    page.click("#batch")
+    expect(page.locator("#takes li")).to_have_count(4, timeout=60_000)
+    expect(page.locator("#metrics tbody").first.get_by_role("row")).to_have_count(2, timeout=60_000)
+    lines = save(page, "#scores-csv", tmp_path / "scores.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["no hints", "upper"]
+
+
 # --- the same without a browser ---------------------------------------------------------------------------------------
 
 

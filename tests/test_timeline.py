@@ -586,6 +586,16 @@ def test_hidden_and_shown_again_it_is_the_same(timeline):
 
 
 @pytest.mark.browser
+def test_drawn_before_it_is_laid_out_it_does_not_hang(timeline):
+    """Shown again, it may be drawn once with the scale of no width at all."""
+    timeline.start(("upper", 60, 90))
+    shown = "document.querySelector('#timeline').style.display"
+    timeline.page.evaluate(f"new Promise(done => {{ {shown} = 'none'; setTimeout(done, 200); }})")
+    timeline.page.evaluate(f"{shown} = ''; document.body.classList.toggle('redraw')")
+    timeline.drag("lower", 150, 180)
+    assert timeline.spans() == [("upper", 60, 90, FOLLOW), ("lower", 150, 180, FOLLOW)]
+
+
 def test_nothing_is_painted_beyond_the_reference(timeline):
     timeline.start(backdrop=replace(BACKDROP, reference_frames=200))
     timeline.drag("upper", 150, 280)
