@@ -273,7 +273,7 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
     """Put the locked spans of `hints` into `motion`.
 
     Inside a span the output is the reference. Outside, over `blend_frames` frames on each side, the difference
-    between the two at the border fades away, so that nothing jumps. The path is not bent back: before and after a
+    between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. The path is not bent back: before and after a
     locked lower body it is moved as a whole, and between two of them its shift changes evenly.
 
     Raises:
@@ -329,13 +329,29 @@ def _lock_rotations(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int,
     """(T, J*3) axis-angle -> (T, J*3)."""
     result = free.copy()
     for border, frames, weights in _borders(ranges, len(free), plan.blend_frames):
+        if len(frames) == 0:
+            continue
         # The turn from the free to the fixed pose at the border, seen from the free one, fades with distance.
-        turn = matrix_to_axis_angle(_matrices(free[border]).transpose(-1, -2) @ _matrices(fixed[border]))
-        faded = axis_angle_to_matrix(torch.from_numpy(weights)[:, None, None] * turn)
+        turn = _turn_between(free[border], fixed[border])
+        fading = torch.from_numpy(weights)[:, None, None]
+        faded = axis_angle_to_matrix(fading * turn)
+        inside = 2 * border - int(frames[0])
+        if any(start <= inside < end for start, end in ranges):
+            # So does the difference of their velocities, with which the fixed motion would go on outwards.
+            leaving = _turn_between(free[border], free[frames[0]])
+            leaving = (axis_angle_to_matrix(turn).transpose(-1, -2) @ leaving[..., None])[..., 0]
+            going_on = _turn_between(fixed[inside], fixed[border])
+            distance = torch.arange(1, len(frames) + 1, dtype=torch.float64)[:, None, None]
+            faded = faded @ axis_angle_to_matrix(distance * fading.square() * (going_on - leaving))
         result[frames] = matrix_to_axis_angle(_matrices(result[frames]) @ faded).flatten(-2)
     for start, end in ranges:
         result[start:end] = fixed[start:end]
     return result
+
+
+def _turn_between(first: np.ndarray, second: np.ndarray) -> torch.Tensor:
+    """(J*3,), (J*3,) -> (J, 3), as seen from the first."""
+    return matrix_to_axis_angle(_matrices(first).transpose(-1, -2) @ _matrices(second))
 
 
 def _matrices(axis_angle: np.ndarray) -> torch.Tensor:
