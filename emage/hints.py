@@ -273,8 +273,9 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
     """Put the locked spans of `hints` into `motion`.
 
     Inside a span the output is the reference. Outside, over `blend_frames` frames on each side, the difference
-    between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. The path is not bent back: before and after a
-    locked lower body it is moved as a whole, and between two of them its shift changes evenly.
+    between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. The
+    path is not bent back: before and after a locked lower body it is moved as a whole, and between two of them its
+    shift changes evenly.
 
     Raises:
         HintError: a locked face whose expressions are in another basis than the motion's.
