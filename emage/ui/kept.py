@@ -51,9 +51,10 @@ class KeptTake:
 def described(plan: HintPlan, settings: TakeSettings) -> str:
     """A caption: which parts are hints, and which draw it is."""
     parts = [_SHORT[leaf] for leaf in LEAF_PARTS if plan.spans_of(leaf)]
+    is_all = len(parts) == len(LEAF_PARTS)
     if plan.spans_of("left_hand") and plan.spans_of("right_hand"):
         parts = [part for part in parts if not part.endswith("hand")] + ["hands"]
-    hinted = "no hints" if not parts else "hints: everything" if len(parts) == 4 else f"hints: {', '.join(parts)}"
+    hinted = "no hints" if not parts else "hints: everything" if is_all else f"hints: {', '.join(parts)}"
     return hinted if settings.seed is None else f"{hinted} · seed {settings.seed}"
 
 
