@@ -21,13 +21,14 @@ PLAN = {
     "spans": [
         {"part": "upper", "start_s": 0.4, "end_s": 5.0, "mode": "lock"},
         {"part": "hands", "start_s": 0.4, "end_s": 5.0, "mode": "lock"},
-        {"part": "face", "start_s": 6.0, "end_s": 9.0, "mode": "follow"},
-        {"part": "lower", "start_s": 9.0, "end_s": 14.0, "mode": "follow"},
+        {"part": "lower", "start_s": 6.0, "end_s": 8.5, "mode": "follow"},
     ]
 }
-MOMENT_S = 2.4
+MOMENT_S = 2.7
 """Of the wave: the arm is up."""
-PATIENCE_MS = 400_000
+TRIMMED_FRAMES = 260
+"""Left away at the end: nine seconds are enough for pictures."""
+PATIENCE_MS = 900_000
 _SEEK = "(video, second) => { video.pause(); video.currentTime = second; }"
 
 
@@ -51,13 +52,16 @@ def main() -> None:
 def take_pictures(page: Page) -> None:
     """The whole way: a take without hints, one with, both side by side."""
     expect(page.locator("#timeline [data-part=length]")).to_have_text(re.compile(r"\d s"))
+    page.locator("#timeline [data-part=trim-end]").focus()
+    for _ in range(TRIMMED_FRAMES // 10):
+        page.keyboard.press("Shift+ArrowLeft")
     page.locator("#settings-panel button").first.click()
     page.get_by_label("Quick preview").check()  # this take's own video is not shown
     make(page, 1)
     page.locator("#renderer").get_by_label("Body", exact=True).check()
     page.locator("#plan-panel button").first.click()
     write_json(page, json.dumps(PLAN))
-    expect(page.locator("#timeline .span")).to_have_count(5)
+    expect(page.locator("#timeline .span")).to_have_count(4)
     page.locator("#plan-panel button").first.click()
     make(page, 2)
     stop_at(page, "#video video")
@@ -88,7 +92,8 @@ def stop_at(page: Page, video: str) -> None:
 def picture(page: Page, selector: str, name: str, down_to: str | None = None) -> Path:
     """From the top of one part of the page to the foot of another, 256 colours."""
     page.set_viewport_size({"width": 1400, "height": 1800})
-    page.locator(selector).scroll_into_view_if_needed()
+    page.locator(selector).evaluate("part => part.scrollIntoView({ block: 'start' })")
+    page.mouse.wheel(0, -40)  # the margin
     page.wait_for_timeout(800)
     top, foot = (page.locator(each).bounding_box() for each in (selector, down_to or selector))
     box = top | {"height": foot["y"] + foot["height"] - top["y"]}
