@@ -4,7 +4,7 @@ import statistics
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import soundfile
@@ -29,19 +29,23 @@ def _measure(server: AppServer, folder: Path, seconds: float) -> None:
     _visit(server, folder, 99, seconds)
     server.files_when_gone()
     before_mb = server.memory_mb()
+    print(f"Memory of the server before: {before_mb:.0f} MB", flush=True)
     peak_mb = before_mb
     start = time.monotonic()
+    served = []
     with ThreadPoolExecutor(VISITORS) as pool:
-        visits = [pool.submit(_visit, server, folder, number, seconds) for number in range(VISITORS)]
-        while not all(visit.done() for visit in visits):
+        visits = {pool.submit(_visit, server, folder, number, seconds) for number in range(VISITORS)}
+        while visits:
+            done, visits = wait(visits, 0.5, FIRST_COMPLETED)
             peak_mb = max(peak_mb, server.memory_mb())
-            time.sleep(0.5)
-    served = [visit.result() for visit in visits if not visit.exception()]
-    print(
-        f"{len(served)} of {VISITORS} visitors served in {time.monotonic() - start:.0f} s, {seconds:g} s of speech each"
-    )
-    for number, (waited_s, worked_s) in enumerate(served, start=1):
-        print(f"  {number}: waited {waited_s:.1f} s, worked {worked_s:.1f} s")
+            for visit in done:
+                if visit.exception():
+                    print(f"  not served: {visit.exception()}")
+                    continue
+                served.append(visit.result())
+                print(f"  served: waited {served[-1][0]:.1f} s, worked {served[-1][1]:.1f} s", flush=True)
+    whole_s = time.monotonic() - start
+    print(f"{len(served)} of {VISITORS} visitors served in {whole_s:.0f} s, {seconds:g} s of speech each")
     print(f"Waiting, median: {statistics.median(waited_s for waited_s, _ in served):.1f} s")
     left = server.files_when_gone()
     time.sleep(2)
