@@ -67,10 +67,13 @@ def test_eight_visitors_at_once_have_their_own_and_leave_nothing(server, tmp_pat
     def client(number: int) -> Client:
         return Client(server.url, verbose=False, download_files=tmp_path / f"downloads-{number}")
 
-    warm = client(99)
-    Visit(0, tmp_path / "warm").talk(warm)
-    warm.predict(api_name="/save_session")
-    warm.close()
+    # As many before them: threads keep some memory of their own from their first work on.
+    early = [client(100 + number) for number in range(VISITORS)]
+    with ThreadPoolExecutor(VISITORS) as pool:
+        list(pool.map(lambda number: Visit(0, tmp_path / f"early-{number}").talk(early[number]), range(VISITORS)))
+        list(pool.map(lambda client: client.predict(api_name="/save_session"), early))
+    for each in early:
+        each.close()
     assert server.files_when_gone() == []
     before_mb = server.memory_mb()
 
