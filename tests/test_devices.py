@@ -68,6 +68,7 @@ def draw_with_finger(page: Page, lane: Locator, start: float, end: float) -> Non
         kind = "touchMove" if number else "touchStart"
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(500)  # Chromium takes no tap in the moment after a drag
 
 
 def generate_and_watch(page: Page, seconds: str) -> None:
