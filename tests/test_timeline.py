@@ -592,6 +592,7 @@ def test_drawn_before_it_is_laid_out_it_does_not_hang(timeline):
     shown = "document.querySelector('#timeline').style.display"
     timeline.page.evaluate(f"new Promise(done => {{ {shown} = 'none'; setTimeout(done, 200); }})")
     timeline.page.evaluate(f"{shown} = ''; document.body.classList.toggle('redraw')")
+    expect(timeline.lane("lower")).to_be_visible()  # without a width yet, it has no place to drag from
     timeline.drag("lower", 150, 180)
     assert timeline.spans() == [("upper", 60, 90, FOLLOW), ("lower", 150, 180, FOLLOW)]
 
