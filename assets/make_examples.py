@@ -62,9 +62,8 @@ class Recording:
 RECORDINGS = (
     Recording(
         "welcome", "A welcome", 1, 26,
-        "Hello, and *welcome! It is good to see you. I am only a voice, so please, give me a body. My arms may open "
-        "*wide, my hands may count to three, and my head may say yes, or no. Are you ready? Then let us begin, "
-        "together.",
+        "Hello, and *welcome! I am a voice, so give me a body. My arms may open *wide, my hands may count to three. "
+        "Ready?",
     ),
     Recording(
         "story", "A short story", 2, 13,

@@ -53,9 +53,7 @@ class AppServer:
 @contextmanager
 def running(folder: Path, weights: str, grace_s: float, size: int) -> Iterator[AppServer]:
     """folder: for its log and the visitors' files. grace_s: how long a visitor's files outlast their leaving."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url, log, uploads = f"http://127.0.0.1:{port}", folder / "server.log", folder / "uploads"
     own = {
         "GRADIO_TEMP_DIR": str(uploads),
@@ -66,14 +64,21 @@ def running(folder: Path, weights: str, grace_s: float, size: int) -> Iterator[A
     with log.open("wb") as stream:
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stderr=stream)
     try:
-        _wait(url, process, log)
+        wait_for(url, process, log)
         yield AppServer(url, process, uploads, log)
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    """Until the process serves pages."""
     deadline = time.monotonic() + 400
     while process.poll() is None and time.monotonic() < deadline:
         try:

@@ -26,8 +26,6 @@ PLAN = {
 }
 MOMENT_S = 2.7
 """Of the wave: the arm is up."""
-TRIMMED_FRAMES = 260
-"""Left away at the end: nine seconds are enough for pictures."""
 PATIENCE_MS = 900_000
 _SEEK = "(video, second) => { video.pause(); video.currentTime = second; }"
 
@@ -52,9 +50,6 @@ def main() -> None:
 def take_pictures(page: Page) -> None:
     """The whole way: a take without hints, one with, both side by side."""
     expect(page.locator("#timeline [data-part=length]")).to_have_text(re.compile(r"\d s"))
-    page.locator("#timeline [data-part=trim-end]").focus()
-    for _ in range(TRIMMED_FRAMES // 10):
-        page.keyboard.press("Shift+ArrowLeft")
     page.locator("#settings-panel button").first.click()
     page.get_by_label("Quick preview").check()  # this take's own video is not shown
     make(page, 1)

@@ -196,7 +196,7 @@ def test_an_example_is_picked_told_and_generated(page, monkeypatch):
     expect(page.locator("#transcript")).not_to_contain_text(example.text)
     page.locator("#examples").get_by_text(load_examples()[0].title).click()
     expect(page.locator("#transcript")).to_contain_text(load_examples()[0].text)
-    expect(page.locator("#speech")).to_contain_text("0:18", timeout=10_000)
+    expect(page.locator("#speech")).to_contain_text("0:10", timeout=10_000)
 
 
 def point(page: Page, leaf: str, frame: float, num_frames: int) -> tuple[float, float]:

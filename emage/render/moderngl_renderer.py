@@ -36,7 +36,9 @@ in vec3 normal;
 in uint leaf;
 in vec4 own_color;
 out vec3 front;
+#ifdef TWO_SIDED
 out vec3 back;
+#endif
 """
     + _ENCODING
     + """
@@ -56,7 +58,9 @@ void main() {
     vec3 albedo = to_linear(mix(part_colors[min(leaf, 4u)], own_color.rgb, own_color.a));
     vec3 v = normalize(eye - position);
     front = lit(normal, v, albedo, own_color.a);
+#ifdef TWO_SIDED
     back = lit(-normal, v, albedo, own_color.a);
+#endif
     gl_Position = view_projection * vec4(position, 1.0);
 }
 """
@@ -65,11 +69,13 @@ void main() {
 _BODY_FRAGMENT = """
 #version 330
 in vec3 front;
-in vec3 back;
 out vec4 pixel;
-void main() {
-    pixel = vec4(gl_FrontFacing ? front : back, 1.0);  // lashes and other thin sheets have two sides
-}
+#ifdef TWO_SIDED
+in vec3 back;
+void main() { pixel = vec4(gl_FrontFacing ? front : back, 1.0); }
+#else
+void main() { pixel = vec4(front, 1.0); }
+#endif
 """
 
 # A rectangle of the picture. Software renderers do all the work of a shader in each of its pixels, taken branch or not:
@@ -167,8 +173,8 @@ class ModernglRenderer:
         self._context = context = _create_context()
         try:
             self._samples = min(settings.samples, context.max_samples)
-            self._body = context.program(vertex_shader=_BODY_VERTEX, fragment_shader=_BODY_FRAGMENT)
-            self._bodies = [_BodyBuffers(context, self._body, figure) for figure in figures]
+            self._closed, self._sheets = (_body_program(context, two_sided) for two_sided in (False, True))
+            self._bodies = [_BodyBuffers(context, self._closed, self._sheets, figure) for figure in figures]
             self._room = _Room(context, rgb_of(settings.background) ** 2, self._samples)
             self._canvases: dict[tuple[int, int], _Canvas] = {}
         except BaseException:
@@ -183,7 +189,8 @@ class ModernglRenderer:
         body = self._bodies[index]
         body.vertices.write(np.ascontiguousarray(mesh.vertices, dtype=np.float32))
         body.normals.write(np.ascontiguousarray(mesh.normals, dtype=np.float32))
-        self._body["part_colors"].write(np.ascontiguousarray(mesh.part_colors, dtype=np.float32))
+        for program in (self._closed, self._sheets):
+            program["part_colors"].write(np.ascontiguousarray(mesh.part_colors, dtype=np.float32))
         if mesh.shadow is not None:
             self._room.upload_shadow(mesh.shadow)
         return [self._draw_shot(body, mesh, shot) for shot in shots]
@@ -219,8 +226,9 @@ class ModernglRenderer:
         canvas.body.use()
         canvas.body.clear(viewport=(left, bottom, right - left, top - bottom))
         self._context.enable(moderngl.DEPTH_TEST)
-        _place_camera(self._body, shot)
-        self._body["view_projection"].write(np.ascontiguousarray(view_projection.T, dtype=np.float32))
+        for program in (self._closed, self._sheets):
+            _place_camera(program, shot)
+            program["view_projection"].write(np.ascontiguousarray(view_projection.T, dtype=np.float32))
         self._context.enable(moderngl.CULL_FACE)
         body.closed.render(outline.outside)
         self._context.disable(moderngl.CULL_FACE)
@@ -306,7 +314,9 @@ class _BodyBuffers:
     open sheets by both.
     """
 
-    def __init__(self, context: moderngl.Context, program: moderngl.Program, figure: Figure):
+    def __init__(
+        self, context: moderngl.Context, one_sided: moderngl.Program, two_sided: moderngl.Program, figure: Figure
+    ):
         num_vertices = len(figure.vertex_leaves)
         self.vertices = context.buffer(reserve=num_vertices * 12, dynamic=True)
         self.normals = context.buffer(reserve=num_vertices * 12, dynamic=True)
@@ -317,8 +327,8 @@ class _BodyBuffers:
             (context.buffer(np.rint(figure.vertex_colors * 255).astype(np.uint8)), "4f1", "own_color"),
         ]
 
-        self.closed = _Surface(context, program, content, figure.faces[figure.closed_faces])
-        self.sheets = _Surface(context, program, content, figure.faces[~figure.closed_faces])
+        self.closed = _Surface(context, one_sided, content, figure.faces[figure.closed_faces])
+        self.sheets = _Surface(context, two_sided, content, figure.faces[~figure.closed_faces])
 
 
 class _Surface:
@@ -388,6 +398,13 @@ class _Outline:
             left, right = _pixel_range(x / w, width)
             bottom, top = _pixel_range(y / w, height)
             self.area = (left, bottom, right, top)
+
+
+def _body_program(context: moderngl.Context, two_sided: bool) -> moderngl.Program:
+    def variant(source: str) -> str:
+        return source.replace("#version 330", "#version 330\n#define TWO_SIDED") if two_sided else source
+
+    return context.program(vertex_shader=variant(_BODY_VERTEX), fragment_shader=variant(_BODY_FRAGMENT))
 
 
 def _place_camera(program: moderngl.Program, shot: Shot) -> None:

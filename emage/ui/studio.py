@@ -36,6 +36,8 @@ _STAGE_READ = "Reading"
 
 GenerateMotion = Callable[..., Motion]
 """Weights' name, (rate, samples), TakeSettings, Hints or None, progress -> Motion."""
+_TELL_EVERY_S = 0.4
+"""Each time the page draws its bar anew, which a browser without a graphics card feels."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Progress:
         self._bar = bar
         self._stop = stop
         self._stage = ""
-        self._since = 0.0
+        self._since = self._told = 0.0
         self.prefix = ""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -93,6 +95,9 @@ class Progress:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._since = stage, now
+        elif done < total and now - self._told < _TELL_EVERY_S:
+            return
+        self._told = now
         left = ""
         if 0 < done < total and now - self._since > 0.5:
             left = f", {_spoken((now - self._since) * (total - done) / done)} left"
