@@ -27,16 +27,18 @@ import app as app_module
 from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
 from emage.examples import load_examples
-from emage.hints import LOCK, HintPlan
+from emage.hints import LOCK, HintPlan, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
 from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
+from emage.ui.comparing import panels
 from emage.ui.controls import take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
+from emage.ui.kept import KeptTake
 from emage.ui.studio import PageSettings, Studio
 from emage.ui.visitors import Turns, Visitors
 from emage.ui.weights import Shelf, described
@@ -314,6 +316,8 @@ def test_trim_table_another_keep_and_a_grid(page, talk, tmp_path, monkeypatch):
     assert Motion.load(save(page, "#npz", tmp_path / "trimmed.npz")).num_frames == 60
     page.click("#another")
     expect(page.locator("#takes li")).to_have_count(2, timeout=60_000)
+    # Seed 0 would be the first take again where weights draw by themselves.
+    expect(page.get_by_label("Caption of take").nth(1)).to_have_value("no hints · seed 1")
     page.locator("#plan-panel button").first.click()
     for column, text in enumerate(("Upper", "1.2", "1,8", "lock")):
         page.locator(f'#plan-table [data-row="0"][data-col="{column}"]').first.dblclick()
@@ -390,6 +394,36 @@ def test_without_gl_the_motion_is_there(client, talk, monkeypatch):
 
 
 # --- its parts --------------------------------------------------------------------------------------------------------
+
+
+def kept_take(folder: Path, number: int, caption: str, speed: float | None = None) -> KeptTake:
+    """With a hint that turns with `speed`, longer than the take; None: without."""
+    folder = folder / str(number)
+    folder.mkdir()
+    motion = Motion(np.zeros((20, 165)), np.zeros((20, 100)), np.zeros((20, 3)), np.zeros(300))
+    reference = None
+    if speed is not None:
+        poses = np.full((30, 165), speed) * np.arange(30)[:, None] / 100
+        reference = Motion(poses, np.zeros((30, 100)), np.zeros((30, 3)), np.zeros(300)).save(folder / "hint.npz")
+    plan = HintPlan() if speed is None else HintPlan((Span("upper", 2, 9),))
+    saved = motion.save(folder / "take.npz")
+    return KeptTake(number, caption, saved, saved, None, TakeSettings(), reference=reference, plan=plan)
+
+
+def test_a_hint_beside_takes_stands_once_and_is_grey(tmp_path):
+    free, one, same = (kept_take(tmp_path, *each) for each in ((1, "free"), (2, "one", 0.5), (3, "same", 0.5)))
+    assert [caption for caption, _ in panels([free, one, same], with_hints=False)] == ["free", "one", "same"]
+    shown = panels([free, one, same], with_hints=True)
+    assert [caption for caption, _ in shown] == ["free", "hint", "one", "same"]
+    hint = shown[1][1]
+    assert hint.motion.num_frames == 20
+    assert np.array_equal(hint.motion.poses, Motion.load(one.reference).poses[:20])
+    assert hint.hints.plan.covers(20).all()
+    other = kept_take(tmp_path, 4, "other", 0.7)
+    captions = [caption for caption, _ in panels([one, other], with_hints=True)]
+    assert captions == ["hint of “one”", "one", "hint of “other”", "other"]
+    with pytest.raises(EmageError, match="8 bodies side by side"):
+        panels([one, other] * 3, with_hints=True)
 
 
 def test_jobs_are_cancelled_by_session():

@@ -7,11 +7,13 @@ import gradio as gr
 
 from emage.audio import load_audio
 from emage.errors import Cancelled, EmageError
-from emage.files import write_text
+from emage.hints import LOCK, HintPlan, Hints, Span
+from emage.motion import Motion
 from emage.pipeline import Take
 from emage.render import RenderSettings
-from emage.report import TakeReport, common_mean_speed, reports_csv, take_report
-from emage.ui.kept import KeptTake
+from emage.report import TakeReport, common_mean_speed, take_report
+from emage.skeleton import LEAF_PARTS
+from emage.ui.kept import KeptTake, content
 from emage.ui.making import session_of
 from emage.ui.studio import MAX_BESIDE, Progress, Studio
 from emage.ui.visitors import Visitor
@@ -34,19 +36,24 @@ def panels(takes: Sequence[KeptTake], with_hints: bool) -> list[tuple[str, Take]
         EmageError: more than fit.
     """
     loaded = [take.load() for take in takes]
+    hinted = [content(take.hints.reference) for take in loaded if take.hints is not None]
     shown, hints = [], set()
     for kept, take in zip(takes, loaded, strict=True):
-        if with_hints and take.hints is not None:
-            reference = take.hints.reference
-            content = (reference.num_frames, reference.poses.tobytes())
-            if content not in hints:
-                hints.add(content)
-                hint = Take(reference.frames(0, min(reference.num_frames, take.motion.num_frames)))
-                shown.append((HINT if len(takes) == 1 else f"{HINT} of {kept.caption}", hint))
+        if with_hints and take.hints is not None and content(take.hints.reference) not in hints:
+            hints.add(content(take.hints.reference))
+            caption = HINT if len(set(hinted)) == 1 else f"{HINT} of “{kept.caption}”"
+            shown.append((caption, _all_hint(take.hints.reference, take.motion.num_frames)))
         shown.append((kept.caption, take))
     if len(shown) > MAX_BESIDE:
         raise EmageError(f"{len(shown)} bodies side by side are too small to see; choose up to {MAX_BESIDE}.")
     return shown
+
+
+def _all_hint(reference: Motion, frames: int) -> Take:
+    """The reference of a take with so many frames, grey from head to foot."""
+    motion = reference.frames(0, min(reference.num_frames, frames))
+    spans = tuple(Span(leaf, 0, motion.num_frames, LOCK) for leaf in LEAF_PARTS)
+    return Take(motion, HINT, Hints(motion, HintPlan(spans)))
 
 
 class Comparing:
@@ -87,7 +94,3 @@ class Comparing:
             take_report(take.motion, load_audio(kept.sound), body, take.hints, mean_speed, kept.took_s)
             for kept, take in zip(takes, loaded, strict=True)
         ]
-
-
-def write_scores(takes: Sequence[KeptTake], reports: Sequence[TakeReport], path: Path) -> Path:
-    return write_text(path, reports_csv([(take.caption, report) for take, report in zip(takes, reports, strict=True)]))

@@ -48,6 +48,11 @@ class KeptTake:
         return Take(Motion.load(self.motion), self.caption, self.hints())
 
 
+def content(motion: Motion) -> tuple[int, bytes]:
+    """Equal for motions that are the same, as those that several takes had their hints from."""
+    return motion.num_frames, motion.poses.tobytes()
+
+
 def described(plan: HintPlan, settings: TakeSettings) -> str:
     """A caption: which parts are hints, and which draw it is."""
     parts = [_SHORT[leaf] for leaf in LEAF_PARTS if plan.spans_of(leaf)]

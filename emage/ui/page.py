@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from emage.audio import load_audio, num_frames
+from emage.audio import load_audio
 from emage.errors import EmageError, HintError
 from emage.examples import Example
 from emage.files import write_text
@@ -20,7 +20,6 @@ from emage.ui.comparing import Comparing, chosen_takes
 from emage.ui.kept import KeptTake
 from emage.ui.making import (
     CANCELLED,
-    NOTHING_RECORDED,
     Making,
     build_result,
     checked_picture,
@@ -296,7 +295,9 @@ class Builder:
     def take_video(self, request: gr.Request, path: str, value: TimelineValue, *reference) -> tuple:
         """The sound of a video becomes the recording."""
         visitor = self._visitor(request)
-        sound = _sound_file(visitor.received(path), visitor, self._studio.settings.max_duration_s)
+        sound = speech.sound_of_video(
+            visitor.received(path), visitor.new_folder(), self._studio.settings.max_duration_s
+        )
         return str(sound), *self._recording(str(sound), (), "", value, reference, request)
 
     def taking(self, example: Example) -> Callable:
@@ -496,7 +497,7 @@ class Builder:
         run = self.go.click(self.generate, inputs, outputs, js=_SHOW_RESULT, api_name="generate_on_page", **making)
         next_seed = self.another.click(
             self.next_seed,
-            [self.controls.draw, self.controls.seed],
+            self.controls.seed,
             [self.controls.draw, self.controls.seed],
             api_name="next_seed",
             show_progress="hidden",
@@ -556,8 +557,9 @@ class Builder:
         backdrop = replace(backdrop, media=media)
         return _behind(backdrop), backdrop
 
-    def next_seed(self, draw: bool, seed: float | None) -> tuple:
-        return True, _seed_after(int(seed or 0)) if draw else int(seed or 0)
+    def next_seed(self, seed: float | None) -> tuple:
+        """Never the seed that is set: weights that draw by themselves draw with seed 0."""
+        return True, _seed_after(int(seed or 0))
 
     @told
     def show_speakers(self, weights: str) -> dict:
@@ -758,18 +760,3 @@ def _facts(take: KeptTake) -> str:
     frames = Motion.load(take.motion).num_frames
     made = "" if take.took_s is None else f" · made in {take.took_s:.1f} s"
     return f"{frames / 30:.1f} s{made}{'' if take.video else ' · no video'}"
-
-
-def _sound_file(video: Path, visitor: Visitor, max_duration_s: float) -> Path:
-    import soundfile
-
-    try:
-        samples = load_audio(video, max_duration_s, 48000)
-    except EmageError as error:
-        raise shown(str(error)) from error
-    path = visitor.new_folder() / f"{video.stem[:60]}.flac"
-    soundfile.write(path, samples, 48000)
-    return path
-
-
-__all__ = ["NOTHING_RECORDED", "Page", "build_page", "num_frames"]

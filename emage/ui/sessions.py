@@ -10,7 +10,7 @@ from emage.hints import HintPlan
 from emage.motion import Motion
 from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
 from emage.session import SavedTake, Session
-from emage.ui.kept import KeptTake
+from emage.ui.kept import KeptTake, content
 from emage.ui.making import Order
 from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Visitor
@@ -29,8 +29,7 @@ def save(order: Order | None, value: TimelineValue, reference: Motion | None, vi
     def saved(kept: KeptTake) -> SavedTake:
         take = kept.load()
         if take.hints is not None:  # what several share is stored once
-            key = (take.hints.reference.num_frames, take.hints.reference.poses.tobytes())
-            shared = references.setdefault(key, take.hints.reference)
+            shared = references.setdefault(content(take.hints.reference), take.hints.reference)
             take = replace(take, hints=replace(take.hints, reference=shared))
         return SavedTake(take, kept.settings, kept.video, kept.took_s)
 

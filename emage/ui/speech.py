@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
+import soundfile
 
 from emage.audio import load_audio
 from emage.errors import AudioError
 from emage.examples import Example, load_examples
+from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
 from emage.ui.timeline import Backdrop, Media, Word
 from emage.ui.words import load_words
 
@@ -84,6 +86,17 @@ def backdrop_of(
         return None
     media = [Media(PLAYERS[0]), Media(PLAYERS[1], start_frame)]
     return Backdrop.from_audio(load_audio(audio, max_duration_s), words, media=media)
+
+
+def sound_of_video(video: Path, folder: Path, max_duration_s: float) -> Path:
+    """The sound of a video, or of any recording, as a file in `folder`.
+
+    Raises:
+        AudioError: see `load_audio`.
+    """
+    path = folder / f"{video.stem[:60]}.flac"
+    soundfile.write(path, load_audio(video, max_duration_s, VIDEO_SAMPLE_RATE_HZ), VIDEO_SAMPLE_RATE_HZ)
+    return path
 
 
 def checked_words(words: tuple[Word, ...], backdrop: Backdrop) -> tuple[Word, ...]:

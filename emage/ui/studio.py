@@ -17,7 +17,7 @@ from emage.body import Body, load_body
 from emage.command import generate_command
 from emage.errors import EmageError, HintError, RenderError, VideoError
 from emage.hints import HintPlan, Hints
-from emage.motion import FLAME2020, FPS, Motion
+from emage.motion import FLAME2020, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, VIDEO_SAMPLE_RATE_HZ, Take, render_video
 from emage.reference import LOOP, STRETCH, Placement
 from emage.render import RenderSettings
@@ -259,7 +259,3 @@ def _timed(stages: list[tuple[str, float]], stage: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     stages.append((stage, time.monotonic() - started))
-
-
-def seconds_of(frames: int) -> str:
-    return f"{frames / FPS:.1f} s"
