@@ -19,7 +19,8 @@ _KEPT = 2
 
 class Shelf:
     """pipeline: that of the start, always there. offered: names that visitors may choose. any_named: they may name any
-    folder of this machine and any repo. load: makes a pipeline from a name. Safe between threads."""
+    folder of this machine and any repo; where they may not, they see of a folder its name alone, and the methods here
+    know it by that. load: makes a pipeline from a name. Safe between threads."""
 
     def __init__(
         self,
@@ -30,8 +31,12 @@ class Shelf:
     ):
         self.own = pipeline
         self.any_named = any_named
-        self._own_name = named(pipeline)
-        self._offered = tuple(name for name in offered if name != self._own_name)
+        own = named(pipeline)
+        others = [name for name in dict.fromkeys(offered) if name != own]
+        known = _known_as([*others, *([own] if own else [])], any_named)
+        self._own_name = known[own] if own else None
+        self._offered = tuple(known[name] for name in others)
+        self._named = {shown: name for name, shown in known.items()}
         self._load = load
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, EmagePipeline] = OrderedDict()
@@ -68,7 +73,7 @@ class Shelf:
             raise WeightsError(f"Weights '{name[:80]}' are not offered here. Choose from: {offered}.")
         with self._lock:
             if name not in self._loaded:
-                self._loaded[name] = self._load(name)
+                self._loaded[name] = self._load(self._named.get(name, name))
             self._loaded.move_to_end(name)
             while len(self._loaded) > _KEPT:
                 self._loaded.popitem(last=False)
@@ -80,7 +85,25 @@ def named(pipeline: EmagePipeline) -> str | None:
     source = pipeline.source
     if source is None:
         return None
+    if source.kind == "folder":
+        return source.description
     return EMBEDDED_NAME if source.kind == "embedded" else source.description.split(" at ")[0]
+
+
+def _known_as(names: Sequence[str], any_named: bool) -> dict[str, str]:
+    """What visitors call each of some weights, no two alike."""
+    known: dict[str, str] = {}
+    for name in sorted(names, key=_is_folder):  # folders last, for other names stay as they are
+        shown = alone = Path(name).resolve().name if _is_folder(name) and not any_named else name
+        number = 2
+        while shown in known.values():
+            shown, number = f"{alone} ({number})", number + 1
+        known[name] = shown
+    return known
+
+
+def _is_folder(name: str) -> bool:
+    return name != EMBEDDED_NAME and Path(name).is_dir()
 
 
 def described(source: WeightsSource | None) -> str:
