@@ -274,6 +274,7 @@ def test_paint_generate_compare_and_take_away(page, browser, url, talk, tmp_path
     caption.press("Tab")
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
+    expect(page.locator("#plots")).to_contain_text("Drawing the video", timeout=30_000)
     page.wait_for_function("document.querySelector('#compare-video video')?.videoWidth === 3 * 128", timeout=60_000)
     expect(page.locator("#metrics tbody").first.get_by_role("row")).to_have_count(2)
     expect(page.locator("#metrics")).to_contain_text("all made")
@@ -329,6 +330,7 @@ def test_trim_table_another_keep_and_a_grid(page, talk, tmp_path, monkeypatch):
     expect(page.locator("#reference input")).to_have_value(re.compile("^Take: .*seed"), timeout=10_000)
     page.locator("#batch-panel button").first.click()
     page.click("#batch")
+    expect(page.locator("#batch-note")).to_contain_text("2 of 2 takes made.", timeout=60_000)
     expect(page.locator("#takes li")).to_have_count(4, timeout=60_000)
     expect(page.locator("#metrics tbody").first.get_by_role("row")).to_have_count(2, timeout=60_000)
     lines = save(page, "#scores-csv", tmp_path / "scores.csv").read_text().splitlines()
@@ -633,3 +635,25 @@ def test_visitors_get_no_weights_but_those_on_offer(tiny):
         shelf.pipeline("/etc")
     assert loaded == ["demo"]
     assert Shelf(tiny, any_named=True, load=lambda name: name).pipeline("/etc") == "/etc"
+
+
+def test_of_a_folder_with_weights_visitors_see_its_name_alone(tiny, tmp_path):
+    folders = [tmp_path / place / name for place, name in (("of at home", "mine"), ("b", "mine"), ("c", "demo"))]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    own = types.SimpleNamespace(source=WeightsSource("folder", str(folders[0]), {}))
+    loaded = []
+    offered = ("demo", *map(str, folders[1:]))
+    shelf = Shelf(own, offered, load=lambda name: loaded.append(name) or tiny)
+    assert [name for _, name in shelf.choices()] == ["", "demo", "mine", "demo (2)"]
+    assert str(tmp_path) not in str(shelf.choices())
+    assert shelf.name_for_settings("") == "mine (2)"
+    assert shelf.choice("mine (2)") == ""
+    assert shelf.pipeline("mine (2)") is own
+    for name in ("demo", "mine", "demo (2)"):
+        assert shelf.offers(name)
+        assert shelf.pipeline(name) is tiny
+    assert loaded == list(offered)
+    assert not shelf.offers(str(folders[1]))
+    at_home = Shelf(own, offered, any_named=True)
+    assert at_home.name_for_settings("") == str(folders[0])

@@ -57,6 +57,11 @@ def nothing_overflows(page: Page) -> None:
     assert max(width) <= PHONE["viewport"]["width"]
 
 
+def is_whole(part: Locator) -> bool:
+    """Nothing of it is cut off on its right."""
+    return part.evaluate("part => part.scrollWidth <= part.clientWidth")
+
+
 def draw_with_finger(page: Page, lane: Locator, start: float, end: float) -> None:
     """A touch that moves over a lane, from one share of its width to another."""
     lane.scroll_into_view_if_needed()
@@ -94,7 +99,9 @@ def test_a_phone_from_example_to_video(page, tmp_path):
     page.locator("#settings-panel button").first.tap()
     page.get_by_text("Quick preview").tap()
     nothing_overflows(page)
+    assert is_whole(page.locator("#face-inset"))
     generate_and_watch(page, f"{example.duration_s:.1f} s of speech")
+    assert is_whole(page.get_by_label("Caption of take"))
     (span,) = HintPlan.load(save(page, "#plan-file", tmp_path / "plan.json")).spans
     frames = example.duration_s * 30
     assert (span.part, span.mode) == ("upper", FOLLOW)

@@ -94,13 +94,15 @@ def build_controls(studio: Studio) -> Controls:
         top_k = gr.Number(
             0,
             label="Among the likeliest",
-            info="0: all.",
+            info="Of so many codes; 0: of all.",
             precision=0,
             minimum=0,
             maximum=_MAX_TOP_K,
             elem_id="top-k",
             min_width=120,
         )
+    # Who sets these wants a draw; without one they would do nothing.
+    gr.on([seed.input, temperature.input, top_k.input], None, None, draw, js="() => true", api_name=False)
     translation = gr.Radio(
         [("As generated", AS_GENERATED), ("In place", IN_PLACE), ("Feet kept on the ground", GROUNDED)],
         value=AS_GENERATED,
@@ -231,6 +233,8 @@ def notes(studio: Studio) -> str:
     pipeline = studio.shelf.own
     source, body = pipeline.source, pipeline.body
     lines = [f"Weights: {described(source)}."]
+    if source and source.kind == "embedded":
+        lines = ["Weights: our small demo weights, trained on synthetic speech to show that everything works."]
     if source and source.notice:
         lines = [f"**{source.notice}**"]
     lines.append(f"Body: {body.name}.")

@@ -76,20 +76,20 @@ def build_hints() -> Hints:
         upload = gr.UploadButton(
             "Upload a motion (npz)…", elem_id="reference-file", file_types=[".npz"], size="sm", min_width=0
         )
+    note = gr.Markdown(
+        reference_note(load_reference(choices[0][1], None) if choices else None), elem_id="reference-note"
+    )
     with gr.Row():
         fill = gr.Radio(
             [("Play once", ONCE), ("Loop", LOOP), ("Stretch to the recording", STRETCH)],
             value=LOOP,
-            label="Its length",
+            label="Along the recording",
             elem_id="fill",
             scale=3,
         )
         shift_s = gr.Number(
             0, label="Starts at (s)", info="Below 0 cuts off its beginning.", elem_id="shift", step=0.1, min_width=120
         )
-    note = gr.Markdown(
-        reference_note(load_reference(choices[0][1], None) if choices else None), elem_id="reference-note"
-    )
     keep = gr.Button("Keep what I like of the last take, redo the rest", elem_id="keep", size="sm", interactive=False)
     return Hints(reference, upload, shift_s, fill, note, keep)
 
@@ -113,7 +113,15 @@ def build_plan_forms() -> PlanForms:
     blend = gr.Number(
         HintPlan.blend_frames, label="Blend (frames)", elem_id="blend", precision=0, minimum=0, min_width=120
     )
-    text = gr.Code(plan_text(HintPlan()), language="json", label="JSON", elem_id="plan-json", interactive=True, lines=6)
+    text = gr.Code(
+        plan_text(HintPlan()),
+        language="json",
+        label="JSON",
+        elem_id="plan-json",
+        interactive=True,
+        lines=6,
+        max_lines=20,
+    )
     note = gr.Markdown(elem_id="plan-note")
     return PlanForms(table, blend, text, note)
 
@@ -178,7 +186,7 @@ def placement_of(shift_s: float | None, fill: str) -> Placement:
 def reference_note(reference: Reference | None) -> str:
     if reference is None:
         return "No motion is chosen: everything is generated."
-    return f"{reference.motion.duration_s:.1f} s of motion."
+    return f"This motion lasts {reference.motion.duration_s:.1f} s."
 
 
 # --- the plan in its other forms --------------------------------------------------------------------------------------

@@ -132,8 +132,8 @@ class Making:
     @told
     def batch(
         self, request: gr.Request, bar: gr.Progress, plans_text: str, by_parts: bool, seeds_text: str, *values
-    ) -> Iterator[tuple[list[tuple[KeptTake, str]], bool]]:
-        """The takes of a grid as they come, each with its note, and whether that is all."""
+    ) -> Iterator[tuple[list[tuple[KeptTake, str]], int]]:
+        """The takes of a grid as they come, each with its note, and how many it has in all."""
         order, visitor = self.order(request, *values)
         if order.reference is None and values[2]:  # the timeline may be empty where plans are listed
             reference = load_reference(values[2], visitor)
@@ -153,9 +153,9 @@ class Making:
                         made.append(self._studio.make(one, visitor, progress))
                     with visitor.lock:
                         visitor.takes.append(made[-1][0])
-                    yield made, number == len(grid)
+                    yield made, len(grid)
         except Cancelled:
-            yield made, True
+            yield made, len(grid)
 
     def order(
         self,

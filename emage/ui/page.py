@@ -156,7 +156,7 @@ class Builder:
         with gr.Row(elem_id="go-row"):
             self.go = gr.Button("Generate", variant="primary", elem_id="generate", scale=3, min_width=110)
             self.another = gr.Button("Another take", elem_id="another", scale=2, min_width=110)
-            self.stop = gr.Button("Cancel", variant="stop", elem_id="cancel", scale=1, min_width=80)
+            self.stop = _cancel_button("cancel", scale=1)
         with gr.Column(elem_classes="card"):
             self.result = build_result()
 
@@ -166,6 +166,7 @@ class Builder:
             self.takes = TakeList(elem_id="takes")
             with gr.Row(elem_id="compare-row"):
                 self.compare = gr.Button("Compare the chosen", variant="primary", elem_id="compare", min_width=160)
+                self.stop_comparing = _cancel_button("cancel-compare")
                 self.with_hints = gr.Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
             self.compared = gr.Video(
                 label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
@@ -214,7 +215,9 @@ class Builder:
             info="Each plan with each seed. None: as set above.",
             elem_id="batch-seeds",
         )
-        self.batch = gr.Button("Make them all", elem_id="batch")
+        with gr.Row():
+            self.batch = gr.Button("Make them all", elem_id="batch", min_width=140)
+            self.stop_batch = _cancel_button("cancel-batch")
         self.batch_note = gr.Markdown(elem_id="batch-note")
 
     def _build_api(self) -> None:
@@ -515,15 +518,22 @@ class Builder:
             [self.takes, self.with_hints, *self.controls.of_picture, self.controls.body],
             [self.compared, self.compared_file, self.metrics, self.plots, self.scores_file],
             api_name="compare",
-            **(making | {"show_progress_on": self.compared}),
+            # Over the plots when there is no video yet.
+            **(making | {"show_progress_on": [self.compared, self.plots]}),
         )
-        self.stop.click(
-            self._making.cancel,
-            outputs=self.result.details,
-            queue=False,
-            cancels=[run, other, made_all, compared],
-            api_name="cancel",
-            show_progress="hidden",
+        cancelling = {
+            "fn": self._making.cancel,
+            "queue": False,
+            "cancels": [run, other, made_all, compared],
+            "show_progress": "hidden",
+        }
+        self.stop.click(outputs=self.result.details, api_name="cancel", **cancelling)
+        # Below the result, which may be out of view, and whose words stay as they are.
+        gr.on(
+            [self.stop_comparing.click, self.stop_batch.click],
+            outputs=self.batch_note,
+            api_name="cancel_several",
+            **cancelling,
         )
         self.by_parts.change(
             lambda by_parts: gr.update(visible=not by_parts),
@@ -571,10 +581,9 @@ class Builder:
     def make_batch(self, request: gr.Request, progress: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
         """Make a grid of takes; at the end the table of their metrics."""
         made, visitor = [], self._visitor(request)
-        for made, is_last in self._making.batch(request, progress, *values):
+        for made, planned in self._making.batch(request, progress, *values):
             visitor.chosen |= {take.number for take, _ in made}
-            note = f"{len(made)} takes made." if is_last else f"{len(made)} takes made, more are coming."
-            yield note, *self._list_values(visitor), gr.skip(), gr.skip()
+            yield f"{len(made)} of {planned} takes made.", *self._list_values(visitor), gr.skip(), gr.skip()
         takes = [take for take, _ in made if take in visitor.takes]
         if takes:
             table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
@@ -623,21 +632,19 @@ class Builder:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         *values,
-    ) -> Iterator[tuple]:
+    ) -> tuple:
         """The chosen takes: a video, their numbers, and plots."""
         rows, with_hints, *picture, body = values
         self.edit_takes(rows, request)
         visitor = self._visitor(request)
         takes = chosen_takes(visitor, [row.number for row in rows if row.chosen])
         picture = checked_picture(controls.picture_settings(*picture))
-        yield gr.update(visible=True), *(gr.skip() for _ in range(4))
         path = self._comparing.video(takes, with_hints, picture, controls.accepts_licence(body), progress, request)
         if path is None:
-            yield tuple(gr.skip() for _ in range(5))
-            return
+            return tuple(gr.skip() for _ in range(5))
         table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
         plots = PlotsValue.of([self._plotted(take) for take in takes])
-        yield gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True), table, plots, csv
+        return gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True), table, plots, csv
 
     def _plotted(self, kept: KeptTake) -> PlotTake:
         take = kept.load()
@@ -732,6 +739,10 @@ class Builder:
     def leave(self, request: gr.Request) -> None:
         """The tab is closed."""
         self._studio.visitors.leave(session_of(request))
+
+
+def _cancel_button(elem_id: str, scale: int | None = None) -> gr.Button:
+    return gr.Button("Cancel", variant="stop", elem_id=elem_id, scale=scale, min_width=80)
 
 
 def _seed_after(seed: int) -> int:

@@ -135,8 +135,8 @@ function listenToTools() {
   for (const input of part("modes").querySelectorAll("input")) {
     input.name = `${element.id}-mode`;
     input.addEventListener("change", () => {
+      mode = input.value; // of what is painted next, too
       if (selected()) setMode(selected(), input.value);
-      else mode = input.value;
     });
   }
   const blend = part("blend");
