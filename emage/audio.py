@@ -20,6 +20,7 @@ SAMPLE_RATE_HZ = 16000
 AudioSource = str | Path | tuple[int, np.ndarray]
 """A file, or (sample rate in Hz, samples (N,) or (N, channels)) as Gradio hands over."""
 
+_LOUDNESS_HALF_WINDOW_SAMPLES = SAMPLE_RATE_HZ // FPS
 _BLOCK_SAMPLES = 1 << 18
 _MAX_CHANNELS = 64
 _MAX_AMPLITUDE = 64.0
@@ -48,6 +49,33 @@ def frame_to_second(frame: int) -> float:
 def second_to_frame(second: float) -> int:
     """The frame that starts nearest to a time in seconds."""
     return round(second * FPS)
+
+
+def loudness_envelope(audio: np.ndarray) -> np.ndarray:
+    """(N,) at 16 kHz -> (T,) at 30 fps: root mean square in the 67 ms centred on each motion frame's time."""
+    audio = as_samples(audio)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(audio))])
+    centre = np.array([frame_to_sample(frame) for frame in range(num_frames(len(audio)))])
+    start = (centre - _LOUDNESS_HALF_WINDOW_SAMPLES).clip(0)
+    end = (centre + _LOUDNESS_HALF_WINDOW_SAMPLES).clip(max=len(audio))
+    return np.sqrt((energy[end] - energy[start]) / (end - start))
+
+
+def as_samples(audio: np.ndarray) -> np.ndarray:
+    """(N,) float64, if these are finite floats.
+
+    Raises:
+        AudioError: they are not.
+    """
+    audio = np.asarray(audio)
+    if audio.ndim != 1 or len(audio) == 0 or audio.dtype.kind != "f":
+        raise AudioError(
+            f"The audio is {audio.dtype} of shape {audio.shape}; it must be (samples,) floats at 16 kHz, as "
+            "emage.audio.load_audio gives them."
+        )
+    if not np.isfinite(audio).all():
+        raise AudioError(f"Sample {int(np.argmin(np.isfinite(audio)))} of the audio is no finite number.")
+    return audio.astype(np.float64, copy=False)
 
 
 def load_audio(

@@ -22,7 +22,7 @@ from scipy.linalg import eigh, svdvals
 from scipy.ndimage import label
 from scipy.signal import argrelmin
 
-from emage.audio import SAMPLE_RATE_HZ, frame_to_sample, num_frames
+from emage.audio import SAMPLE_RATE_HZ, as_samples, frame_to_sample, loudness_envelope
 from emage.errors import AudioError, MotionError
 from emage.motion import FPS
 from emage.rotations import angle_between, axis_angle_to_matrix
@@ -48,7 +48,6 @@ CONTACT_HEIGHT_M = 0.02
 CONTACT_FLOOR_PERCENTILE = 5
 """...which is this percentile of its own heights in the clip."""
 
-LOUDNESS_HALF_WINDOW_SAMPLES = SAMPLE_RATE_HZ // FPS
 SPEECH_BELOW_LOUD_DB = 30.0
 """Speech is what is less than this below the clip's loud frames; 95 % of frames as in the words of a BEAT2 clip."""
 LOUD_PERCENTILE = 95
@@ -115,7 +114,7 @@ def face_poses(poses: np.ndarray) -> np.ndarray:
 
 def audio_onsets(audio: np.ndarray) -> np.ndarray:
     """(N,) at 16 kHz -> (K,) times in seconds at which librosa hears an onset, hop 512 (steps of 32 ms); K may be 0."""
-    audio = _samples(audio).astype(np.float32)
+    audio = as_samples(audio).astype(np.float32)
     return librosa.onset.onset_detect(y=audio, sr=SAMPLE_RATE_HZ, hop_length=ONSET_HOP_SAMPLES, units="time")
 
 
@@ -190,7 +189,7 @@ class _BeatClip:
     def of(cls, joints: np.ndarray, audio: np.ndarray, mean_velocity: np.ndarray) -> "_BeatClip":
         joints = _numbers("joints", joints, (None, NUM_JOINTS, 3))
         mean_velocity = _numbers("mean_velocity", mean_velocity, (NUM_JOINTS,))[list(BEAT_JOINTS)]
-        audio = _samples(audio)
+        audio = as_samples(audio)
         frames = min(len(joints), len(audio) * FPS // SAMPLE_RATE_HZ)
         if frames <= 2 * (BEAT_TRIM_FRAMES + BEAT_ORDER_FRAMES):
             fault, what = (MotionError, "motion") if frames == len(joints) else (AudioError, "recording")
@@ -351,16 +350,6 @@ def seam_steps(poses: np.ndarray, seam_frames: Sequence[int]) -> SeamSteps:
     if not at_seam.any() or at_seam.all():
         raise MotionError(f"{at_seam.sum()} of {len(steps)} steps are seams; there must be some, and other steps too.")
     return SeamSteps(float(steps[at_seam].mean()), float(steps[~at_seam].mean()))
-
-
-def loudness_envelope(audio: np.ndarray) -> np.ndarray:
-    """(N,) at 16 kHz -> (T,) at 30 fps: root mean square in the 67 ms centred on each motion frame's time."""
-    audio = _samples(audio)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(audio))])
-    centre = np.array([frame_to_sample(frame) for frame in range(num_frames(len(audio)))])
-    start = (centre - LOUDNESS_HALF_WINDOW_SAMPLES).clip(0)
-    end = (centre + LOUDNESS_HALF_WINDOW_SAMPLES).clip(max=len(audio))
-    return np.sqrt((energy[end] - energy[start]) / (end - start))
 
 
 def speaking_frames(audio: np.ndarray) -> np.ndarray:
@@ -559,19 +548,6 @@ def _matrices(name: str, poses: np.ndarray, min_length: int = 1) -> torch.Tensor
     """(T, 165) axis-angle -> (T, 55, 3, 3) float64."""
     poses = _numbers(name, poses, (None, POSE_CHANNELS), min_length)
     return axis_angle_to_matrix(torch.from_numpy(poses).unflatten(-1, (-1, 3)))
-
-
-def _samples(audio: np.ndarray) -> np.ndarray:
-    """As float64, if it is (N,) finite floats."""
-    audio = np.asarray(audio)
-    if audio.ndim != 1 or len(audio) == 0 or audio.dtype.kind != "f":
-        raise AudioError(
-            f"The audio is {audio.dtype} of shape {audio.shape}; it must be (samples,) floats at 16 kHz, as "
-            "emage.audio.load_audio gives them."
-        )
-    if not np.isfinite(audio).all():
-        raise AudioError(f"Sample {int(np.argmin(np.isfinite(audio)))} of the audio is no finite number.")
-    return audio.astype(np.float64, copy=False)
 
 
 def _check_vertices(vertices: np.ndarray, target: np.ndarray, min_frames: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emage import metrics
-from emage.audio import num_frames
+from emage.audio import loudness_envelope, num_frames
 from emage.body import Body
 from emage.errors import AudioError, MotionError
 from emage.hints import Hints, Span
@@ -185,7 +185,7 @@ def take_series(motion: Motion, audio: np.ndarray, body: Body) -> TakeSeries:
         hand_speed_m_per_s=speed[:frames],
         jaw_rad=metrics.jaw_opening(motion.poses)[:frames],
         lips_m=_lips(motion, body, frames),
-        loudness=metrics.loudness_envelope(audio)[:frames],
+        loudness=loudness_envelope(audio)[:frames],
         onsets_s=onsets_s[onsets_s < frames / FPS],
     )
 

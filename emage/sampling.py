@@ -9,14 +9,16 @@ from enum import Enum
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from emage.audio import frame_to_sample, num_frames
+from emage.audio import frame_to_sample, loudness_envelope, num_frames
 from emage.errors import AudioError, EmageError
 from emage.hints import NetworkHints
 from emage.models.codec import MotionCodec
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
+from emage.motion import FPS
 from emage.rotations import axis_angle_to_rotation_6d
 from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS, POSE_CHANNELS, ROTATION_CHANNELS
 
@@ -26,8 +28,16 @@ REFERENCE_SAMPLES_PER_FRAME = 533
 AUDIO_BATCH_WINDOWS = 4
 """Windows whose audio is encoded at once; it does not depend on the motion."""
 
-_NOISE_KNOT_FRAMES = 30
 _PATH_CODES = 8
+
+# Of the draw's own time.
+_STEPS_PER_S = 1.2
+_STEP_SHARE_IN_PAUSES = 0.05
+_LEAD_FRAMES = 8
+_LOUDNESS_FRAMES = 5
+_LOUD_PERCENTILE, _QUIET_DB = 95, 30.0
+_LEAST_LOUDNESS = 1e-4
+"""-80 dB: whatever is quieter is no speech."""
 
 
 class Timing(Enum):
@@ -68,8 +78,8 @@ class SamplerConfig:
     Weights may ask for smooth codes (`GeneratorConfig.smoothness`); then the likeliest path is taken, or a draw of one.
 
     The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
-    over about a second): each frame's code has exactly the softmax's distribution, and yet neighbouring frames agree,
-    where independent draws would tremble.
+    over about a second of speech, see `draw_time`): each frame's code has exactly the softmax's distribution, and yet
+    neighbouring frames agree, where independent draws would tremble.
 
     Raises:
         EmageError: a value out of range.
@@ -189,6 +199,7 @@ def sample_windows(
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
     before = None
+    time = draw_time(audio, windows[-1].end_frame)
     for window, features in _encode_audio(generator, audio, windows):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
@@ -200,7 +211,7 @@ def sample_windows(
         if config.guidance > 0:
             without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
             output = guided(output, without_audio, config.guidance)
-        codes = choose_codes(codec, output, config, sampler, window.start_frame, before)
+        codes = choose_codes(codec, output, config, sampler, time[window.start_frame : window.end_frame], before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
         before = codes.map(lambda index: index[:, -config.seed_frames :])
         yield _kept(window, codes, output)
@@ -266,11 +277,12 @@ def choose_codes(
     output: GeneratorOutput,
     config: GeneratorConfig,
     sampler: SamplerConfig,
-    start_frame: int,
+    time: np.ndarray,
     before: Parts[Tensor] | None = None,
 ) -> Parts[Tensor]:
-    """Codes (1, T) of each part of a window that starts at `start_frame`.
+    """Codes (1, T) of each part of a window.
 
+    time: (T,) of its frames, from `draw_time`.
     before: (1, S) codes of its first frames by the window before, its seed, which smooth codes keep and go on from;
         None at the beginning.
     """
@@ -282,7 +294,7 @@ def choose_codes(
             return likeliest[part]
         scores = _scores(part, codec, output, config)
         if sampler.temperature > 0:
-            scores = _perturbed(scores, part, sampler, start_frame)
+            scores = _perturbed(scores, part, sampler, time)
         if smoothness == 0:
             return scores.argmax(-1)
         embedding = codec.parts[part].quantizer.embedding.weight
@@ -303,14 +315,15 @@ def likeliest_path(scores: Tensor, embedding: Tensor, smoothness: float, before:
     Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `smoothness`
     times the squared distance of the two codes, in units of that of two codes on the average.
 
-    The path goes over codes that are among the `_PATH_CODES` best of one of the T frames at least.
+    The path goes over codes that are among the `_PATH_CODES` best of one of the T frames at least, and the one before.
 
     Args:
         scores: (T, K), log-probabilities but for a constant of each frame.
         embedding: (K, D).
         before: (1,) the code before the first; None where there is none.
     """
-    likely = scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.unique()
+    likely = scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.flatten()
+    likely = (likely if before is None else torch.cat([likely, before])).unique()
     scores = scores[:, likely]
     cost = torch.cdist(embedding, embedding).square()
     cost = cost * (smoothness / cost.mean().clamp_min(1e-12))
@@ -337,25 +350,44 @@ def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: Gene
     return -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
 
 
-def _perturbed(scores: Tensor, part: str, sampler: SamplerConfig, start_frame: int) -> Tensor:
+def _perturbed(scores: Tensor, part: str, sampler: SamplerConfig, time: np.ndarray) -> Tensor:
     """(1, T, K) -> (1, T, K), the largest of which is a draw from their softmax."""
     if sampler.top_k is not None and sampler.top_k < scores.shape[-1]:
         least = scores.topk(sampler.top_k, -1).values[..., -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)
-    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), start_frame, *scores.shape[1:])
+    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), time, scores.shape[-1])
     return scores + sampler.temperature * noise.to(scores)
 
 
-def _gumbel_noise(seed: int, part: int, start_frame: int, frames: int, codes: int) -> Tensor:
-    """(T, K) of standard Gumbel distribution, the same for a frame of the recording in whichever window it falls."""
-    frame = np.arange(start_frame, start_frame + frames)
-    knot, within = frame // _NOISE_KNOT_FRAMES, frame % _NOISE_KNOT_FRAMES / _NOISE_KNOT_FRAMES
+def draw_time(audio: np.ndarray, frames: int) -> np.ndarray:
+    """When each frame is in a draw's own time, (T,) from 0 up; in one unit the draw becomes another.
+
+    Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
+    gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
+    the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second.
+
+    audio: (N,) at 16 kHz.
+    """
+    loudness = loudness_envelope(audio)
+    loud = max(float(np.percentile(loudness, _LOUD_PERCENTILE)), _LEAST_LOUDNESS)
+    level = (1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / _QUIET_DB).clip(0, None)
+    speed = np.square(uniform_filter1d(level, _LOUDNESS_FRAMES))
+    usual = speed[level > 0].mean() if (level > 0).any() else 1.0
+    speed = _STEPS_PER_S / FPS * (speed / usual).clip(_STEP_SHARE_IN_PAUSES, None)
+    # Frames beyond the recording, and those without one so far ahead, are as the last one.
+    speed = speed[(np.arange(frames) + _LEAD_FRAMES).clip(max=len(speed) - 1)]
+    return np.concatenate([[0.0], np.cumsum(speed[:-1])])
+
+
+def _gumbel_noise(seed: int, part: int, time: np.ndarray, codes: int) -> Tensor:
+    """(T, K) of standard Gumbel distribution, always the same at a time."""
+    knot = np.floor(time).astype(int)
     first = int(knot[0])
     at_knots = np.stack(
         [np.random.default_rng((seed, part, i)).standard_normal(codes) for i in range(first, int(knot[-1]) + 2)]
     )
     # Quarter-circle weights keep the variance at one between the knots.
-    angle = within[:, None] * (np.pi / 2)
+    angle = (time - knot)[:, None] * (np.pi / 2)
     normal = np.cos(angle) * at_knots[knot - first] + np.sin(angle) * at_knots[knot - first + 1]
     return -torch.log(-torch.special.log_ndtr(torch.from_numpy(normal)))
 

@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 from scipy.spatial.transform import Rotation
 
 from emage import metrics
-from emage.audio import load_audio, num_frames
+from emage.audio import load_audio, loudness_envelope, num_frames
 from emage.errors import AudioError, MotionError
 from emage.motion import Motion
 from tests.conftest import make_motion, make_speech
@@ -449,7 +449,7 @@ def test_seams_of_a_statue():
 @given(st.integers(1, 3000), st.floats(0.01, 1))
 def test_loudness_is_the_root_mean_square_around_each_frame(num_samples, gain):
     audio = gain * np.random.default_rng(num_samples).uniform(-1, 1, num_samples)
-    envelope = metrics.loudness_envelope(audio)
+    envelope = loudness_envelope(audio)
     assert envelope.shape == (num_frames(num_samples),)
     for frame, value in enumerate(envelope):
         centre = round(frame * 16000 / 30)
@@ -459,7 +459,7 @@ def test_loudness_is_the_root_mean_square_around_each_frame(num_samples, gain):
 
 def test_loudness_of_a_tone():
     tone = 0.5 * np.sin(2 * np.pi * 150 * np.arange(16000) / 16000)  # ten periods in 1067 samples
-    np.testing.assert_allclose(metrics.loudness_envelope(tone)[1:-1], 0.5 / math.sqrt(2), rtol=2e-3)
+    np.testing.assert_allclose(loudness_envelope(tone)[1:-1], 0.5 / math.sqrt(2), rtol=2e-3)
 
 
 def talk(*seconds):
@@ -637,7 +637,7 @@ def test_motion_that_is_none_is_refused(score, shape):
         score(np.full(shape, "a"))
 
 
-@pytest.mark.parametrize("score", [metrics.loudness_envelope, metrics.speaking_frames, metrics.audio_onsets])
+@pytest.mark.parametrize("score", [loudness_envelope, metrics.speaking_frames, metrics.audio_onsets])
 def test_audio_that_is_none_is_refused(score):
     for wrong in (np.zeros((2, 800)), np.zeros(0), np.zeros(800, np.int16)):
         with pytest.raises(AudioError, match="must be .samples,. floats at 16 kHz"):
@@ -665,7 +665,7 @@ def test_a_real_speaker_moves_as_people_do(shared):
     audio = load_audio(shared / "data" / "beat2" / "2_scott_0_1_1.wav")
     assert metrics.frozen_motion(motion.poses) == metrics.FrozenMotion(0.0, 0.0)
     assert metrics.seam_steps(motion.poses, range(60, motion.num_frames, 60)).ratio == pytest.approx(1, abs=0.2)
-    loudness = metrics.loudness_envelope(audio)[: motion.num_frames]
+    loudness = loudness_envelope(audio)[: motion.num_frames]
     jaw = metrics.best_lag_correlation(metrics.jaw_opening(motion.poses), loudness)
     assert jaw.lag_frames == 0
     assert jaw.correlation == pytest.approx(0.322, abs=0.002)

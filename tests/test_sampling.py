@@ -18,6 +18,7 @@ from emage.sampling import (
     SamplerConfig,
     Timing,
     _gumbel_noise,
+    draw_time,
     first_seed,
     guided,
     join_codes,
@@ -223,16 +224,37 @@ def test_top_k_draws_among_the_likeliest(tiny):
 
 
 def test_noise_is_gumbel_and_slow_and_the_same_in_every_window():
-    noise = torch.cat([_gumbel_noise(seed, 0, 0, 64, 200) for seed in range(40)])
+    time = np.arange(130) / 30
+    noise = torch.cat([_gumbel_noise(seed, 0, time[:64], 200) for seed in range(40)])
     assert abs(noise.mean() - 0.5772) < 0.02
     assert abs(noise.var() - np.pi**2 / 6) < 0.05
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
     drawn = (logits + noise.reshape(-1, 4)).argmax(-1).bincount(minlength=4) / (noise.numel() / 4)
     assert torch.allclose(drawn, logits.softmax(-1).to(drawn), atol=0.01)
-    one = _gumbel_noise(3, 1, 0, 130, 50)
-    assert torch.equal(one[60:124], _gumbel_noise(3, 1, 60, 64, 50))
+    one = _gumbel_noise(3, 1, time, 50)
+    assert torch.equal(one[60:124], _gumbel_noise(3, 1, time[60:124], 50))
     step = (one[1:] - one[:-1]).abs().mean()
     assert step < 0.15 * (one[60:] - one[:-60]).abs().mean()
+
+
+def test_a_draw_goes_on_with_the_speech_and_rests_in_pauses():
+    talk = make_speech(16000)
+    audio = np.concatenate([talk, np.zeros(32000, np.float32), talk])
+    steps = 30 * np.diff(draw_time(audio, 120))
+    assert steps[:18].mean() == pytest.approx(1.2, rel=0.25)
+    assert steps[26:78] == pytest.approx(0.06, rel=1e-6)
+    assert steps[84:90].mean() > 10 * 0.06  # already before the sound comes back, in frame 90
+    louder, longer = 30 * np.diff(draw_time(5 * audio, 120)), draw_time(audio, 150)
+    np.testing.assert_allclose(louder, steps, rtol=1e-6)
+    assert (np.diff(longer) > 0).all()
+
+
+@pytest.mark.parametrize("audio", [np.zeros(16000, np.float32), np.full(1, 0.5, np.float32)])
+def test_time_goes_by_in_silence_and_at_a_single_sample(audio):
+    time = draw_time(audio, 40)
+    assert time.shape == (40,)
+    assert time[0] == 0
+    assert (np.diff(time) > 0).all()
 
 
 @pytest.mark.parametrize(

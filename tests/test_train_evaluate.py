@@ -13,7 +13,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from emage import metrics, pipeline
-from emage.audio import frame_to_sample
+from emage.audio import frame_to_sample, loudness_envelope
 from emage.body import load_body
 from emage.errors import AudioError, EmageError
 from emage.models.codec import MotionCodec
@@ -378,7 +378,7 @@ def talk() -> np.ndarray:
 
 def speaker(talk: np.ndarray, delay_frames: int = 1) -> Motion:
     """The jaw follows loudness; the arms wave in speech and hang in pauses."""
-    loudness = metrics.loudness_envelope(talk)
+    loudness = loudness_envelope(talk)
     poses = np.zeros((len(loudness), 55, 3))
     poses[:, 22, 0] = np.roll(loudness, delay_frames)
     waving = np.cumsum(metrics.speaking_frames(talk)) / 30

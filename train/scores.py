@@ -15,7 +15,7 @@ from scipy.ndimage import binary_erosion
 from torch import Tensor
 
 from emage import metrics
-from emage.audio import num_frames
+from emage.audio import loudness_envelope, num_frames
 from emage.body import Body
 from emage.errors import AudioError
 from emage.models.codec import MotionCodec
@@ -303,7 +303,7 @@ def speech_scores(name: str, motion: Motion, audio: np.ndarray, body: Body) -> S
         raise AudioError(f"Nobody speaks in {name}. Take it out of the recordings.")
     joints = body.joints(motion)
     opening = metrics.jaw_opening(motion.poses)
-    follows = metrics.best_lag_correlation(opening, metrics.loudness_envelope(audio)[:frames])
+    follows = metrics.best_lag_correlation(opening, loudness_envelope(audio)[:frames])
     degrees, pausing = np.degrees(opening), inner_pauses(speaking)
     return SpeechScores(
         name=name,
