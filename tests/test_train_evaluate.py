@@ -434,6 +434,14 @@ def speech_scores(**changes) -> scores.SpeechScores:
     return replace(scores.SpeechScores("x", 60, 0.6, -2, 8.0, 2.0, 2.0, 1.1, 3.0, 20.0), **changes)
 
 
+def test_takes_are_drawn_one_after_the_other_where_they_are_drawn(tiny, tmp_path, monkeypatch):
+    config = evaluate.Evaluation(suite="demo", cache=tmp_path, takes=3)
+    assert evaluate.takes_of(tiny, config) == [config]
+    assert [take.draw_seed for take in evaluate.takes_of(tiny, replace(config, draw_seed=7))] == [7, 8, 9]
+    monkeypatch.setattr(tiny.generator, "config", replace(tiny.generator.config, temperature=0.5))
+    assert [take.draw_seed for take in evaluate.takes_of(tiny, config)] == [None, 1, 2]
+
+
 def test_speech_targets_are_those_of_the_worst_recording():
     fair, seams = speech_scores(), scores.SeamScores(1.1, 0.05)
     report = evaluate.SpeechReport((fair, speech_scores(hands_ratio=None)), (), speech_scores(jerk_m_per_s3=10), seams)

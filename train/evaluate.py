@@ -115,6 +115,9 @@ class Evaluation:
     """Of every generated motion, see `emage.grounding`."""
     max_seconds: float | None = None
     """Cut each recording of real speech to this."""
+    takes: int = 4
+    """So many takes of each recording of real speech, where takes are drawn: what one does is partly chance. Their
+    scores are averaged."""
     wrong_pairings: int = 5
     """Shifts by which clips are paired with the sound of others."""
     halvings: int = 5
@@ -125,7 +128,7 @@ class Evaluation:
     """Of the six networks; by default a GPU where there is one."""
 
     def __post_init__(self):
-        for name in ("wrong_pairings", "halvings"):
+        for name in ("wrong_pairings", "halvings", "takes"):
             if getattr(self, name) < 1:
                 raise EmageError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.max_seconds is not None and not self.max_seconds > 0:
@@ -369,8 +372,8 @@ def held_out_targets(rows: dict[Row, MotionScores]) -> list[Target]:
 
 @dataclass(frozen=True)
 class SpeechReport:
-    """generated: one for each recording; recorded: the motion of whoever spoke, where there is one; corpus: the mean of
-    the held-out clips, for comparison; seams: of all generated motions together."""
+    """generated: one for each recording, the mean of its takes; recorded: the motion of whoever spoke, where there is
+    one; corpus: the mean of the held-out clips, for comparison; seams: of all generated motions together."""
 
     generated: tuple[SpeechScores, ...]
     recorded: tuple[SpeechScores, ...]
@@ -385,9 +388,14 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
         audio = load_audio(file)
         if config.max_seconds is not None:
             audio = audio[: math.ceil(config.max_seconds * SAMPLE_RATE_HZ)]
-        motion = generate(pipe, audio, config.speaker, config)
-        joined.append(joined_steps(motion, pipe.generator.config, len(audio)))
-        generated.append(replace(speech_scores(file.stem, motion, audio, body), seams=seam_scores(joined[-1:])))
+        steps, takes = [], []
+        for take in takes_of(pipe, config):
+            motion = generate(pipe, audio, config.speaker, take)
+            steps.append(joined_steps(motion, pipe.generator.config, len(audio)))
+            takes.append(speech_scores(file.stem, motion, audio, body))
+        mean = mean_speech(file.stem, takes)
+        generated.append(replace(mean, seconds=takes[0].seconds, seams=seam_scores(steps)))
+        joined += steps
         if file.with_suffix(".npz").is_file():
             motion = Motion.load(file.with_suffix(".npz")).resample(FPS)
             recorded.append(speech_scores(file.stem, motion, audio, body))
@@ -395,6 +403,14 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
     corpus = [speech_scores("corpus", clip.truth, clip.audio, body) for clip in clips]
     mean = mean_speech(f"{len(clips)} held-out clips", corpus)
     return SpeechReport(tuple(generated), tuple(recorded), mean, seam_scores(joined))
+
+
+def takes_of(pipe: EmagePipeline, config: Evaluation) -> list[Evaluation]:
+    """A setting for each take of a recording: the one asked for first, then draws with the seeds that follow."""
+    if config.draw_seed is None and pipe.generator.config.temperature == 0:
+        return [config]  # the likeliest, always the same
+    first = config.draw_seed or 0
+    return [config, *(replace(config, draw_seed=first + number) for number in range(1, config.takes))]
 
 
 def recordings(folder: Path) -> list[Path]:
