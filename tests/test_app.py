@@ -182,6 +182,16 @@ def test_nothing_recorded_is_told(page):
 
 
 @pytest.mark.browser
+def test_a_plan_stays_for_the_next_recording(page, talk):
+    paint(page, "upper", 30, 60, load_examples()[0].duration_s * 30)
+    expect(page.locator("#timeline .span")).to_have_count(1)
+    painted = page.locator("#timeline .span").get_attribute("aria-label")
+    upload(page, talk)  # which takes the first recording away before
+    expect(page.locator("#timeline .span")).to_have_count(1)
+    assert page.locator("#timeline .span").get_attribute("aria-label") == painted
+
+
+@pytest.mark.browser
 def test_an_example_is_picked_told_and_generated(page, monkeypatch):
     def cannot(*_):
         raise RenderError("No picture in this test.")

@@ -331,6 +331,11 @@ class Builder:
             backdrop = speech.backdrop_of(audio, words, self._studio.settings.max_duration_s)
         except EmageError as error:
             backdrop, text = None, f"**{error}**"
+        visitor = self._visitor(request)
+        with visitor.lock:
+            if value.num_frames == 0:
+                value = visitor.laid_aside
+            visitor.laid_aside = TimelineValue() if backdrop else value
         if backdrop is None:
             value = TimelineValue()
         else:

@@ -18,6 +18,7 @@ from emage.errors import EmageError
 from emage.ui.jobs import Jobs
 from emage.ui.kept import KeptTake
 from emage.ui.memory import return_memory, share_heaps
+from emage.ui.timeline import TimelineValue
 
 GRACE_S = 90.0
 """A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""
@@ -32,8 +33,8 @@ class Visitor:
     """folder: deleted with the visitor; what the page offers for download lies there and nowhere else.
 
     takes: what was made, the oldest first. chosen: their numbers, for a comparison. uploads: files that came from this
-    visitor, and when each had been written last. reference: the motion among them that hints can be taken from. Changed
-    under `lock`.
+    visitor, and when each had been written last. reference: the motion among them that hints can be taken from.
+    laid_aside: the timeline as it was before its recording was taken away, for the next one. Changed under `lock`.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Visitor:
     uploads: dict[Path, int] = field(default_factory=dict)
     chosen: set[int] = field(default_factory=set)
     reference: Path | None = None
+    laid_aside: TimelineValue = field(default_factory=TimelineValue)
     _number: int = 0
 
     def next_number(self) -> int:
