@@ -166,9 +166,10 @@ def test_baselines_are_what_they_say(truth_in_its_place):
 def test_the_wrong_audio_is_wrong(truth_in_its_place):
     """The arms of the planted clips keep time with their own sound alone."""
     own, wrong = truth_in_its_place.rows[Row.CORPUS], truth_in_its_place.rows[Row.WRONG_AUDIO]
-    gap, error = own.bc_aligned - wrong.bc_aligned, truth_in_its_place.bc_aligned_gap_error
+    gap, error = own.bc_aligned - wrong.bc_aligned, truth_in_its_place.bc_gaps[Row.CORPUS].bc_aligned_error
     assert gap == pytest.approx(own.bc - wrong.bc)  # these arms are never so slow that it matters where it is asked
     assert gap > 3 * error > 0.001
+    assert truth_in_its_place.bc_gaps[Row.GENERATED] == truth_in_its_place.bc_gaps[Row.CORPUS]
     assert abs(wrong.jaw_correlation) < 0.5
     assert wrong.fgd is None
 
@@ -359,9 +360,10 @@ def test_held_out_targets_measure_shares():
     corpus = scores.MotionScores(0.0, 0.6, 0.4, 10.0, 0.01, 1.0, 1.0)
     rows = {row: scores.MotionScores(fgd=5.0) for row in Row}
     rows |= {Row.GENERATED: made, Row.CORPUS: corpus, Row.WRONG_AUDIO: scores.MotionScores(bc=0.2, bc_aligned=0.4)}
+    rows[Row.GENERATED_WRONG_AUDIO] = scores.MotionScores(bc=0.1, bc_aligned=0.3)
     targets = evaluate.held_out_targets(rows)
-    assert [one.value for one in targets] == pytest.approx([0.2, 0.2, 0.2, 0.75, None, 0.8, 2, 0.7])
-    assert [one.passed for one in targets] == [True, True, True, True, False, True, True, True]
+    assert [one.value for one in targets] == pytest.approx([0.2, 0.2, 0.2, 0.75, None, 1.0, None, 0.8, 2, 0.7])
+    assert [one.passed for one in targets] == [True, True, True, True, False, True, False, True, True, True]
 
 
 # --- real speech ------------------------------------------------------------------------------------------------------
@@ -542,7 +544,7 @@ def test_the_command_writes_all_scores(config, body, talk, tmp_path, monkeypatch
     assert found["speech"]["recorded"][0]["jaw_lag_frames"] == 1
     assert found["reconstruction"]["windows"] == 3 + 4 + 4 + 1
     assert 0 < found["reconstruction"]["parts"]["hands"]["codes_in_use"] <= 1
-    assert [len(found["targets"][section]) for section in ("held_out", "speech", "reconstruction")] == [8, 8, 4]
+    assert [len(found["targets"][section]) for section in ("held_out", "speech", "reconstruction")] == [10, 8, 4]
 
 
 def test_infinite_scores_become_null(truth_in_its_place, tmp_path):

@@ -183,8 +183,11 @@ class Row(StrEnum):
     UNTRAINED_GENERATOR = "untrained generator, trained codes"
     UNTRAINED = "untrained, all six networks"
     WRONG_AUDIO = "corpus, wrong audio"
+    GENERATED_WRONG_AUDIO = "generated, wrong audio"
 
 
+_REPAIRED = {Row.CORPUS: Row.WRONG_AUDIO, Row.GENERATED: Row.GENERATED_WRONG_AUDIO}
+"""Rows whose motions are also paired with the sound of other clips."""
 _OF_NETWORKS = (Row.GENERATED, Row.UNTRAINED_GENERATOR, Row.UNTRAINED)
 
 Maker = Callable[[HeldOutClip], Motion]
@@ -192,15 +195,24 @@ Maker = Callable[[HeldOutClip], Motion]
 
 
 @dataclass(frozen=True)
+class BeatGaps:
+    """BC and BC aligned with the own audio less that with wrong ones, each with its standard error over clips."""
+
+    bc: float
+    bc_error: float
+    bc_aligned: float
+    bc_aligned_error: float
+
+
+@dataclass(frozen=True)
 class HeldOutReport:
-    """bc_gap_error, bc_aligned_gap_error: the standard error, over clips, of the corpus's own score less that with the
-    wrong audio. A share of a gap that is not several times its error says nothing."""
+    """bc_gaps: by row of what moved, how far BC and BC aligned tell the own audio from a wrong one. A share of a gap
+    that is not several times its error says nothing."""
 
     clips: int
     minutes: float
     rows: dict[Row, MotionScores]
-    bc_gap_error: float
-    bc_aligned_gap_error: float
+    bc_gaps: dict[Row, BeatGaps]
 
 
 def held_out_report(
@@ -213,16 +225,15 @@ def held_out_report(
 ) -> HeldOutReport:
     """makers: of the rows whose motion is made or read; Row.CORPUS must be among them."""
     clips = held_out_clips(cache)
-    posed, openings = [], []
-    for clip in clips:
-        truth = read_clip(cache, clip).truth
-        posed.append(beat_joints(body, truth))
-        openings.append(metrics.jaw_opening(truth.poses))
-    judge = Judge(body, autoencoder, metrics.mean_joint_velocity(posed))
+    truths = [read_clip(cache, clip).truth for clip in clips]
+    judge = Judge(body, autoencoder, metrics.mean_joint_velocity([beat_joints(body, truth) for truth in truths]))
+    true_openings = [metrics.jaw_opening(truth.poses) for truth in truths]
+    del truths
 
     scores: dict[Row, list[ClipScores]] = {row: [] for row in makers}
     faces: dict[Row, list[FaceScores]] = {row: [] for row in makers}
     joined: dict[Row, list[JoinedSteps]] = {row: [] for row in makers}
+    repaired: dict[Row, list[tuple[np.ndarray, np.ndarray]]] = {row: [] for row in _REPAIRED if row in makers}
     for listed in tqdm(clips, "Held-out speech", unit=" clips"):
         clip = read_clip(cache, listed)
         motions = {row: make(clip) for row, make in makers.items()}
@@ -230,6 +241,8 @@ def held_out_report(
             scores[row].append(judge.clip(motion, clip))
             if row in _OF_NETWORKS:
                 joined[row].append(joined_steps(motion, generator, len(clip.audio)))
+            if row in repaired:
+                repaired[row].append((beat_joints(body, motion), metrics.jaw_opening(motion.poses)))
         del motions[Row.CORPUS]  # its face is the truth's
         for row, face in zip(motions, face_scores(body, list(motions.values()), clip.truth), strict=True):
             faces[row].append(face)
@@ -237,21 +250,36 @@ def held_out_report(
     rows = {row: pooled(scores[row], np.concatenate(true_features), faces[row], joined[row]) for row in makers}
     rows[Row.HALVES] = MotionScores(fgd=halves_distance(true_features, config.halvings, config.seed))
 
-    wrong: list[list[AudioMatch]] = [[] for _ in clips]
+    wrong: dict[Row, list[list[AudioMatch]]] = {row: [[] for _ in clips] for row in repaired}
     for mover, speaker in tqdm(wrong_pairs(len(clips), config.wrong_pairings), "Wrong audio", unit=" pairs"):
         audio = cache.clip_audio(clips[speaker])
-        wrong[mover].append(judge.match(posed[mover], audio, openings[mover], openings[speaker]))
-    rows[Row.WRONG_AUDIO] = pooled_match([match for matches in wrong for match in matches])
-    own = [clip.match for clip in scores[Row.CORPUS]]
+        for row, moved in repaired.items():
+            posed, opening = moved[mover]
+            wrong[row][mover].append(judge.match(posed, audio, opening, true_openings[speaker]))
+    for row, matches in wrong.items():
+        rows[_REPAIRED[row]] = pooled_match([match for others in matches for match in others])
     return HeldOutReport(
         clips=len(clips),
         minutes=sum(clip.num_frames for clip in clips) / FPS / 60,
         rows=rows,
-        bc_gap_error=gap_error([one.bc for one in own], [[one.bc for one in others] for others in wrong]),
-        bc_aligned_gap_error=gap_error(
-            [one.bc_aligned for one in own], [[one.bc_aligned for one in others] for others in wrong]
-        ),
+        bc_gaps={
+            row: beat_gaps(rows[row], rows[_REPAIRED[row]], [clip.match for clip in scores[row]], wrong[row])
+            for row in repaired
+        },
     )
+
+
+def beat_gaps(
+    own: MotionScores, wrong: MotionScores, matches: Sequence[AudioMatch], others: Sequence[Sequence[AudioMatch]]
+) -> BeatGaps:
+    """matches: of each clip with its own audio; others: with the wrong ones."""
+
+    def error(name: str) -> float:
+        return gap_error(
+            [getattr(match, name) for match in matches], [[getattr(match, name) for match in each] for each in others]
+        )
+
+    return BeatGaps(own.bc - wrong.bc, error("bc"), own.bc_aligned - wrong.bc_aligned, error("bc_aligned"))
 
 
 def held_out_clips(cache: Cache) -> list[Clip]:
@@ -351,8 +379,14 @@ def held(pose: Motion, frames: int) -> Motion:
 
 def held_out_targets(rows: dict[Row, MotionScores]) -> list[Target]:
     made, corpus, wrong = rows[Row.GENERATED], rows[Row.CORPUS], rows[Row.WRONG_AUDIO]
-    bc = ratio(made.bc - wrong.bc, corpus.bc - wrong.bc)
-    bc_aligned = ratio(made.bc_aligned - wrong.bc_aligned, corpus.bc_aligned - wrong.bc_aligned)
+    made_wrong = rows[Row.GENERATED_WRONG_AUDIO]
+
+    def shares(name: str) -> tuple[float | None, float | None]:
+        """Of the corpus's gap between its own and wrong audio: how far the score is along it, how large its own is."""
+        score, own, low, made_low = (getattr(each, name) for each in (made, corpus, wrong, made_wrong))
+        return ratio(score - low, own - low), ratio(score - made_low, own - low)
+
+    (bc, bc_gap), (bc_aligned, bc_aligned_gap) = shares("bc"), shares("bc_aligned")
     sliding = ratio(made.foot_sliding_m_per_s, corpus.foot_sliding_m_per_s)
     return [
         *(
@@ -361,6 +395,8 @@ def held_out_targets(rows: dict[Row, MotionScores]) -> list[Target]:
         ),
         Target.at_least("BC, share of the way from wrong audio to own", bc, 0.75),
         Target.at_least("BC aligned, share of the way from wrong audio to own", bc_aligned, 0.75),
+        Target.at_least("BC, own less wrong audio, over the corpus's", bc_gap, 0.75),
+        Target.at_least("BC aligned, own less wrong audio, over the corpus's", bc_aligned_gap, 0.75),
         Target.within("L1 diversity over the corpus's", ratio(made.l1_diversity_m, corpus.l1_diversity_m), 0.75, 1.25),
         Target.at_most("foot sliding over the corpus's", sliding, 2),
         Target.at_least("jaw opening, correlation with the true jaw", made.jaw_correlation, 0.7),
@@ -635,13 +671,15 @@ def markdown(report: Report) -> str:
 
 
 def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
-    own, wrong = report.rows[Row.CORPUS], report.rows[Row.WRONG_AUDIO]
+    gaps = "; ".join(
+        f"{row}: {gap.bc:.4f} ± {gap.bc_error:.4f}, aligned {gap.bc_aligned:.4f} ± {gap.bc_aligned_error:.4f}"
+        for row, gap in report.bc_gaps.items()
+    )
     return [
         f"### Held-out speech\n\n{report.clips} clips, {report.minutes:.1f} minutes.",
         _table(_HELD_OUT, [(str(row), report.rows[row]) for row in Row]),
-        f"BC with the own audio less that with the wrong one: {own.bc - wrong.bc:.4f} ± {report.bc_gap_error:.4f}; "
-        f"aligned {own.bc_aligned - wrong.bc_aligned:.4f} ± {report.bc_aligned_gap_error:.4f} (standard errors over "
-        "clips). A share of this gap says something where the gap is several times its error.",
+        f"BC with the own audio less that with the wrong one: {gaps} (standard errors over clips). A share of a gap "
+        "says something where the gap is several times its error.",
         _target_table(targets),
     ]
 
