@@ -141,8 +141,8 @@ def test_the_truth_passes_every_target(truth_in_its_place):
     assert replace(made, seams=None, face_mse_m2=None, face_lvd_m_per_frame=None) == corpus
     assert made.seams.ratio == pytest.approx(1, abs=0.2)
     targets = evaluate.held_out_targets(report.rows)
-    assert [one.passed for one in targets] == [True] * 8
-    assert [one.value for one in targets[3:7]] == pytest.approx([1, 1, 1, 1])
+    assert [one.passed for one in targets] == [True] * 10
+    assert [one.value for one in targets[3:9]] == pytest.approx([1] * 6)
 
 
 def test_baselines_are_what_they_say(truth_in_its_place):
