@@ -20,7 +20,13 @@ SAMPLE_RATE_HZ = 16000
 AudioSource = str | Path | tuple[int, np.ndarray]
 """A file, or (sample rate in Hz, samples (N,) or (N, channels)) as Gradio hands over."""
 
+SPEECH_BELOW_LOUD_DB = 30.0
+"""Speech is what is less than this below the clip's loud frames; 95 % of frames as in the words of a BEAT2 clip."""
+LOUD_PERCENTILE = 95
+"""Of the clip's loudness: its loud frames."""
+
 _LOUDNESS_HALF_WINDOW_SAMPLES = SAMPLE_RATE_HZ // FPS
+_LOUDNESS_BLOCK_FRAMES = 4096
 _BLOCK_SAMPLES = 1 << 18
 _MAX_CHANNELS = 64
 _MAX_AMPLITUDE = 64.0
@@ -52,20 +58,32 @@ def second_to_frame(second: float) -> int:
 
 
 def loudness_envelope(audio: np.ndarray) -> np.ndarray:
-    """(N,) at 16 kHz -> (T,) at 30 fps: root mean square in the 67 ms centred on each motion frame's time."""
-    audio = as_samples(audio)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(audio))])
-    centre = np.array([frame_to_sample(frame) for frame in range(num_frames(len(audio)))])
-    start = (centre - _LOUDNESS_HALF_WINDOW_SAMPLES).clip(0)
-    end = (centre + _LOUDNESS_HALF_WINDOW_SAMPLES).clip(max=len(audio))
-    return np.sqrt((energy[end] - energy[start]) / (end - start))
-
-
-def as_samples(audio: np.ndarray) -> np.ndarray:
-    """(N,) float64, if these are finite floats.
+    """(N,) at 16 kHz -> (T,) at 30 fps: root mean square in the 67 ms centred on each motion frame's time.
 
     Raises:
-        AudioError: they are not.
+        AudioError: the samples are no finite floats.
+    """
+    audio = check_samples(audio)
+    frames = num_frames(len(audio))
+    starts = range(0, frames, _LOUDNESS_BLOCK_FRAMES)
+    return np.concatenate(
+        [_loudness(audio, range(start, min(start + _LOUDNESS_BLOCK_FRAMES, frames))) for start in starts]
+    )
+
+
+def _loudness(audio: np.ndarray, frames: range) -> np.ndarray:
+    centre = np.array([frame_to_sample(frame) for frame in frames])
+    start = (centre - _LOUDNESS_HALF_WINDOW_SAMPLES).clip(0)
+    end = (centre + _LOUDNESS_HALF_WINDOW_SAMPLES).clip(max=len(audio))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(audio[start[0] : end[-1]], dtype=np.float64))])
+    return np.sqrt((energy[end - start[0]] - energy[start - start[0]]) / (end - start))
+
+
+def check_samples(audio: np.ndarray) -> np.ndarray:
+    """(N,) floats as they are.
+
+    Raises:
+        AudioError: another shape or type, or a value that is no finite number.
     """
     audio = np.asarray(audio)
     if audio.ndim != 1 or len(audio) == 0 or audio.dtype.kind != "f":
@@ -75,7 +93,7 @@ def as_samples(audio: np.ndarray) -> np.ndarray:
         )
     if not np.isfinite(audio).all():
         raise AudioError(f"Sample {int(np.argmin(np.isfinite(audio)))} of the audio is no finite number.")
-    return audio.astype(np.float64, copy=False)
+    return audio
 
 
 def load_audio(

@@ -22,7 +22,14 @@ from scipy.linalg import eigh, svdvals
 from scipy.ndimage import label
 from scipy.signal import argrelmin
 
-from emage.audio import SAMPLE_RATE_HZ, as_samples, frame_to_sample, loudness_envelope
+from emage.audio import (
+    LOUD_PERCENTILE,
+    SAMPLE_RATE_HZ,
+    SPEECH_BELOW_LOUD_DB,
+    check_samples,
+    frame_to_sample,
+    loudness_envelope,
+)
 from emage.errors import AudioError, MotionError
 from emage.motion import FPS
 from emage.rotations import angle_between, axis_angle_to_matrix
@@ -48,9 +55,6 @@ CONTACT_HEIGHT_M = 0.02
 CONTACT_FLOOR_PERCENTILE = 5
 """...which is this percentile of its own heights in the clip."""
 
-SPEECH_BELOW_LOUD_DB = 30.0
-"""Speech is what is less than this below the clip's loud frames; 95 % of frames as in the words of a BEAT2 clip."""
-LOUD_PERCENTILE = 95
 MIN_PAUSE_S = 0.3
 """A shorter silence belongs to the speech around it."""
 WRIST_JOINTS: tuple[int, ...] = (20, 21)
@@ -114,7 +118,7 @@ def face_poses(poses: np.ndarray) -> np.ndarray:
 
 def audio_onsets(audio: np.ndarray) -> np.ndarray:
     """(N,) at 16 kHz -> (K,) times in seconds at which librosa hears an onset, hop 512 (steps of 32 ms); K may be 0."""
-    audio = as_samples(audio).astype(np.float32)
+    audio = check_samples(audio).astype(np.float32)
     return librosa.onset.onset_detect(y=audio, sr=SAMPLE_RATE_HZ, hop_length=ONSET_HOP_SAMPLES, units="time")
 
 
@@ -189,7 +193,7 @@ class _BeatClip:
     def of(cls, joints: np.ndarray, audio: np.ndarray, mean_velocity: np.ndarray) -> "_BeatClip":
         joints = _numbers("joints", joints, (None, NUM_JOINTS, 3))
         mean_velocity = _numbers("mean_velocity", mean_velocity, (NUM_JOINTS,))[list(BEAT_JOINTS)]
-        audio = as_samples(audio)
+        audio = check_samples(audio)
         frames = min(len(joints), len(audio) * FPS // SAMPLE_RATE_HZ)
         if frames <= 2 * (BEAT_TRIM_FRAMES + BEAT_ORDER_FRAMES):
             fault, what = (MotionError, "motion") if frames == len(joints) else (AudioError, "recording")

@@ -12,7 +12,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from emage.audio import frame_to_sample, loudness_envelope, num_frames
+from emage.audio import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, frame_to_sample, loudness_envelope, num_frames
 from emage.errors import AudioError, EmageError
 from emage.hints import NetworkHints
 from emage.models.codec import MotionCodec
@@ -35,7 +35,8 @@ _STEPS_PER_S = 1.2
 _STEP_SHARE_IN_PAUSES = 0.05
 _LEAD_FRAMES = 8
 _LOUDNESS_FRAMES = 5
-_LOUD_PERCENTILE, _QUIET_DB = 95, 30.0
+_MOST_LEVEL = 1.5
+"""Of what is far above the loud frames, as speech is where it is rare."""
 _LEAST_LOUDNESS = 1e-4
 """-80 dB: whatever is quieter is no speech."""
 
@@ -199,7 +200,7 @@ def sample_windows(
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
     before = None
-    time = draw_time(audio, windows[-1].end_frame)
+    time = draw_time(audio, windows[-1].end_frame) if sampler.temperature > 0 else None
     for window, features in _encode_audio(generator, audio, windows):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
@@ -211,7 +212,8 @@ def sample_windows(
         if config.guidance > 0:
             without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
             output = guided(output, without_audio, config.guidance)
-        codes = choose_codes(codec, output, config, sampler, time[window.start_frame : window.end_frame], before)
+        window_time = None if time is None else time[window.start_frame : window.end_frame]
+        codes = choose_codes(codec, output, config, sampler, window_time, before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
         before = codes.map(lambda index: index[:, -config.seed_frames :])
         yield _kept(window, codes, output)
@@ -277,12 +279,12 @@ def choose_codes(
     output: GeneratorOutput,
     config: GeneratorConfig,
     sampler: SamplerConfig,
-    time: np.ndarray,
+    time: np.ndarray | None = None,
     before: Parts[Tensor] | None = None,
 ) -> Parts[Tensor]:
     """Codes (1, T) of each part of a window.
 
-    time: (T,) of its frames, from `draw_time`.
+    time: (T,) of its frames, from `draw_time`; only a draw needs it.
     before: (1, S) codes of its first frames by the window before, its seed, which smooth codes keep and go on from;
         None at the beginning.
     """
@@ -364,13 +366,16 @@ def draw_time(audio: np.ndarray, frames: int) -> np.ndarray:
 
     Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
     gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
-    the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second.
+    the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
+    is loud for the recording, so a part of it alone is drawn otherwise. Where people speak less than a twentieth of the
+    time, the noise behind them counts as loud.
 
     audio: (N,) at 16 kHz.
     """
     loudness = loudness_envelope(audio)
-    loud = max(float(np.percentile(loudness, _LOUD_PERCENTILE)), _LEAST_LOUDNESS)
-    level = (1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / _QUIET_DB).clip(0, None)
+    loud = max(float(np.percentile(loudness, LOUD_PERCENTILE)), _LEAST_LOUDNESS)
+    level = 1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / SPEECH_BELOW_LOUD_DB
+    level = np.where(loudness < _LEAST_LOUDNESS, 0, level.clip(0, _MOST_LEVEL))
     speed = np.square(uniform_filter1d(level, _LOUDNESS_FRAMES))
     usual = speed[level > 0].mean() if (level > 0).any() else 1.0
     speed = _STEPS_PER_S / FPS * (speed / usual).clip(_STEP_SHARE_IN_PAUSES, None)

@@ -44,6 +44,7 @@ def main() -> None:
 
 def _visit(page: Page, url: str) -> None:
     page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     start = time.monotonic()
     page.goto(url)
     expect(page.locator("#timeline [data-part=length]")).to_contain_text(" s")

@@ -249,12 +249,22 @@ def test_a_draw_goes_on_with_the_speech_and_rests_in_pauses():
     assert (np.diff(longer) > 0).all()
 
 
-@pytest.mark.parametrize("audio", [np.zeros(16000, np.float32), np.full(1, 0.5, np.float32)])
-def test_time_goes_by_in_silence_and_at_a_single_sample(audio):
+@pytest.mark.parametrize("loudness", [0, 3e-5])
+def test_a_draw_rests_in_silence_and_in_dither(loudness):
+    audio = loudness * np.random.default_rng(0).standard_normal(16000)
     time = draw_time(audio, 40)
-    assert time.shape == (40,)
     assert time[0] == 0
-    assert (np.diff(time) > 0).all()
+    assert np.diff(time) * 30 == pytest.approx(0.06)
+
+
+def test_a_draw_of_a_single_sample_goes_on():
+    assert np.diff(draw_time(np.full(1, 0.5), 40)) * 30 == pytest.approx(1.2)
+
+
+def test_a_draw_does_not_race_where_speech_is_rare():
+    audio = 1e-3 * np.random.default_rng(0).standard_normal(60 * 16000)
+    audio[: 2 * 16000] = make_speech(2 * 16000)
+    assert 30 * np.diff(draw_time(audio, 1800)).max() < 3
 
 
 @pytest.mark.parametrize(

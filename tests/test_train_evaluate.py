@@ -441,7 +441,9 @@ def test_takes_are_drawn_one_after_the_other_where_they_are_drawn(tiny, tmp_path
     assert evaluate.takes_of(tiny, config) == [config]
     assert [take.draw_seed for take in evaluate.takes_of(tiny, replace(config, draw_seed=7))] == [7, 8, 9]
     monkeypatch.setattr(tiny.generator, "config", replace(tiny.generator.config, temperature=0.5))
-    assert [take.draw_seed for take in evaluate.takes_of(tiny, config)] == [None, 1, 2]
+    takes = evaluate.takes_of(tiny, config)
+    assert [take.draw_seed for take in takes] == [None, 1, 2]
+    assert {take.temperature for take in takes[1:]} == {0.5}  # as in the first
 
 
 def test_speech_targets_are_those_of_the_worst_recording():

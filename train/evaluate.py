@@ -408,8 +408,10 @@ def held_out_targets(rows: dict[Row, MotionScores]) -> list[Target]:
 
 @dataclass(frozen=True)
 class SpeechReport:
-    """generated: one for each recording, the mean of its takes; recorded: the motion of whoever spoke, where there is
-    one; corpus: the mean of the held-out clips, for comparison; seams: of all generated motions together."""
+    """generated: one for each recording, of its takes as `mean_speech` has it; recorded: the motion of whoever spoke,
+    where there is one; corpus: the mean of the held-out clips, to compare with; seams: of all generated motions
+    together.
+    """
 
     generated: tuple[SpeechScores, ...]
     recorded: tuple[SpeechScores, ...]
@@ -445,8 +447,10 @@ def takes_of(pipe: EmagePipeline, config: Evaluation) -> list[Evaluation]:
     """A setting for each take of a recording: the one asked for first, then draws with the seeds that follow."""
     if config.draw_seed is None and pipe.generator.config.temperature == 0:
         return [config]  # the likeliest, always the same
-    first = config.draw_seed or 0
-    return [config, *(replace(config, draw_seed=first + number) for number in range(1, config.takes))]
+    drawn, first = config, config.draw_seed or 0
+    if config.draw_seed is None:  # the weights' own take is drawn their own way
+        drawn = replace(config, temperature=pipe.generator.config.temperature, top_k=None)
+    return [config, *(replace(drawn, draw_seed=first + number) for number in range(1, config.takes))]
 
 
 def recordings(folder: Path) -> list[Path]:

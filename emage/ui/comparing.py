@@ -36,12 +36,12 @@ def panels(takes: Sequence[KeptTake], with_hints: bool) -> list[tuple[str, Take]
         EmageError: more than fit.
     """
     loaded = [take.load() for take in takes]
-    hinted = [content(take.hints.reference) for take in loaded if take.hints is not None]
+    hinted = [None if take.hints is None else content(take.hints.reference) for take in loaded]
     shown, hints = [], set()
-    for kept, take in zip(takes, loaded, strict=True):
-        if with_hints and take.hints is not None and content(take.hints.reference) not in hints:
-            hints.add(content(take.hints.reference))
-            caption = HINT if len(set(hinted)) == 1 else f"{HINT} of “{kept.caption}”"
+    for kept, take, reference in zip(takes, loaded, hinted, strict=True):
+        if with_hints and reference is not None and reference not in hints:
+            hints.add(reference)
+            caption = HINT if len(set(hinted) - {None}) == 1 else f"{HINT} of “{kept.caption}”"
             shown.append((caption, _all_hint(take.hints.reference, take.motion.num_frames)))
         shown.append((kept.caption, take))
     if len(shown) > MAX_BESIDE:

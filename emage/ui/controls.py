@@ -114,7 +114,7 @@ def build_controls(studio: Studio) -> Controls:
         [("As the weights have it", _SEAMS_OF_WEIGHTS), ("Off", "0"), *frames],
         value=_SEAMS_OF_WEIGHTS,
         label="Smoothing at seams",
-        info="The network works in pieces of 2 s. Body and hands may hurry where two meet; 10 frames calm them.",
+        info="The network works in pieces of 2 s. Body and hands may hurry where two meet; more frames calm them more.",
         elem_id="seams",
     )
     renderer = gr.Radio(
@@ -232,9 +232,9 @@ def notes(studio: Studio) -> str:
     """What is honest to say before anything is made: whose weights, which body, and what it cannot show."""
     pipeline = studio.shelf.own
     source, body = pipeline.source, pipeline.body
-    lines = [f"Weights: {described(source)}."]
-    if source and source.kind == "embedded":
-        lines = ["Weights: our small demo weights, trained on synthetic speech to show that everything works."]
+    is_demo = source is not None and source.kind == "embedded"
+    shown = "our small demo weights, trained on synthetic speech to show that everything works"
+    lines = [f"Weights: {shown if is_demo else described(source)}."]
     if source and source.notice:
         lines = [f"**{source.notice}**"]
     lines.append(f"Body: {body.name}.")

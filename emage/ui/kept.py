@@ -1,5 +1,6 @@
 """A take as the page keeps it: in files, so that many long ones take no memory."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,9 +49,10 @@ class KeptTake:
         return Take(Motion.load(self.motion), self.caption, self.hints())
 
 
-def content(motion: Motion) -> tuple[int, bytes]:
-    """Equal for motions that are the same, as those that several takes had their hints from."""
-    return motion.num_frames, motion.poses.tobytes()
+def content(motion: Motion) -> bytes:
+    """A hash, equal for motions that are the same, as those that several takes had their hints from."""
+    arrays = (motion.poses, motion.expressions, motion.trans)
+    return hashlib.sha256(b"".join(hashlib.sha256(array.tobytes()).digest() for array in arrays)).digest()
 
 
 def described(plan: HintPlan, settings: TakeSettings) -> str:

@@ -168,6 +168,7 @@ class Builder:
                 self.compare = gr.Button("Compare the chosen", variant="primary", elem_id="compare", min_width=160)
                 self.stop_comparing = _cancel_button("cancel-compare")
                 self.with_hints = gr.Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
+            self.compare_note = gr.Markdown(elem_id="compare-note")
             self.compared = gr.Video(
                 label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
             )
@@ -333,7 +334,7 @@ class Builder:
             backdrop, text = None, f"**{error}**"
         visitor = self._visitor(request)
         with visitor.lock:
-            if value.num_frames == 0:
+            if value == TimelineValue():
                 value = visitor.laid_aside
             visitor.laid_aside = TimelineValue() if backdrop else value
         if backdrop is None:
@@ -521,7 +522,7 @@ class Builder:
         compared = self.compare.click(
             self.compare_takes,
             [self.takes, self.with_hints, *self.controls.of_picture, self.controls.body],
-            [self.compared, self.compared_file, self.metrics, self.plots, self.scores_file],
+            [self.compare_note, self.compared, self.compared_file, self.metrics, self.plots, self.scores_file],
             api_name="compare",
             # Over the plots when there is no video yet.
             **(making | {"show_progress_on": [self.compared, self.plots]}),
@@ -533,13 +534,9 @@ class Builder:
             "show_progress": "hidden",
         }
         self.stop.click(outputs=self.result.details, api_name="cancel", **cancelling)
-        # Below the result, which may be out of view, and whose words stay as they are.
-        gr.on(
-            [self.stop_comparing.click, self.stop_batch.click],
-            outputs=self.batch_note,
-            api_name="cancel_several",
-            **cancelling,
-        )
+        # Where they are, the result may be out of view, and its words stay as they are.
+        self.stop_comparing.click(outputs=self.compare_note, api_name="cancel_comparing", **cancelling)
+        self.stop_batch.click(outputs=self.batch_note, api_name="cancel_batch", **cancelling)
         self.by_parts.change(
             lambda by_parts: gr.update(visible=not by_parts),
             self.by_parts,
@@ -646,10 +643,11 @@ class Builder:
         picture = checked_picture(controls.picture_settings(*picture))
         path = self._comparing.video(takes, with_hints, picture, controls.accepts_licence(body), progress, request)
         if path is None:
-            return tuple(gr.skip() for _ in range(5))
+            return CANCELLED, *(gr.skip() for _ in range(5))
         table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
         plots = PlotsValue.of([self._plotted(take) for take in takes])
-        return gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True), table, plots, csv
+        video, file = gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True)
+        return "", video, file, table, plots, csv
 
     def _plotted(self, kept: KeptTake) -> PlotTake:
         take = kept.load()
@@ -710,7 +708,8 @@ class Builder:
         """The page as it was when the zip was saved; its takes replace those in the list."""
         visitor = self._visitor(request)
         session = sessions.load(visitor.received(path), visitor)
-        visitor.chosen = set()
+        with visitor.lock:
+            visitor.chosen, visitor.laid_aside = set(), TimelineValue()
         audio = None if session.recording is None else str(session.recording)
         visitor.reference = None
         if session.reference is not None:
