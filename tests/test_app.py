@@ -13,6 +13,7 @@ import tomllib
 import types
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
@@ -21,7 +22,7 @@ import pytest
 import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 import app as app_module
 from app import create_app
@@ -95,12 +96,19 @@ def installed_browser() -> str | None:
 
 @pytest.fixture
 def page(browser, url) -> Iterator[Page]:
+    with faultless_page(browser, url) as page:
+        yield page
+
+
+@contextmanager
+def faultless_page(browser: Browser | BrowserContext, url: str) -> Iterator[Page]:
+    """The app's page, ready; its console must have no error when it is left."""
     page = browser.new_page()
     faults = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(url)
-    expect(page.locator("#generate")).to_be_visible(timeout=30_000)
+    expect(page.locator("#generate")).to_be_visible(timeout=60_000)
     yield page
     page.close()
     assert faults == []

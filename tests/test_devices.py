@@ -12,7 +12,7 @@ from emage.examples import load_examples
 from emage.hints import FOLLOW, HintPlan
 from emage.ui.studio import PageSettings
 from tests.conftest import make_speech
-from tests.test_app import installed_browser, save
+from tests.test_app import faultless_page, installed_browser, save
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -41,15 +41,8 @@ def phone(tmp_path_factory) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(phone, url) -> Iterator[Page]:
-    page = phone.new_page()
-    faults = []
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(url)
-    expect(page.locator("#generate")).to_be_visible(timeout=60_000)
-    yield page
-    page.close()
-    assert faults == []
+    with faultless_page(phone, url) as page:
+        yield page
 
 
 def nothing_overflows(page: Page) -> None:
