@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from emage.audio import load_audio, num_frames
-from emage.hints import HintPlan, Hints, Span
+from emage.hints import LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 from emage.reference import LOOP, Placement
@@ -40,7 +40,7 @@ def main() -> None:
 def locked(reference: str, parts: tuple[str, ...], frames: int) -> Hints:
     """Whole parts of an example's motion, over and over."""
     motion = Motion.load(FOLDER / "examples" / f"{reference}.npz")
-    plan = HintPlan(tuple(Span(part, 0, frames, "lock") for part in parts))
+    plan = HintPlan(tuple(Span(part, 0, frames, LOCK) for part in parts))
     return Placement(fill=LOOP).hints(motion, plan, frames)
 
 

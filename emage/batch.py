@@ -134,10 +134,14 @@ def variants(plans: Sequence[NamedPlan], settings: TakeSettings, seeds: Sequence
     if not 1 <= count <= MAX_VARIANTS:
         raise HintError(f"{count} takes at once cannot be made, 1 to {MAX_VARIANTS} can. Leave out parts or seeds.")
     made: list[Variant] = []
+    taken: set[str] = set()
     for plan in plans:
         for seed in seeds or (settings.seed,):
             chosen = replace(settings, seed=seed)
-            name = _unlike(plan.name if not seeds else f"{plan.name}, seed {seed}", made)
+            name = unlike(
+                plan.name if not seeds else f"{plan.name}, seed {seed}", lambda each: _stem_key(each) in taken
+            )
+            taken.add(_stem_key(name))
             made.append(Variant(name, file_stem(name), plan.plan, chosen))
     return made
 
@@ -147,11 +151,15 @@ def file_stem(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "take"
 
 
-def _unlike(name: str, others: Sequence[Variant]) -> str:
-    """The name, or with a number behind it where the file of another has it; upper case does not tell files apart."""
-    taken = {other.file_stem.lower() for other in others}
+def _stem_key(name: str) -> str:
+    """Upper case does not tell files apart."""
+    return file_stem(name).lower()
+
+
+def unlike(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name, or where another has it the first one with a number behind it, 2, 3, ..., that nobody has."""
     numbered = (f"{name} ({number})" for number in itertools.count(2))
-    return next(each for each in itertools.chain([name], numbered) if file_stem(each).lower() not in taken)
+    return next(each for each in itertools.chain([name], numbered) if not is_taken(each))
 
 
 def variant_hints(

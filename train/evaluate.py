@@ -225,10 +225,12 @@ def held_out_report(
 ) -> HeldOutReport:
     """makers: of the rows whose motion is made or read; Row.CORPUS must be among them."""
     clips = held_out_clips(cache)
-    truths = [read_clip(cache, clip).truth for clip in clips]
-    judge = Judge(body, autoencoder, metrics.mean_joint_velocity([beat_joints(body, truth) for truth in truths]))
-    true_openings = [metrics.jaw_opening(truth.poses) for truth in truths]
-    del truths
+    true_posed, true_openings = [], []
+    for clip in clips:
+        truth = read_clip(cache, clip).truth
+        true_posed.append(beat_joints(body, truth))
+        true_openings.append(metrics.jaw_opening(truth.poses))
+    judge = Judge(body, autoencoder, metrics.mean_joint_velocity(true_posed))
 
     scores: dict[Row, list[ClipScores]] = {row: [] for row in makers}
     faces: dict[Row, list[FaceScores]] = {row: [] for row in makers}
@@ -238,11 +240,12 @@ def held_out_report(
         clip = read_clip(cache, listed)
         motions = {row: make(clip) for row, make in makers.items()}
         for row, motion in motions.items():
-            scores[row].append(judge.clip(motion, clip))
+            posed = beat_joints(body, motion)
+            scores[row].append(judge.clip(motion, posed, clip))
             if row in _OF_NETWORKS:
                 joined[row].append(joined_steps(motion, generator, len(clip.audio)))
             if row in repaired:
-                repaired[row].append((beat_joints(body, motion), metrics.jaw_opening(motion.poses)))
+                repaired[row].append((posed, metrics.jaw_opening(motion.poses)))
         del motions[Row.CORPUS]  # its face is the truth's
         for row, face in zip(motions, face_scores(body, list(motions.values()), clip.truth), strict=True):
             faces[row].append(face)

@@ -95,10 +95,10 @@ class Judge:
     def __init__(self, body: Body, autoencoder: MotionAutoencoder, mean_velocity: np.ndarray):
         self.body, self.autoencoder, self.mean_velocity = body, autoencoder, mean_velocity
 
-    def clip(self, motion: Motion, clip: HeldOutClip) -> ClipScores:
-        """motion: as long as the clip's truth."""
+    def clip(self, motion: Motion, posed: np.ndarray, clip: HeldOutClip) -> ClipScores:
+        """motion: as long as the clip's truth; posed: its `beat_joints`."""
         rotations = axis_angle_to_rotation_6d(torch.from_numpy(motion.poses))
-        joints, posed = self.body.joints(motion), beat_joints(self.body, motion)
+        joints = self.body.joints(motion)
         openings = (metrics.jaw_opening(moved.poses) for moved in (motion, clip.truth))
         return ClipScores(
             frames=motion.num_frames,

@@ -133,7 +133,7 @@ def reference_choices(visitor: Visitor | None) -> list[tuple[str, str]]:
     """(label, value): what the visitor uploaded, their takes with the newest first, and the examples."""
     uploaded, takes = (None, []) if visitor is None else (visitor.reference, visitor.takes)
     choices = [(f"Your motion: {uploaded.name}", UPLOADED)] if uploaded else []
-    choices += [(f"Take: {take.caption}", f"{_TAKE}{take.number}") for take in reversed(takes)]
+    choices += [(f"Take: {take.caption}", take_choice(take)) for take in reversed(takes)]
     return choices + [(title, f"{_EXAMPLE}{path.stem}") for title, path in example_motions()]
 
 

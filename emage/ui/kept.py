@@ -1,9 +1,10 @@
 """A take as the page keeps it: in files, so that many long ones take no memory."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from emage.hints import HintPlan, Hints
 from emage.motion import Motion
@@ -51,8 +52,10 @@ class KeptTake:
 
 def content(motion: Motion) -> bytes:
     """A hash, equal for motions that are the same, as those that several takes had their hints from."""
-    arrays = (motion.poses, motion.expressions, motion.trans)
-    return hashlib.sha256(b"".join(hashlib.sha256(array.tobytes()).digest() for array in arrays)).digest()
+    digest = hashlib.sha256()
+    for array in (motion.poses, motion.expressions, motion.trans):
+        digest.update(np.ascontiguousarray(array))
+    return digest.digest()
 
 
 def described(plan: HintPlan, settings: TakeSettings) -> str:
@@ -63,11 +66,3 @@ def described(plan: HintPlan, settings: TakeSettings) -> str:
         parts = [part for part in parts if not part.endswith("hand")] + ["hands"]
     hinted = "no hints" if not parts else "hints: everything" if is_all else f"hints: {', '.join(parts)}"
     return hinted if settings.seed is None else f"{hinted} · seed {settings.seed}"
-
-
-def unlike(caption: str, takes: Sequence[KeptTake]) -> str:
-    """The caption, or with a number behind it where another take has it."""
-    captions, number, made = {take.caption for take in takes}, 2, caption
-    while made in captions:
-        made, number = f"{caption} ({number})", number + 1
-    return made

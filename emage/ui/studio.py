@@ -13,6 +13,7 @@ import gradio as gr
 import soundfile
 
 from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
+from emage.batch import unlike
 from emage.body import Body, load_body
 from emage.command import generate_command
 from emage.errors import EmageError, HintError, RenderError, VideoError
@@ -23,7 +24,7 @@ from emage.reference import LOOP, STRETCH, Placement
 from emage.render import RenderSettings
 from emage.settings import TakeSettings
 from emage.ui.jobs import check
-from emage.ui.kept import KeptTake, described, unlike
+from emage.ui.kept import KeptTake, described
 from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Turns, Visitor, Visitors
 from emage.ui.weights import Shelf
@@ -156,9 +157,10 @@ class Studio:
             weights = self.shelf.choice(order.settings.weights)
             motion = self._generate_motion(weights, (SAMPLE_RATE_HZ, part), order.settings, hints, progress)
         stem = _stem(order.audio)
+        captions = {take.caption for take in visitor.takes}
         take = KeptTake(
             number=visitor.next_number(),
-            caption=order.caption or unlike(described(plan, order.settings), visitor.takes),
+            caption=order.caption or unlike(described(plan, order.settings), captions.__contains__),
             motion=motion.save(folder / f"{stem}.npz"),
             sound=sound,
             video=None,

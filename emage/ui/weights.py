@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from emage.batch import unlike
 from emage.errors import WeightsError
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME, WeightsSource
 from emage.pipeline import EmagePipeline
@@ -94,11 +95,8 @@ def _known_as(names: Sequence[str], any_named: bool) -> dict[str, str]:
     """What visitors call each of some weights, no two alike."""
     known: dict[str, str] = {}
     for name in sorted(names, key=_is_folder):  # folders last, for other names stay as they are
-        shown = alone = Path(name).resolve().name if _is_folder(name) and not any_named else name
-        number = 2
-        while shown in known.values():
-            shown, number = f"{alone} ({number})", number + 1
-        known[name] = shown
+        alone = Path(name).resolve().name if _is_folder(name) and not any_named else name
+        known[name] = unlike(alone, lambda shown: shown in known.values())
     return known
 
 
