@@ -32,7 +32,7 @@ from torch import Tensor
 from emage.errors import BodyError, WeightsError
 from emage.files import read_npz
 from emage.hub import fetch_file
-from emage.landmarks import FACE_POINTS, STAND_IN_FACE, STAND_IN_VERTICES, Landmarks, find_landmarks
+from emage.landmarks import FACE_POINTS, Landmarks, find_landmarks
 from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
 from emage.skeleton import (
     EYE_JOINTS,
@@ -176,7 +176,7 @@ class Body:
             self._parents = model.parents
             self._pose_mean = model.pose_mean.detach()
         self.vertex_leaves = _vertex_leaves(model)
-        self._face_landmarks = _face_landmarks(model, expression_basis)
+        self._face_landmarks = _face_landmarks(model)
 
     @classmethod
     def from_file(cls, path: str | Path, flat_hand_mean: bool = True) -> "Body":
@@ -495,13 +495,11 @@ def _vertex_leaves(model: smplx.SMPLX) -> np.ndarray:
     return leaves
 
 
-def _face_landmarks(model: smplx.SMPLX, expression_basis: str) -> np.ndarray:
+def _face_landmarks(model: smplx.SMPLX) -> np.ndarray:
     """(51,) vertices, or (0,) for a body that names none.
 
-    A SMPL-X file gives a triangle and weights for each; the corner with the largest weight is within a few mm.
+    The file gives a triangle and weights for each; the corner with the largest weight is within a few mm.
     """
-    if expression_basis != FLAME2020:
-        return np.array(STAND_IN_FACE if len(model.v_template) == STAND_IN_VERTICES else (), dtype=np.int64)
     triangles, weights = model.lmk_faces_idx.numpy(), model.lmk_bary_coords.numpy()
     if len(triangles) != FACE_POINTS:
         return np.zeros(0, dtype=np.int64)

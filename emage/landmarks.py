@@ -23,18 +23,6 @@ FINGERTIP_JOINTS: tuple[int, ...] = tuple(
 )
 """The last joint of each finger, in the order of `Landmarks.fingertips`."""
 
-# fmt: off
-STAND_IN_VERTICES = 16876
-STAND_IN_FACE: tuple[int, ...] = (
-    16498, 16493, 16487, 16482, 16477, 16357, 16362, 16367, 16373, 16378,
-    134, 5047, 201, 5038, 319, 275, 302, 7028, 7065,
-    6743, 0, 54, 1080, 6755, 1068, 7756, 6822, 6768, 13323, 7744, 13335,
-    425, 411, 409, 455, 7153, 7155, 7169, 7149, 7219, 492, 480, 405,
-    425, 469, 520, 7209, 7169, 7250, 540, 519,
-)
-"""The stand-in's, which has none in its file: found on its coloured lips, its brows and the rims of its lids."""
-# fmt: on
-
 _HEAD_DIRECTIONS = 160
 _SKULL_WIDTH = 0.88
 """Of the head's width with its ears, which would make a wedge of its outline."""

@@ -429,8 +429,13 @@ def _incidence(faces: np.ndarray, num_vertices: int) -> scipy.sparse.csr_matrix:
 
 
 def _closed_faces(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """(F,) bool: belongs to a connected surface without a border and with its outer side counter-clockwise."""
+    """(F,) bool: belongs to a connected surface without a border and with its outer side counter-clockwise.
+
+    Vertices in one place are one here: where a surface has a sharp edge or two colours meet, it has two.
+    """
     num_vertices = len(vertices)
+    corners = faces
+    faces = np.unique(vertices, axis=0, return_inverse=True)[1].reshape(-1)[corners]
     starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     links = scipy.sparse.coo_matrix((np.ones(len(starts)), (starts, ends)), shape=(num_vertices, num_vertices))
     count, component = connected_components(links, directed=False)
@@ -438,7 +443,7 @@ def _closed_faces(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     is_open = np.zeros(count, bool)
     is_open[component[(links - links.T).nonzero()[0]]] = True
     of_face = component[faces[:, 0]]
-    a, b, c = vertices[faces].astype(np.float64).transpose(1, 0, 2)
+    a, b, c = vertices[corners].astype(np.float64).transpose(1, 0, 2)
     volume = np.bincount(of_face, np.einsum("fi,fi->f", a, np.cross(b, c)), count)
     return ~is_open[of_face] & (volume[of_face] > 0)
 
