@@ -73,11 +73,11 @@ _SMOOTHNESS = 0.5
 _JAW_WEIGHT = 3.0
 
 # Of the alternating direction method of multipliers (Boyd et al. 2011, section 3, over-relaxed).
-_PENALTY = 3.0
+_PENALTY = 10.0
 _RELAXATION = 1.6
-_MOST_ROUNDS = 600
+_MOST_ROUNDS = 3000
 _ROUNDS_AT_ONCE = 10
-_SETTLED = 1e-6
+_SETTLED = 1e-8
 _BLOCK_FRAMES = 1800
 _MARGIN_FRAMES = 60
 """A long clip is solved in blocks; what lies so far beyond a block does not reach into it."""
@@ -277,7 +277,11 @@ class FaceMapLoader:
         return hints if known is None else replace(hints, reference=known.convert(hints.reference, basis))
 
 
-@cache
 def loader_of(source: FaceSource = PUBLISHED_FACES) -> FaceMapLoader:
     """The process's one loader of a source: all bodies and pipelines share what it got, and what it could not."""
+    return _loader_of(source)
+
+
+@cache
+def _loader_of(source: FaceSource) -> FaceMapLoader:
     return FaceMapLoader(source)
