@@ -141,8 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind in hub.faults.body:
             self._answer(200, hub.faults.body[kind], {"Content-Type": "text/html"})
         elif kind == CDN:
-            repo, _, name = unquote(path.removeprefix("/cdn/")).partition("/-/")
-            self._bytes(repo, name, {})
+            *beside, name = unquote(path.removeprefix("/cdn/")).split("/-/")
+            self._bytes(*beside or [hub.repo_id], name, {})
         elif hub.required_token and self.headers.get("authorization") != f"Bearer {hub.required_token}":
             self._refuse(401, "RepoNotFound")
         elif kind == API:
@@ -181,8 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "EntryNotFound", commit)
         elif name.endswith(LARGE):
             content = files[name]
+            place = name if repo_id == hub.repo_id else f"{repo_id}/-/{name}"
             linked = {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
-            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{repo_id}/-/{name}"})
+            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{place}"})
         else:
             self._bytes(repo_id, name, commit | {"ETag": f'"{git_hash(files[name])}"'})
 
