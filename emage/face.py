@@ -4,21 +4,22 @@ The authors of BEAT2 made its faces from ARKit weights by a matrix, and publish 
 FLAME 2020 in SMPL-X, 3 axis-angle numbers of the jaw in radians). It is fetched from the Hub when a face is first shown
 on a body of the other basis, compared with the hash written here, and then lies in the Hub's cache.
 
-From ARKit to FLAME it is that matrix. The other way w (T, 51) minimises, over the whole clip,
+From ARKit to FLAME it is that matrix, its columns E of the expressions and J of the jaw. The other way w (T, 51)
+minimises, over the whole clip,
 
-    |w E - expressions|^2 + a^2 |w J - jaw|^2 + sum_k b_k^2 |w_k|^2 + c^2 |w[t + 1] - w[t]|^2,   0 <= w <= 1,
+    |w E - expressions|^2 + sum_k b_k^2 |w_k|^2 + c^2 |w[t + 1] - w[t]|^2,   0 <= w <= 1.
 
-with E and J the matrix's columns. It is convex, and looks both ways in time, so that nothing lags.
+It is convex, and looks both ways in time, so that nothing lags.
 - b is 0.3, against singular values of E from 29 to 0.26: what the expressions hardly tell stays at rest. The gaze,
   which they tell by the shape of the lids alone, has 0.6.
-- c is 0.5 at 30 frames a second: it takes a third of the networks' tremor and 2 % of a blink.
-- a is 3 a radian. That is little (an open jaw is 18 in expressions and 0.1 rad): the expressions decide.
+- c is 1 at 30 frames a second: a tenth of the networks' tremor goes, and 2 % of a blink.
 
-The jaw, joint 22, is a rotation and means the same on every body. What the actions say of it (w J) is taken out of
-joint 22 on the way to ARKit and put in on the way back, so nothing opens the mouth twice; what they do not say stays in
-the joint. In BEAT2 and what the published weights make that is 0.0002 rad in the mean and 0.002 at most: the mouth then
-opens by jawOpen. In a motion that turns joint 22 and has no expressions, or in ours, which never use jawOpen, it is the
-whole turn.
+The jaw's turn has no say in that: the expressions determine the weights (jawOpen is 18 in them), and with it those of
+real faces are the same. It is joint 22, a rotation, and means the same on every body. What the actions say of it (w J)
+is taken out of joint 22 on the way to ARKit and put in on the way back, so nothing opens the mouth twice; what they do
+not say stays in the joint. In BEAT2 and in what the published weights make that is 0.0002 rad in the mean and 0.002 at
+most: the mouth then opens by jawOpen. In a motion that turns joint 22 and has no expressions, or in ours, which never
+use jawOpen, it is the whole turn.
 
 Two things have no way across: tongueOut, which the matrix has not, and expressions that no ARKit weights from 0 to 1
 make, 1 % of BEAT2's and of the published weights'.
@@ -60,7 +61,7 @@ MATRIX_ACTIONS: tuple[str, ...] = (
 RETRY_AFTER_S = 300.0
 """How long a failure to get the matrix is believed, before the Hub is asked again."""
 
-WEIGHT_TOLERANCE = 1e-4
+WEIGHT_TOLERANCE = 1e-5
 """How far a weight may be from the exact minimum."""
 
 _COLUMNS = [ARKIT_ACTIONS.index(action) for action in MATRIX_ACTIONS]
@@ -69,15 +70,17 @@ _JAW = slice(3 * JAW_JOINT, 3 * JAW_JOINT + 3)
 
 _REST = 0.3
 _GAZE_REST = 0.6
-_SMOOTHNESS = 0.5
-_JAW_WEIGHT = 3.0
+_SMOOTHNESS = 1.0
 
-# Of the alternating direction method of multipliers (Boyd et al. 2011, section 3, over-relaxed).
+# Of the alternating direction method of multipliers (Boyd et al. 2011, sections 3.1 and 3.4: over-relaxed, the penalty
+# balanced in the first rounds).
 _PENALTY = 10.0
 _RELAXATION = 1.6
+_IMBALANCE = 2.0
+_BALANCED_ROUNDS = 200
 _MOST_ROUNDS = 3000
 _ROUNDS_AT_ONCE = 10
-_SETTLED = 1e-8
+_SETTLED = 1e-7
 _BLOCK_FRAMES = 1800
 _MARGIN_FRAMES = 60
 """A long clip is solved in blocks; what lies so far beyond a block does not reach into it."""
@@ -107,6 +110,10 @@ class Face:
     expressions: np.ndarray
     jaw: np.ndarray
 
+    def with_jaw(self, turn: np.ndarray) -> "Face":
+        """The same, with the jaw turned by so much (T, 3) more."""
+        return Face(self.expressions, self.jaw + turn)
+
 
 class FaceMap:
     """matrix: (51, 103), rows `MATRIX_ACTIONS`, columns 100 expressions of `flame2020` and the jaw's axis-angle.
@@ -122,12 +129,10 @@ class FaceMap:
             )
         matrix = matrix.astype(np.float64)
         self._expressions, self._jaw = matrix[:, :NUM_EXPRESSIONS], matrix[:, NUM_EXPRESSIONS:]
-        self._measured = np.concatenate([self._expressions, _JAW_WEIGHT * self._jaw], axis=1)
         rest = [_GAZE_REST if action.startswith("eyeLook") else _REST for action in MATRIX_ACTIONS]
-        stiffness = self._measured @ self._measured.T + np.diag(np.square(rest))
+        stiffness = self._expressions @ self._expressions.T + np.diag(np.square(rest))
         self._eigenvalues, self._eigenvectors = np.linalg.eigh(stiffness)
-        self._lock = threading.Lock()
-        self._faces: dict[tuple[int, int, float, str], tuple[weakref.ref, weakref.ref, Face]] = {}
+        self._faces: dict[tuple[int, float, str], tuple[weakref.ref, Face]] = {}
 
     @classmethod
     def from_file(cls, path: str | Path) -> "FaceMap":
@@ -146,11 +151,11 @@ class FaceMap:
     def to_flame(self, expressions: np.ndarray, jaw: np.ndarray) -> Face:
         """expressions (T, 100) in `arkit52` and jaw (T, 3) -> the face in `flame2020`."""
         weights = expressions[:, _COLUMNS]
-        return Face(weights @ self._expressions, jaw + weights @ self._jaw)
+        return Face(weights @ self._expressions, weights @ self._jaw).with_jaw(jaw)
 
     def to_arkit(self, expressions: np.ndarray, jaw: np.ndarray, fps: float = FPS) -> Face:
         """expressions (T, 100) in `flame2020` and jaw (T, 3) -> the face in `arkit52`, weights from 0 to 1."""
-        target = np.concatenate([expressions, _JAW_WEIGHT * jaw], axis=1) @ self._measured.T  # (T, 51)
+        target = expressions @ self._expressions.T  # (T, 51)
         weights = np.empty_like(target)
         for start in range(0, len(target), _BLOCK_FRAMES):
             end = min(start + _BLOCK_FRAMES, len(target))
@@ -159,30 +164,27 @@ class FaceMap:
             weights[start:end] = solved[start - first : end - first]
         result = np.zeros((len(weights), NUM_EXPRESSIONS))
         result[:, _COLUMNS] = weights
-        return Face(result, jaw - weights @ self._jaw)
+        return Face(result, -weights @ self._jaw).with_jaw(jaw)
 
     def face(self, motion: Motion, basis: str) -> Face:
         """The motion's face in a basis.
 
-        Worked out once for the arrays of a motion and forgotten with them, whatever else of it is replaced.
+        Worked out once for an array of expressions and forgotten with it, whatever else of the motion is replaced.
         """
+        jaw, expressions = motion.poses[:, _JAW].astype(np.float64), motion.expressions
         if motion.expression_basis == basis:
-            return Face(motion.expressions, motion.poses[:, _JAW].astype(np.float64))
-        poses, expressions = motion.poses, motion.expressions
-        key = (id(poses), id(expressions), motion.fps, basis)
-        with self._lock:
-            known = self._faces.get(key)
-        if known and known[0]() is poses and known[1]() is expressions:
-            return known[2]
-        jaw = poses[:, _JAW].astype(np.float64)
-        face = self.to_flame(expressions, jaw) if basis == FLAME2020 else self.to_arkit(expressions, jaw, motion.fps)
-
-        def forget(_: weakref.ref) -> None:
-            self._faces.pop(key, None)  # without the lock: this may run wherever memory is freed, in `face` too
-
-        with self._lock:
-            self._faces[key] = (weakref.ref(poses, forget), weakref.ref(expressions, forget), face)
-        return face
+            return Face(expressions, jaw)
+        key = (id(expressions), motion.fps, basis)
+        known = self._faces.get(key)
+        if known is not None and known[0]() is expressions:
+            return known[1].with_jaw(jaw)
+        at_rest = np.zeros_like(jaw)
+        if basis == FLAME2020:
+            face = self.to_flame(expressions, at_rest)
+        else:
+            face = self.to_arkit(expressions, at_rest, motion.fps)
+        self._faces[key] = (weakref.ref(expressions, lambda _: self._faces.pop(key, None)), face)
+        return face.with_jaw(jaw)
 
     def convert(self, motion: Motion, basis: str) -> Motion:
         """The motion with its face in a basis; all else, betas too, as it was."""
@@ -199,18 +201,22 @@ class FaceMap:
         """
         frames = len(target)
         roughness = 2 - 2 * np.cos(np.pi * np.arange(frames) / frames)  # eigenvalues of the differences, squared
-        scale = 1 / (self._eigenvalues + smoothness**2 * roughness[:, None] + _PENALTY)
+        curvature = self._eigenvalues + smoothness**2 * roughness[:, None]  # (T, 51)
+        penalty = _PENALTY
         bounded, dual = np.zeros_like(target), np.zeros_like(target)
         for done in range(1, _MOST_ROUNDS + 1):
-            turned = dct((target + _PENALTY * (bounded - dual)) @ self._eigenvectors, axis=0, norm="ortho")
-            free = idct(turned * scale, axis=0, norm="ortho") @ self._eigenvectors.T
+            turned = dct((target + penalty * (bounded - dual)) @ self._eigenvectors, axis=0, norm="ortho")
+            free = idct(turned / (curvature + penalty), axis=0, norm="ortho") @ self._eigenvectors.T
             relaxed = _RELAXATION * free + (1 - _RELAXATION) * bounded
             before, bounded = bounded, np.clip(relaxed + dual, 0, 1)
             dual += relaxed - bounded
             if done % _ROUNDS_AT_ONCE == 0:
-                change = max(np.abs(bounded - before).max(), np.abs(free - bounded).max())
-                if change < _SETTLED:
+                change, gap = np.abs(bounded - before).max(), np.abs(free - bounded).max()
+                if max(change, gap) < _SETTLED:
                     break
+                if done <= _BALANCED_ROUNDS and not 1 / _IMBALANCE < gap / max(penalty * change, 1e-300) < _IMBALANCE:
+                    factor = 2.0 if gap > penalty * change else 0.5
+                    penalty, dual = penalty * factor, dual / factor
         return bounded
 
 
