@@ -259,7 +259,8 @@ class Batch:
         pipe = load_pipeline(chosen[0].settings, self.device, self.body)
         for shown in hints:
             if shown is not None:
-                shown.check_basis(pipe.generator.config.expression_basis)
+                basis = pipe.generator.config.expression_basis
+                pipe.face_maps.hints(shown, basis).check_basis(basis)
         body = pipe.body  # one that cannot be had is told before the work
         sound = (VIDEO_SAMPLE_RATE_HZ, self.recording.load(self.audio, VIDEO_SAMPLE_RATE_HZ))
 

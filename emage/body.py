@@ -2,16 +2,19 @@
 
 What a body applies of a motion:
 - poses and trans always.
-- expressions and betas only where the motion's `expression_basis` is the body's own. FLAME expressions mean nothing to
-  the stand-in's 52 ARKit actions, nor SMPL-X betas to its shapes, and the other way round. Such a face moves by its jaw
-  alone, and a body says so once, as a warning of this module's logger: rendering calls a body from deep inside, where
-  a Python warning would point to a line that its reader did not write.
+- the face always: expressions of another basis (FLAME's on the stand-in with its 52 ARKit actions, or the other way
+  round) are taken over by the matrix of `emage.face`, once for a motion. Where the matrix cannot be had, such a face
+  moves by its jaw alone, and a body says so once, as a warning of this module's logger: rendering calls a body from
+  deep inside, where a Python warning would point to a line that its reader did not write.
+- betas only where the motion's `expression_basis` is the body's own: SMPL-X betas mean nothing to the stand-in's
+  shapes.
 - hand poses as they are: angles from the flat hand. BEAT2's finger joints stop at 0 (straight), so SMPL-X's mean
   hand, which smplx adds unless told otherwise, would curl them twice.
 
 The jaw has two ways to open. Joint 22 turns the lower jaw with teeth, tongue, lip and chin, on every body. The
 stand-in's action jawOpen (expression 17) moves the same parts by a sculpted displacement, at 1 like a turn of 0.29 rad.
-They add up: a motion uses one or the other.
+They add up: a motion uses one or the other. A face that comes from FLAME opens the mouth by jawOpen; of its turn of
+joint 22 no more is left than the actions do not account for, next to nothing in BEAT2 and in what its networks make.
 """
 
 import logging
@@ -30,6 +33,7 @@ from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor
 
 from emage.errors import BodyError, WeightsError
+from emage.face import FaceMapLoader, loader_of
 from emage.files import read_npz
 from emage.hub import fetch_file
 from emage.landmarks import FACE_POINTS, Landmarks, find_landmarks
@@ -82,6 +86,8 @@ _HEAD_JOINT = JOINT_NAMES.index("head")
 _FACE_REACH = 0.025
 """Skin is face where expressions reach it by this share of what they do to the most movable vertex."""
 _SMOOTHING_ROUNDS = 30
+_JAW = slice(3 * JAW_JOINT, 3 * JAW_JOINT + 3)
+_FACE_JOINTS = (JAW_JOINT, *EYE_JOINTS)
 
 SOLE_POINTS = 12
 """Of each foot."""
@@ -142,6 +148,22 @@ class _Skin:
         blends = (blend.only(chosen) for blend in (self.expressions, self.correctives))
         return _Skin(self.shape[chosen], *blends, self.weights[chosen])
 
+    @property
+    def is_of_face(self) -> bool:
+        """Whether expressions or the jaw move any of it."""
+        return len(self.expressions.vertices) > 0 or bool(self.weights[:, _FACE_JOINTS].any())
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What a body applies of a motion's face.
+
+    expressions: (T, 100) in the body's basis, None for none. jaw: (T, 3) in place of the motion's, None for that.
+    """
+
+    expressions: np.ndarray | None = None
+    jaw: np.ndarray | None = None
+
 
 class Body:
     """A SMPL-X body, evaluated in bounded memory.
@@ -154,10 +176,20 @@ class Body:
             upper body.
         vertex_colors: (V, 4) float32 RGBA in 0..1: a vertex's own colour, and how far it replaces its part's colour
             (0 on skin; 1 on eyes, teeth, tongue, ...).
-        expression_basis: the basis of the expressions (and betas) that it applies.
+        expression_basis: the basis of its own expressions (and betas).
+        face_maps: for those of the other basis.
     """
 
-    def __init__(self, model: smplx.SMPLX, name: str, licence: str, expression_basis: str, vertex_colors: np.ndarray):
+    def __init__(
+        self,
+        model: smplx.SMPLX,
+        name: str,
+        licence: str,
+        expression_basis: str,
+        vertex_colors: np.ndarray,
+        face_maps: FaceMapLoader | None = None,
+    ):
+        self.face_maps = face_maps or loader_of()
         self.name = name
         self.licence = licence
         self.expression_basis = expression_basis
@@ -179,12 +211,13 @@ class Body:
         self._face_landmarks = _face_landmarks(model)
 
     @classmethod
-    def from_file(cls, path: str | Path, flat_hand_mean: bool = True) -> "Body":
+    def from_file(cls, path: str | Path, flat_hand_mean: bool = True, face_maps: FaceMapLoader | None = None) -> "Body":
         """Read a SMPL-X npz, or the stand-in's.
 
         Args:
             path: the npz; nothing in it is unpickled.
             flat_hand_mean: False adds the file's mean hand pose to the hands, as the published renderings of EMAGE do.
+            face_maps: where the matrix comes from for faces of the other basis; by default from its authors.
 
         Raises:
             BodyError: not there, not an npz, damaged, or not of SMPL-X's layout.
@@ -201,17 +234,25 @@ class Body:
         if basis not in EXPRESSION_BASES:
             raise BodyError(f"{path.name}: its expression basis is '{basis}'; known are {EXPRESSION_BASES}.")
         name = str(extras.get("name", path.stem))
-        return cls(model, name, str(extras.get("licence", SMPLX_LICENCE)), basis, colors)
+        return cls(model, name, str(extras.get("licence", SMPLX_LICENCE)), basis, colors, face_maps)
+
+    def shows(self, expression_basis: str) -> bool:
+        """Whether it shows the expressions of a basis, and not the jaw alone; may ask the Hub, see `face_maps`."""
+        return expression_basis == self.expression_basis or self.face_maps.available() is not None
 
     def vertices(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Vertices of the frames from `start_frame` to `end_frame`, end exclusive: (T, V, 3) float32, metres.
 
         All frames by default; indices as in a Python slice. Memory beyond the result does not grow with T.
         """
-        self._say_what_is_lost(motion)
+        return self.vertices_at(motion, _frames(motion, start_frame, end_frame))
+
+    def vertices_at(self, motion: Motion, frames: np.ndarray) -> np.ndarray:
+        """As `vertices`, of the frames (N,) alone."""
+        shown = self._shown(motion)
         with torch.inference_mode():
             shaped, joints = self._shaped(motion)
-            return self._skinned(motion, self._skin(shaped), joints, start_frame, end_frame, _CHUNK_FRAMES)
+            return self._skinned(motion, self._skin(shaped), joints, frames, shown, _CHUNK_FRAMES)
 
     def points(
         self, motion: Motion, vertices: np.ndarray, start_frame: int = 0, end_frame: int | None = None
@@ -220,7 +261,11 @@ class Body:
         with torch.inference_mode():
             shaped, joints = self._shaped(motion)
             skin = self._skin(shaped).only(vertices)
-            return self._skinned(motion, skin, joints, start_frame, end_frame, _POINTS_CHUNK_FRAMES)
+            # Soles need no face of another basis, and no question to the Hub for it.
+            needs_face = self._is_native(motion) or skin.is_of_face
+            shown = self._shown(motion) if needs_face else _Shown()
+            frames = _frames(motion, start_frame, end_frame)
+            return self._skinned(motion, skin, joints, frames, shown, _POINTS_CHUNK_FRAMES)
 
     def soles(self, motion: Motion) -> np.ndarray:
         """Points spread over the soles of both feet, left foot first: (T, 2 * `SOLE_POINTS`, 3) float32, metres."""
@@ -240,12 +285,12 @@ class Body:
 
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
-        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
+        frames, shown = _frames(motion, start_frame, end_frame), self._shown(motion, say=False)
         result = np.empty((len(frames), NUM_JOINTS, 3), np.float32)
         with torch.inference_mode():
             _, rest = self._shaped(motion)
             for part, chunk in _chunks(frames, _JOINTS_CHUNK_FRAMES):
-                posed, _, _ = self._posed_joints(motion, chunk, rest)
+                posed, _, _ = self._posed_joints(motion, chunk, rest, shown)
                 result[part] = posed + _rows(motion.trans, chunk)[:, None]
         return result
 
@@ -260,61 +305,85 @@ class Body:
         """Whether expressions and betas are in this body's basis."""
         return motion.expression_basis == self.expression_basis
 
+    def _shown(self, motion: Motion, say: bool = True) -> _Shown:
+        """say: log what of the face is lost."""
+        if self._is_native(motion):
+            return _Shown(motion.expressions)
+        if not motion.expressions.any():
+            return _Shown()
+        known = self.face_maps.available()
+        if known is not None:
+            face = known.face(motion, self.expression_basis)
+            return _Shown(face.expressions, face.jaw)
+        if say:
+            self._say_what_is_lost(motion)
+        return _Shown()
+
     def _say_what_is_lost(self, motion: Motion) -> None:
         """Once a body: that expressions of another basis are not shown."""
-        if not self._is_native(motion) and motion.expressions.any() and not self._said_foreign:
+        if not self._said_foreign:
             self._said_foreign = True
             _log.warning(
                 "The motion's expressions (and body shape) are in the basis '%s', those of the body '%s' in '%s': its "
-                "face shows the jaw alone, and it keeps its own shape. %s",
+                "face shows the jaw alone, and it keeps its own shape. %s The matrix that takes faces from one to the "
+                "other could not be had: %s",
                 motion.expression_basis,
                 self.name,
                 self.expression_basis,
                 "Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in.",
+                self.face_maps.reason,
             )
 
-    def _posed_joints(self, motion: Motion, frames: slice, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _posed_joints(
+        self, motion: Motion, frames: np.ndarray, rest: Tensor, shown: _Shown
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Posed joints (N, 55, 3) without trans, their transforms (N, 55, 4, 4), rotations (N, 55, 3, 3)."""
-        poses = _rows(motion.poses, frames) + self._pose_mean
+        poses = _rows(motion.poses, frames)
+        if shown.jaw is not None:
+            poses[:, _JAW] = _rows(shown.jaw, frames)
+        poses = poses + self._pose_mean
         count = len(poses)
         rotations = batch_rodrigues(poses.reshape(-1, 3)).unflatten(0, (count, NUM_JOINTS))
         joints = rest.expand(count, -1, -1)
-        if self._is_native(motion):
-            expressions = self._coefficients(motion, frames)
+        if shown.expressions is not None:
+            expressions = self._coefficients(shown.expressions, frames)
             joints = joints + torch.einsum("nk,kji->nji", expressions, self._joint_expressions)
         posed, transforms = batch_rigid_transform(rotations, joints, self._parents)
         return posed, transforms, rotations
 
-    def _coefficients(self, motion: Motion, frames: slice) -> Tensor:
-        return _rows(motion.expressions, frames)[:, : len(self._joint_expressions)]
+    def _coefficients(self, expressions: np.ndarray, frames: np.ndarray) -> Tensor:
+        return _rows(expressions, frames)[:, : len(self._joint_expressions)]
 
     def _skin(self, shaped: Tensor) -> _Skin:
         return _Skin(shaped, self._expressions, self._correctives, self._weights)
 
     def _skinned(
-        self, motion: Motion, skin: _Skin, joints: Tensor, start_frame: int, end_frame: int | None, at_once: int
+        self, motion: Motion, skin: _Skin, joints: Tensor, frames: np.ndarray, shown: _Shown, at_once: int
     ) -> np.ndarray:
-        """(T, V, 3) of the vertices of `skin`; joints (55, 3) at rest."""
-        frames = range(*slice(start_frame, end_frame).indices(motion.num_frames))
+        """(N, V, 3) of the vertices of `skin` in frames (N,); joints (55, 3) at rest."""
         result = np.empty((len(frames), len(skin.shape), 3), np.float32)
         for part, chunk in _chunks(frames, at_once):
-            self._pose(motion, chunk, skin, joints, torch.from_numpy(result[part]))
+            self._pose(motion, chunk, skin, joints, shown, torch.from_numpy(result[part]))
         return result
 
-    def _pose(self, motion: Motion, frames: slice, skin: _Skin, joints: Tensor, result: Tensor) -> None:
+    def _pose(
+        self, motion: Motion, frames: np.ndarray, skin: _Skin, joints: Tensor, shown: _Shown, result: Tensor
+    ) -> None:
         """Write the vertices of a few frames into result (N, V, 3): the formula of `smplx.lbs.lbs`."""
-        _, transforms, rotations = self._posed_joints(motion, frames, joints)
+        _, transforms, rotations = self._posed_joints(motion, frames, joints, shown)
         result[:] = skin.shape
-        if self._is_native(motion):
-            skin.expressions.add_to(result, self._coefficients(motion, frames))
+        if shown.expressions is not None:
+            skin.expressions.add_to(result, self._coefficients(shown.expressions, frames))
         skin.correctives.add_to(result, (rotations[:, 1:] - torch.eye(3)).flatten(1))
         blended = (skin.weights @ transforms[:, :, :3].flatten(2)).unflatten(2, (3, 4))  # (N, V, 3, 4)
         turned = torch.einsum("nvij,nvj->nvi", blended[..., :3], result)
         torch.add(turned, blended[..., 3] + _rows(motion.trans, frames)[:, None], out=result)
 
 
-def load_body(smplx_file: str | Path | None = None, accept_smplx_licence: bool = False) -> Body:
-    """The body to draw with.
+def load_body(
+    smplx_file: str | Path | None = None, accept_smplx_licence: bool = False, face_maps: FaceMapLoader | None = None
+) -> Body:
+    """The body to draw with, which has its faces of the other basis from `face_maps`, see `Body.from_file`.
 
     Order: `smplx_file`, else the file in the environment variable SMPLX_MODEL_PATH; else, with consent to the SMPL-X
     licence (`accept_smplx_licence`, or EMAGE_ACCEPT_SMPLX_LICENCE=1), SMPLX_NEUTRAL_2020 from the Hub; else the
@@ -325,7 +394,7 @@ def load_body(smplx_file: str | Path | None = None, accept_smplx_licence: bool =
     """
     named = smplx_file or os.environ.get(SMPLX_FILE_VARIABLE)
     if named:
-        return Body.from_file(named)
+        return Body.from_file(named, face_maps=face_maps)
     if accept_smplx_licence or _is_true(LICENCE_VARIABLE):
         try:
             path = fetch_file(SMPLX_REPO, SMPLX_FILENAME)
@@ -334,8 +403,8 @@ def load_body(smplx_file: str | Path | None = None, accept_smplx_licence: bool =
                 f"SMPL-X could not be had from the Hub: {error} Or name a SMPL-X file of your own in "
                 f"{SMPLX_FILE_VARIABLE}, or take back the consent to its licence for the free stand-in body."
             ) from error
-        return Body.from_file(path)
-    return Body.from_file(STAND_IN_FILE)
+        return Body.from_file(path, face_maps=face_maps)
+    return Body.from_file(STAND_IN_FILE, face_maps=face_maps)
 
 
 def _is_true(variable: str) -> bool:
@@ -456,15 +525,20 @@ def _smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> smplx.S
         ) from error
 
 
-def _chunks(frames: range, size: int) -> Iterator[tuple[slice, slice]]:
+def _frames(motion: Motion, start_frame: int, end_frame: int | None) -> np.ndarray:
+    return np.arange(*slice(start_frame, end_frame).indices(motion.num_frames))
+
+
+def _chunks(frames: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Where each chunk lies in the result, and which frames of the motion it is."""
     for first in range(0, len(frames), size):
         chunk = frames[first : first + size]
-        yield slice(first, first + len(chunk)), slice(chunk.start, chunk.stop)
+        yield slice(first, first + len(chunk)), chunk
 
 
-def _rows(array: np.ndarray, frames: slice) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array[frames], dtype=np.float32))
+def _rows(array: np.ndarray, frames: np.ndarray) -> Tensor:
+    """A copy of the rows of some frames."""
+    return torch.from_numpy(array[frames].astype(np.float32, copy=False))
 
 
 # --- how it looks -----------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: 
         *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in ("moderngl", "pyrender")),
         _try("weights", lambda: _weights(weights)),
         _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
+        _try("faces between bodies", _faces),
     ]
 
 
@@ -93,3 +94,12 @@ def _body(smplx_file: Path | None, accept_smplx_licence: bool) -> str:
 
     body = load_body(smplx_file, accept_smplx_licence)
     return f"{body.name} ({body.licence})"
+
+
+def _faces() -> str:
+    from emage.face import loader_of
+
+    faces = loader_of()
+    if faces.available() is None:  # no fault: what is embedded needs none
+        return f"not there, so the stand-in shows of the published weights' faces the jaw alone. {faces.reason}"
+    return f"by {faces.source.filename} of {faces.source.repo_id}"

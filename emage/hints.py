@@ -15,16 +15,19 @@ import torch
 
 from emage.audio import frame_to_second, second_to_frame
 from emage.errors import HintError
-from emage.motion import FPS, Motion
+from emage.motion import ARKIT52, FPS, Motion
 from emage.rotations import (
     axis_angle_to_matrix,
     axis_angle_to_rotation_6d,
     matrix_to_axis_angle,
 )
 from emage.skeleton import (
+    ARKIT_ACTIONS,
     CONTACT_JOINTS,
     CONTACTS,
     HINT_PARTS,
+    JAW_JOINT,
+    JAW_OPEN_RAD,
     LEAF_PARTS,
     LEAVES_OF,
     MOTION_CHANNELS,
@@ -233,16 +236,25 @@ def network_hints(hints: Hints, contacts: np.ndarray, num_frames: int) -> Networ
     """What the generator is shown of `hints`, over `num_frames` frames.
 
     contacts: (T, 4), of the reference; see `foot_contacts`. A reference that ends early stands still from there on;
-    no span reaches that far.
+    no span reaches that far. A mouth that opens by the action jawOpen is shown as the turn of the jaw like it, for a
+    network is shown of a face the jaw alone.
     """
     motion = np.empty((num_frames, MOTION_CHANNELS), dtype=np.float32)
     shown = min(num_frames, hints.reference.num_frames)
-    motion[:shown] = motion_channels(hints.reference.frames(0, shown), contacts[:shown])
+    motion[:shown] = motion_channels(_with_turned_jaw(hints.reference.frames(0, shown)), contacts[:shown])
     motion[shown:] = motion[shown - 1]
     mask = np.ones((num_frames, MOTION_CHANNELS), dtype=np.uint8)
     for span in hints.plan.spans:
         mask[span.start_frame : span.end_frame, hint_channels(span.part)] = 0
     return NetworkHints(motion, mask)
+
+
+def _with_turned_jaw(motion: Motion) -> Motion:
+    if motion.expression_basis != ARKIT52:
+        return motion
+    poses = motion.poses.copy()
+    poses[:, 3 * JAW_JOINT] += JAW_OPEN_RAD * motion.expressions[:, ARKIT_ACTIONS.index("jawOpen")]
+    return replace(motion, poses=poses)
 
 
 def motion_channels(motion: Motion, contacts: np.ndarray) -> np.ndarray:
@@ -278,7 +290,8 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
     shift changes evenly.
 
     Raises:
-        HintError: a locked face whose expressions are in another basis than the motion's.
+        HintError: a locked face whose expressions are in another basis than the motion's; `FaceMapLoader.hints` of
+            `emage.face` takes them over.
     """
     hints.check_basis(motion.expression_basis)
     locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))

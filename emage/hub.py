@@ -184,7 +184,9 @@ def find_weights(
         raise HubUnavailable(error.reason, f"{error.remedy} (No folder is at {path.absolute()} either.)") from error
 
 
-def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_type: str = "model") -> Path:
+def fetch_file(
+    repo_id: str, filename: str, revision: str | None = None, repo_type: str = "model", sha256: str | None = None
+) -> Path:
     """One file of a repo on the Hub, from the cache or downloaded into it, its hash checked.
 
     Args:
@@ -192,6 +194,7 @@ def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_ty
         filename: path inside the repo, with forward slashes.
         revision: branch, tag or commit; "main" by default. The cache's copy is used when the Hub cannot be asked.
         repo_type: "model", "dataset" or "space".
+        sha256: what the file must be, 64 hex digits. It is then as good as a commit: the cache's copy is used unasked.
 
     Raises:
         HubUnavailable: as `find_weights`, when the cache does not have the file either.
@@ -200,8 +203,8 @@ def fetch_file(repo_id: str, filename: str, revision: str | None = None, repo_ty
     """
     if not _is_valid_id(repo_id):
         raise HubUnavailable(f"'{repo_id}' is no valid repo id", "Write it as 'owner/name'.")
-    file = _HubFile(repo_id, filename, revision or "main", repo_type)
-    if (cached := _cached(file)) and _COMMIT.fullmatch(file.revision):
+    file = _HubFile(repo_id, filename, revision or "main", repo_type, digest=sha256)
+    if (cached := _cached(file)) and (sha256 is not None or _COMMIT.fullmatch(file.revision)):
         return _verified(cached, file)
     try:
         metadata = _head(file)

@@ -20,6 +20,7 @@ from huggingface_hub import ModelHubMixin
 from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
 from emage.errors import EmageError, OutputError, RenderError, WeightsError
+from emage.face import FaceMapLoader, loader_of
 from emage.files import new_file, output_error
 from emage.grounding import AS_GENERATED, translated
 from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
@@ -29,7 +30,7 @@ from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
-from emage.motion import FPS, Motion
+from emage.motion import FLAME2020, FPS, Motion
 from emage.render import Actor, RenderSettings, frame_size, render_frames
 from emage.sampling import (
     Timing,
@@ -74,6 +75,7 @@ class EmagePipeline(
     generator, codec: the networks, put in eval mode.
     source: where they come from.
     body_loader: makes the body when it is first needed.
+    face_maps: for hints whose faces are in another basis than the weights make; by default from the matrix's authors.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class EmagePipeline(
         codec: MotionCodec,
         source: WeightsSource | None = None,
         body_loader: Callable[[], Body] = load_body,
+        face_maps: FaceMapLoader | None = None,
     ):
         self.generator = generator.eval()
         self.codec = codec.eval()
         self.source = source
+        self.face_maps = face_maps or loader_of()
         self._body_loader = body_loader
 
     @classmethod
@@ -97,8 +101,12 @@ class EmagePipeline(
         device: str | torch.device | None = None,
         smplx_file: str | Path | None = None,
         accept_smplx_licence: bool = False,
+        face_maps: FaceMapLoader | None = None,
     ) -> "EmagePipeline":
         """Load all six networks.
+
+        With weights from the Hub whose faces are FLAME's comes the small matrix that shows them on the stand-in body;
+        where it cannot be had, that is told when a face is to be shown.
 
         Args:
             weights: a folder in the released layout, a repo id on the Hub, or "demo" for the embedded weights; by
@@ -108,6 +116,7 @@ class EmagePipeline(
             device: of the networks; by default a CUDA GPU where there is one, else the CPU. Raises EmageError where
                 it is not there.
             smplx_file, accept_smplx_licence: which body to draw; see `emage.body.load_body`.
+            face_maps: where the matrix comes from that takes faces to another basis; by default from its authors.
 
         Raises:
             WeightsError: no weights, damaged ones, or ones that do not fit their config.
@@ -115,11 +124,15 @@ class EmagePipeline(
         device = _usable_device(device)  # first, for weights may take minutes
         source = find_weights(weights, revision)
         generator, codec = load_networks(source)
+        face_maps = face_maps or loader_of()
+        if source.kind == "hub" and generator.config.expression_basis == FLAME2020:
+            face_maps.available()
         return cls(
             generator.to(device),
             codec.to(device),
             source,
-            lambda: load_body(smplx_file, accept_smplx_licence),
+            lambda: load_body(smplx_file, accept_smplx_licence, face_maps),
+            face_maps,
         )
 
     @cached_property
@@ -147,7 +160,8 @@ class EmagePipeline(
 
         Args:
             audio: a file, or (rate_hz, samples).
-            hints: parts of the user's own, over spans of time.
+            hints: parts of the user's own, over spans of time. A face of another basis than the weights' is taken
+                over to theirs, where the matrix for that can be had.
             speaker: index into the speakers that the weights know.
             seed: None gives the weights' own take, which for the published ones is the likeliest motion; a number draws
                 another, the same one each time.
@@ -171,6 +185,8 @@ class EmagePipeline(
         timing = Timing(settings.timing)
         waveform = load_audio(audio, max_duration_s)
         windows = plan_windows(len(waveform), config, timing)
+        if hints is not None:
+            hints = self.face_maps.hints(hints, config.expression_basis)
         shown = None if hints is None else self._network_hints(hints, len(waveform), windows)
         if seed_motion is None:
             first = first_seed(shown, timing, config.seed_frames)

@@ -30,8 +30,8 @@ class SpanDeviation:
     """How far a take is from the hint in one span; 0 where it is locked.
 
     mean_rad, max_rad: geodesic distance of the part's joint rotations. path_m: of the lower body, mean distance between
-    the ways over the floor, both counted from the span's first frame. expressions: of a face, where both are in one
-    basis, their mean difference.
+    the ways over the floor, both counted from the span's first frame. expressions: of a face, the mean difference in
+    the take's basis; None where the hint's cannot be had in it.
     """
 
     span: Span
@@ -135,7 +135,7 @@ def take_report(
     Args:
         motion: at 30 frames a second.
         audio: (N,) float32 at 16 kHz.
-        body: whose joints are looked at.
+        body: whose joints are looked at, and by whose `face_maps` a hint's face is compared with one of another basis.
         hints: what it was made with.
         mean_speed: (55,) m/s, of `metrics.mean_joint_velocity` over many clips; by default over this one alone. Takes
             that are to be compared need the same, see `common_mean_speed`.
@@ -168,7 +168,7 @@ def take_report(
         diversity_m=metrics.l1_diversity(posed),
         jerk_m_per_s3=said(lambda: metrics.mean_jerk(joints)),
         foot_sliding_m_per_s=said(lambda: metrics.foot_sliding(joints).m_per_s),
-        spans=() if hints is None else _deviations(motion, hints),
+        spans=() if hints is None else _deviations(motion, body.face_maps.hints(hints, motion.expression_basis)),
         took_s=took_s,
         notes=tuple(notes),
     )

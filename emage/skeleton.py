@@ -71,6 +71,9 @@ ARKIT_ACTIONS: tuple[str, ...] = (
 )  # fmt: skip
 """Expressions 0-51 in the basis `arkit52`: the order of Apple's ARFaceAnchor.BlendShapeLocation."""
 
+JAW_OPEN_RAD = 0.29
+"""The turn of the jaw about x that opens the mouth as far as the stand-in's action jawOpen at 1."""
+
 # The width of each network part's own vector.
 FACE_CHANNELS = 6 + NUM_EXPRESSIONS
 LOWER_ROTATIONS = slice(0, 54)

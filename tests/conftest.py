@@ -1,7 +1,14 @@
 """Fixtures that several test files share."""
 
 import os
+import tempfile
+import uuid
 from pathlib import Path
+
+# Before huggingface_hub reads them: no test depends on a network or on what this machine's cache has. Those of the Hub
+# talk to a server of their own. Nothing is ever written to that folder.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), f"emage-tests-{uuid.uuid4().hex}")
 
 import numpy as np
 import pytest

@@ -1,8 +1,9 @@
 """A loopback server that answers as the Hugging Face Hub does, and misbehaves where a test wants it to.
 
 It knows `/api/models/{repo}[/revision/{rev}]` (the model-info call, with `?blobs=true`) and HEAD and GET of
-`/{repo}/resolve/{rev}/{file}`. As on the Hub, a large file (here: any weights file) is redirected to another host,
-the CDN, with its sha256 and size in `X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
+`/{repo}/resolve/{rev}/{file}`, of one repo of weights and of any others beside it, data sets (`datasets/{repo}`) too.
+As on the Hub, a large file (here: any weights file) is redirected to another host, the CDN, with its sha256 and size in
+`X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
 API, RESOLVE, CDN = "api", "resolve", "cdn"
-LARGE = (".bin", ".safetensors", ".npz")
+LARGE = (".bin", ".safetensors", ".npz", ".npy")
 
 
 def sha256(content: bytes) -> str:
@@ -52,10 +53,20 @@ class Faults:
 
 
 class FakeHub:
-    """`with FakeHub({"config.json": b"{}"}) as hub: ...`; `hub.url` is its endpoint."""
+    """`with FakeHub({"config.json": b"{}"}) as hub: ...`; `hub.url` is its endpoint.
 
-    def __init__(self, files: dict[str, bytes], repo_id: str = "team/weights", commit: str = COMMIT) -> None:
+    beside: files of other repos, by their name as in a URL ("datasets/team/tools"); they have the same revisions.
+    """
+
+    def __init__(
+        self,
+        files: dict[str, bytes],
+        repo_id: str = "team/weights",
+        commit: str = COMMIT,
+        beside: dict[str, dict[str, bytes]] | None = None,
+    ) -> None:
         self.files = files
+        self.beside = beside or {}
         self.repo_id = repo_id
         self.commit = commit
         self.revisions = {"main": commit, commit: commit}
@@ -75,6 +86,9 @@ class FakeHub:
 
     def of_kind(self, kind: str, method: str | None = None) -> list[Seen]:
         return [seen for seen in self.seen if seen.kind == kind and method in (None, seen.method)]
+
+    def files_of(self, repo: str) -> dict[str, bytes] | None:
+        return self.files if repo == self.repo_id else self.beside.get(repo)
 
     def stop(self) -> None:
         """From now on connections are refused."""
@@ -127,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind in hub.faults.body:
             self._answer(200, hub.faults.body[kind], {"Content-Type": "text/html"})
         elif kind == CDN:
-            self._bytes(unquote(path.removeprefix("/cdn/")), {})
+            *beside, name = unquote(path.removeprefix("/cdn/")).split("/-/")
+            self._bytes(*beside or [hub.repo_id], name, {})
         elif hub.required_token and self.headers.get("authorization") != f"Bearer {hub.required_token}":
             self._refuse(401, "RepoNotFound")
         elif kind == API:
@@ -148,9 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
         blobs = "blobs" in parse_qs(urlsplit(self.path).query)
         info = {
             "_id": "0",
-            "id": hub.repo_id,
+            "id": repo_id,
             "sha": hub.revisions[revision],
-            "siblings": [_sibling(name, content, blobs) for name, content in hub.files.items()],
+            "siblings": [_sibling(name, content, blobs) for name, content in hub.files_of(repo_id).items()],
         }
         self._answer(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
 
@@ -161,27 +176,29 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._knows(repo_id, revision):
             return
         commit = {"X-Repo-Commit": hub.revisions[revision]}
-        if name not in hub.files:
+        files = hub.files_of(repo_id)
+        if name not in files:
             self._refuse(404, "EntryNotFound", commit)
         elif name.endswith(LARGE):
-            content = hub.files[name]
+            content = files[name]
+            place = name if repo_id == hub.repo_id else f"{repo_id}/-/{name}"
             linked = {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
-            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{name}"})
+            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{place}"})
         else:
-            self._bytes(name, commit | {"ETag": f'"{git_hash(hub.files[name])}"'})
+            self._bytes(repo_id, name, commit | {"ETag": f'"{git_hash(files[name])}"'})
 
     def _knows(self, repo_id: str, revision: str) -> bool:
         hub: FakeHub = self.server.hub
-        if repo_id != hub.repo_id:
+        if hub.files_of(repo_id) is None:
             self._refuse(404, "RepoNotFound")
         elif revision not in hub.revisions:
             self._refuse(404, "RevisionNotFound")
-        return repo_id == hub.repo_id and revision in hub.revisions
+        return hub.files_of(repo_id) is not None and revision in hub.revisions
 
-    def _bytes(self, name: str, headers: dict[str, str]) -> None:
+    def _bytes(self, repo_id: str, name: str, headers: dict[str, str]) -> None:
         """A file or, on request, a range of it; cut off and slow as the faults say."""
         faults = self.server.hub.faults
-        content = faults.wrong_bytes.get(name, self.server.hub.files[name])
+        content = faults.wrong_bytes.get(name, self.server.hub.files_of(repo_id)[name])
         start, stop, status = 0, len(content), 200
         if asked := self.headers.get("Range"):
             first, _, last = asked.removeprefix("bytes=").partition("-")

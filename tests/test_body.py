@@ -574,7 +574,7 @@ def test_no_place_for_the_temporary_copy_is_told(tmp_path, monkeypatch):
 def opened(monkeypatch) -> list[Path]:
     """The files that load_body opens, without reading them."""
     paths = []
-    monkeypatch.setattr(Body, "from_file", classmethod(lambda _, path: paths.append(Path(path))))
+    monkeypatch.setattr(Body, "from_file", classmethod(lambda _, path, **_named: paths.append(Path(path))))
     for variable in ("SMPLX_MODEL_PATH", "EMAGE_ACCEPT_SMPLX_LICENCE"):
         monkeypatch.delenv(variable, raising=False)
     return paths

@@ -410,6 +410,26 @@ class TestDamage:
         with pytest.raises(WeightsError, match="cannot be read from the cache"):
             find_weights(REPO, revision=COMMIT)
 
+    def test_a_pinned_file_of_a_data_set_needs_no_network_again(self, client: Callable) -> None:
+        content = b"numbers"
+        with FakeHub({}, beside={"datasets/team/tools": {"faces.npy": content}}) as hub:
+            client(hub.url)
+            pinned = {"repo_type": "dataset", "sha256": sha256(content)}
+            path = fetch_file("team/tools", "faces.npy", **pinned)
+            assert path.read_bytes() == content
+            before = len(hub.seen)
+            assert fetch_file("team/tools", "faces.npy", **pinned) == path
+            assert len(hub.seen) == before
+            with pytest.raises(HubUnavailable, match="team/tools does not exist"):
+                fetch_file("team/tools", "faces.npy")  # of that name there is a data set only
+
+    def test_another_file_than_the_pinned_one_is_refused(self, client: Callable) -> None:
+        with FakeHub({}, beside={"datasets/team/tools": {"faces.npy": b"others"}}) as hub:
+            client(hub.url)
+            expected = f"faces.npy of team/tools at main is truncated or altered: expected sha256 {sha256(b'numbers')}"
+            with pytest.raises(WeightsError, match=expected):
+                fetch_file("team/tools", "faces.npy", repo_type="dataset", sha256=sha256(b"numbers"))
+
     def test_fetched_file_is_checked_in_the_cache_too(self, hub: FakeHub, client: Callable) -> None:
         client(hub.url)
         path = fetch_file(REPO, "emage_vq/face/model.safetensors")

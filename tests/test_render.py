@@ -443,6 +443,7 @@ def test_a_fault_of_the_body_reaches_the_caller(body):
             return body.vertices(motion, start_frame, end_frame)
 
         joints = staticmethod(body.joints)
+        vertices_at = staticmethod(body.vertices_at)
 
     before = render_threads()
     with pytest.raises(ZeroDivisionError):

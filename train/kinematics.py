@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body
-from emage.motion import Motion
+from emage.motion import ARKIT52, Motion
 from emage.rotations import rotation_6d_to_matrix
 from emage.skeleton import (
     JOINT_NAMES,
@@ -42,7 +42,8 @@ class Points(NamedTuple):
 class BodyPoints(nn.Module):
     """Joints, fingertips and `num_points` of the skin of one part, spread evenly over it.
 
-    Expressions move the skin where `expression_basis` is the body's own.
+    Expressions move the skin where `expression_basis` is the body's own; ARKit actions that of a SMPL-X body too, by
+    the matrix of `emage.face`. The other way is no linear map, and such expressions move nothing.
     """
 
     def __init__(self, body: Body, part: str, num_points: int, expression_basis: str):
@@ -64,7 +65,8 @@ class BodyPoints(nn.Module):
     @staticmethod
     def _expression_directions(body: Body, points: np.ndarray, basis: str) -> Tensor:
         """(100, n, 3): what each expression at 1 does to each point."""
-        if basis != body.expression_basis:
+        is_linear = basis == body.expression_basis or (basis == ARKIT52 and body.shows(basis))
+        if not is_linear:
             return torch.zeros(NUM_EXPRESSIONS, len(points), 3)
         moved = body.vertices(_motion(np.eye(NUM_EXPRESSIONS + 1, NUM_EXPRESSIONS), basis))[:, points]
         return torch.from_numpy(moved[:-1] - moved[-1])

@@ -380,7 +380,7 @@ def posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = Non
 def _vertices_at(actor: Actor, frames: np.ndarray) -> np.ndarray:
     """(N, V, 3) float32; as `posed_vertices`, in frames (N,)."""
     with _named_later():
-        vertices = actor.body.vertices(_at_frames(actor.motion, frames))
+        vertices = actor.body.vertices_at(actor.motion, frames)
     _check_reach(vertices, frames)
     return vertices
 
@@ -409,12 +409,6 @@ def _all_joints(actor: Actor) -> np.ndarray:
     ends = [min(start + _JOINTS_CHUNK, actor.motion.num_frames) for start in chunks]
     parts = [posed_joints(actor, start, end) for start, end in zip(chunks, ends, strict=True)]
     return np.concatenate(parts).astype(np.float64)
-
-
-def _at_frames(motion: Motion, frames: np.ndarray) -> Motion:
-    return replace(
-        motion, poses=motion.poses[frames], expressions=motion.expressions[frames], trans=motion.trans[frames]
-    )
 
 
 def _posed_at_rest(motion: Motion) -> Motion:

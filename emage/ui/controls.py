@@ -238,7 +238,7 @@ def notes(studio: Studio) -> str:
     if source and source.notice:
         lines = [f"**{source.notice}**"]
     lines.append(f"Body: {body.name}.")
-    if body.expression_basis != pipeline.generator.config.expression_basis:
+    if not body.shows(pipeline.generator.config.expression_basis):
         lines.append(
             f"These weights make expressions in the basis {pipeline.generator.config.expression_basis}, which this "
             "body cannot show: its face moves the jaw alone. The motion file has them all."

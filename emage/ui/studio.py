@@ -125,7 +125,7 @@ class Studio:
 
     @cached_property
     def _smplx_body(self) -> Body:
-        return load_body(accept_smplx_licence=True)
+        return load_body(accept_smplx_licence=True, face_maps=self.shelf.own.face_maps)
 
     def body(self, accept_licence: bool = False) -> Body:
         """Raises BodyError."""
