@@ -6,10 +6,12 @@ What a body applies of a motion:
   round) are taken over by the matrix of `emage.face`, once for a motion. Where the matrix cannot be had, such a face
   moves by its jaw alone, and a body says so once, as a warning of this module's logger: rendering calls a body from
   deep inside, where a Python warning would point to a line that its reader did not write.
-- betas only where the motion's `expression_basis` is the body's own: SMPL-X betas mean nothing to the stand-in's
-  shapes.
-- hand poses as they are: angles from the flat hand. BEAT2's finger joints stop at 0 (straight), so SMPL-X's mean
-  hand, which smplx adds unless told otherwise, would curl them twice.
+- the first ten betas always: they are SMPL-X's on every body, and move the stand-in's joints as they move SMPL-X's. The
+  others only where the motion's `expression_basis` is the body's own, for the stand-in's are shapes of our own.
+- hand poses as they are: angles from the flat hand. On BEAT2's motion and on what the published weights make of speech
+  the middle joints of the fingers stop at 0 rad (straight) and bend to 0.8. With SMPL-X's mean hand, which smplx adds
+  unless told otherwise (0.76 rad there, 0.85 at the thumb's first joint), no finger would ever straighten; what needs
+  it has `Body.from_file(path, flat_hand_mean=False)`.
 
 The jaw has two ways to open. Joint 22 turns the lower jaw with teeth, tongue, lip and chin, on every body. The
 stand-in's action jawOpen (expression 17) moves the same parts by a sculpted displacement, at 1 like a turn of 0.29 rad.
@@ -78,6 +80,9 @@ _SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size from 
     "lmk_bary_coords": (None, 3),
 }
 _EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-in's own
+
+SHARED_BETAS = 10
+"""So many betas mean the same on every body."""
 
 _CHUNK_FRAMES = 32
 _POINTS_CHUNK_FRAMES = 256
@@ -176,7 +181,7 @@ class Body:
             upper body.
         vertex_colors: (V, 4) float32 RGBA in 0..1: a vertex's own colour, and how far it replaces its part's colour
             (0 on skin; 1 on eyes, teeth, tongue, ...).
-        expression_basis: the basis of its own expressions (and betas).
+        expression_basis: the basis of its own expressions (and of betas beyond the tenth).
         face_maps: for those of the other basis.
     """
 
@@ -296,13 +301,14 @@ class Body:
 
     def _shaped(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
-        shaped = self._template
-        if self._is_native(motion):
-            shaped = shaped + self._shape_directions @ torch.from_numpy(motion.betas)[self._shape_columns]
+        betas = torch.from_numpy(motion.betas)[self._shape_columns]
+        if not self._is_native(motion):
+            betas = torch.where(self._shape_columns < SHARED_BETAS, betas, 0)
+        shaped = self._template + self._shape_directions @ betas
         return shaped, self._regressor @ shaped
 
     def _is_native(self, motion: Motion) -> bool:
-        """Whether expressions and betas are in this body's basis."""
+        """Whether expressions, and betas beyond the tenth, are in this body's basis."""
         return motion.expression_basis == self.expression_basis
 
     def _shown(self, motion: Motion, say: bool = True) -> _Shown:
@@ -324,8 +330,8 @@ class Body:
         if not self._said_foreign:
             self._said_foreign = True
             _log.warning(
-                "The motion's expressions (and body shape) are in the basis '%s', those of the body '%s' in '%s': its "
-                "face shows the jaw alone, and it keeps its own shape. %s The matrix that takes faces from one to the "
+                "The motion's expressions are in the basis '%s', those of the body '%s' in '%s': its face shows the jaw "
+                "alone. %s The matrix that takes faces from one to the "
                 "other could not be had: %s",
                 motion.expression_basis,
                 self.name,

@@ -24,7 +24,7 @@ from emage.skeleton import JOINT_NAMES
 HIND_PITCH_DEG, FORE_PITCH_DEG = 2.5, 8.5
 LOWEST_SOLE_M = -1.302
 """Height of its tip..."""
-SOLE_BEFORE_M = 0.070
+SOLE_BEFORE_M = 0.0785
 """...which lies so far before the ball, for the toe cap is round."""
 SIDES = ("left", "right")
 
@@ -80,8 +80,7 @@ def dressed(body: Part, skeleton: Skeleton) -> tuple[Part, np.ndarray]:
 
 def sole_height(points: np.ndarray, skeleton: Skeleton, side: str) -> np.ndarray:
     """(n,) height of a foot's sole under points (n, 3): a plane under the heel, a steeper one before the ball."""
-    along, _ = foot_axes(side)
-    reach = (points - skeleton.joint(f"{side}_foot")) @ along
+    reach = points[:, 2] - skeleton.joint(f"{side}_foot")[2]
     hind, fore = np.tan(np.radians([HIND_PITCH_DEG, FORE_PITCH_DEG]))
     return LOWEST_SOLE_M + fore * SOLE_BEFORE_M - np.where(reach > 0, fore, hind) * reach
 
@@ -194,7 +193,7 @@ def _on_soles(part: Part, skeleton: Skeleton) -> np.ndarray:
     return vertices
 
 
-# --- where the cloth is cut ---------------------------------------------------------------------------------------------
+# --- where the cloth is cut -------------------------------------------------------------------------------------------
 
 
 def _lines(skeleton: Skeleton) -> list[Callable[[Part], np.ndarray]]:
@@ -222,9 +221,9 @@ def _hand(part: Part, skeleton: Skeleton, side: str, back: float) -> np.ndarray:
 
 
 def _shoe(part: Part, side: str) -> np.ndarray:
-    """Positive in the shoe, whose opening is lower in front."""
+    """Positive in the shoe."""
     leg = _share(part, f"{side}_knee", f"{side}_ankle", f"{side}_foot") > 0.5
-    return np.where(leg, SHOE_TOP_M - 0.0 * part.vertices[:, 2] - part.vertices[:, 1], -1.0)
+    return np.where(leg, SHOE_TOP_M - part.vertices[:, 1], -1.0)
 
 
 def _outsole(part: Part, skeleton: Skeleton, side: str) -> np.ndarray:
@@ -242,7 +241,7 @@ def _neck(part: Part) -> np.ndarray:
 
 def _cap(part: Part) -> np.ndarray:
     """Positive under the cap; only skin wears one."""
-    x, y, z = part.vertices.T
+    _, y, z = part.vertices.T
     bare = (_share(part, "head") > 0.5) & (part.colors[:, 3] < 0.5)
     return np.where(bare, y - CAP_LINE(np.clip(z, -0.14, 0.12)), -1.0)
 
@@ -267,7 +266,7 @@ def _regions(part: Part, skeleton: Skeleton) -> np.ndarray:
     return regions
 
 
-# --- sewing -------------------------------------------------------------------------------------------------------------
+# --- sewing -----------------------------------------------------------------------------------------------------------
 
 SMOOTHING_ROUNDS = {SUIT: 20, CAP: 8, SHOE: 12}
 CHEST_RADIUS_M = 0.095

@@ -1,7 +1,8 @@
 """Pose correctives: forearms that do not wring, and shoulders that keep their shape."""
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from assets.stand_in.mesh import Part, neighbour_mean, turn_about
@@ -40,26 +41,40 @@ SHOULDER_POSES = tuple(
 def shoulder_correctives(skin: Part, heads: np.ndarray) -> np.ndarray:
     """(n, 3, 486) pose correctives of the skin: a shoulder that keeps its shape where the arm is raised or forward.
 
-    In sample poses of the left shoulder the wanted skin is known (`_wanted_shoulder`); the correctives are linear in
-    the nine numbers of R - I and fitted to them. The right shoulder is the left one's mirror image.
+    In sample poses of the shoulder the wanted skin is known (`_wanted_shoulder`); the correctives are linear in the
+    nine numbers of R - I and fitted to them. The right shoulder is the left one of the body's mirror image.
     """
     joint, mirror = JOINT_NAMES.index("left_shoulder"), np.array([-1, 1, 1])
+    swap = [JOINT_NAMES.index(_other_side(name)) for name in JOINT_NAMES]
+    mirrored = replace(skin, vertices=skin.vertices * mirror, weights=skin.weights[:, swap])
+    result = np.zeros((*skin.vertices.shape, 486))
+    result[:, :, 9 * (joint - 1) : 9 * joint] = _left_shoulder(skin, heads[joint])
+    # R of the mirrored turn has the signs of its first row and first column changed.
+    signs = mirror[:, None] * np.outer(mirror, mirror).ravel()
+    result[:, :, 9 * joint : 9 * (joint + 1)] = _left_shoulder(mirrored, heads[joint + 1] * mirror) * signs
+    return result
+
+
+def _other_side(name: str) -> str:
+    for side, other in (("left_", "right_"), ("right_", "left_")):
+        if name.startswith(side):
+            return other + name.removeprefix(side)
+    return name
+
+
+def _left_shoulder(skin: Part, joint: np.ndarray) -> np.ndarray:
+    """(n, 3, 9) what each number of R - I of the left shoulder at joint (3,) adds."""
     matrices = np.stack([turn.as_matrix() for turn, _ in SHOULDER_POSES])
     counts = np.sqrt([count for _, count in SHOULDER_POSES])
-    wanted = np.stack([_wanted_shoulder(skin, heads[joint], turn) for turn in matrices])
+    wanted = np.stack([_wanted_shoulder(skin, joint, turn) for turn in matrices])
     features = (matrices - np.eye(3)).reshape(-1, 9) * counts[:, None]
     ridge = RIDGE * len(features) * np.eye(9)
     fitted = np.linalg.solve(
         features.T @ features + ridge, features.T @ (wanted * counts[:, None, None]).reshape(len(wanted), -1)
     )
-    fitted = np.moveaxis(fitted.reshape(9, -1, 3), 0, 2)  # (n, 3, 9)
+    fitted = np.moveaxis(fitted.reshape(9, -1, 3), 0, 2)
     fitted[np.linalg.norm(fitted, axis=1).max(1) < CORRECTIVE_FLOOR_M] = 0
-    twin = cKDTree(skin.vertices).query(skin.vertices * mirror)[1]
-    result = np.zeros((*skin.vertices.shape, 486))
-    result[:, :, 9 * (joint - 1) : 9 * joint] = fitted
-    # R of the mirrored turn has the signs of its first row and first column changed.
-    result[:, :, 9 * joint : 9 * (joint + 1)] = fitted[twin] * mirror[:, None] * np.outer(mirror, mirror).ravel()
-    return result
+    return fitted
 
 
 def _is_below(joint: int, ancestor: str) -> bool:
