@@ -13,9 +13,10 @@ import numpy as np
 
 from emage.contacts import floor_height
 from emage.errors import MotionError
-from emage.foot_lock import PosedBody, lock_feet
+from emage.foot_lock import lock_feet
 from emage.motion import FPS, Motion
 from emage.paths import joined_to_locks
+from emage.stances import PosedBody
 
 AS_GENERATED = "as-generated"
 IN_PLACE = "in-place"

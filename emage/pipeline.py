@@ -203,7 +203,7 @@ class EmagePipeline(
             motion = apply_locks(motion, hints)
             locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, LEAF_PARTS.index("lower")]
         floor_y = 0.0 if seed_motion is None else floor_height(self.body.soles(seed_motion))
-        return translated(motion, settings.path, lambda: self.body, locked, floor_y)
+        return translated(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
 
     def take(
         self,

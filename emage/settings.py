@@ -19,7 +19,7 @@ class TakeSettings:
     weights: as the user named them; None for the default. A name that came with somebody's file may be any path of the
         machine: look it up among those that are offered.
     seed: None for the weights' own take, which has no other temperature and no top_k.
-    translation: None for the one that goes with the timing, see `path`.
+    translation: None for the one that goes with the timing, see `resolved_translation`.
     seam_frames: None as the weights' config has it.
 
     Raises:
@@ -53,8 +53,8 @@ class TakeSettings:
             raise EmageError("temperature and top_k are of a draw: give a seed with them.")
 
     @property
-    def path(self) -> str:
-        """The translation in effect: grounded by default, as generated in the published timing, which keeps its numbers."""
+    def resolved_translation(self) -> str:
+        """Grounded by default; as generated in the published timing, which keeps its numbers."""
         if self.translation is not None:
             return self.translation
         return GROUNDED if self.timing == Timing.EXACT.value else AS_GENERATED

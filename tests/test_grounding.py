@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emage.contacts import JUMP_HEIGHT_M
 from emage.errors import MotionError
-from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE, JUMP_HEIGHT_M, TRANSLATIONS, grounded, translated
+from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE, TRANSLATIONS, grounded, translated
 from emage.hints import LOCK, HintPlan, Hints, Span
 from emage.metrics import foot_sliding
 from emage.motion import Motion

@@ -201,7 +201,7 @@ def take_values(studio: Studio, settings: TakeSettings) -> list[Any]:
         settings.seed or 0,
         settings.temperature,
         settings.top_k or 0,
-        settings.path,
+        settings.resolved_translation,
         _SEAMS_OF_WEIGHTS if settings.seam_frames is None else str(settings.seam_frames),
     ]
 
