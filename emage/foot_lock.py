@@ -80,6 +80,7 @@ def lock_feet(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: floa
     for _ in range(_LET_GO_ROUNDS):
         stances = [find_stances(foot, contacts[:, side], locked) for side, foot in enumerate(feet)]
         path, spots = _solve_path(feet, stances, wanted, locked)
+        path[:, 1] = _solve_height(feet, stances, wanted[:, 1], locked)
         if not _let_go(contacts, feet, stances, path, spots):
             break
     path = _lowered(path, feet, stances, spots, locked)
@@ -99,10 +100,10 @@ def lock_feet(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: floa
 
 
 def _without_drift(own: np.ndarray, bearing: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """The own path (T, 3), its slow part only so far as it agrees with that of the legs (T, 3).
+    """The own path (T, 3), its slow part that of the legs (T, 3), and only so far as the two agree.
 
-    Of two velocities a and b what they agree in is their mean times (a . b) / |mean|^2, both averaged over a longer
-    time, or nothing where they oppose each other: all where they are equal, little where they are hardly alike.
+    Two velocities a and b, of mean m, agree by (a . b) / (m . m), both averaged over a longer time, or not at all where
+    they oppose each other: 1 where they are equal, 0.9 where one is half the other, 0 where they are at right angles.
     """
     velocities = [np.diff(path[:, [0, 2]], axis=0) for path in (own, bearing)]
     if len(velocities[0]) == 0:
@@ -114,7 +115,7 @@ def _without_drift(own: np.ndarray, bearing: np.ndarray, locked: np.ndarray) -> 
         for first, second in (slow, (mean, mean))
     )
     agreement = np.maximum(alike, 0) / np.maximum(whole, 1e-12)
-    drift = slow[0] - mean * agreement[:, None]
+    drift = slow[0] - slow[1] * agreement[:, None]
     result = own.copy()
     result[:, [0, 2]] += joined_to_locks(-drift, locked)
     return result
@@ -210,7 +211,9 @@ def _bend(poses: np.ndarray, joints: tuple[int, ...], foot: Foot, turn: Rotation
 def _solve_path(
     feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, locked: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The path (T, 3), and for each foot the spots (S, 2) of its stances in x and z.
+    """The path (T, 3) over the floor, and for each foot the spots (S, 2) of its stances in x and z.
+
+    wanted: (T, 3) path; its height stays.
 
     Unknown are path and spots together: path + foot should be spot + stance, path should be as wanted. Legs give way by
     some centimetres; where they would have to by more, the path does: so legs that clearly walk are believed.
@@ -251,20 +254,16 @@ def _solve_path(
         missing = np.linalg.norm(solved[frame] - solved[spot] - goal, axis=1)
         strain = 1 + (missing / _EASY_M) ** 2
 
-    weight, lift = _lift(feet, stances)
-    missing = solve_curve(
-        weight * freedom(locked),
-        lift - wanted[:, 1],
-        _HEIGHT_STIFFNESS,
-        np.where(locked, FIXED, _HEIGHT_LEASH),
-    )
-    path = np.insert(solved[:frames], 1, wanted[:, 1] + missing, axis=1)
-    return path, np.split(solved[frames:], [counts[0]])
+    return np.insert(solved[:frames], 1, wanted[:, 1], axis=1), np.split(solved[frames:], [counts[0]])
 
 
-def _lift(feet: tuple[Foot, Foot], stances: list[Stances]) -> tuple[np.ndarray, np.ndarray]:
-    """How surely the body stands, (T,) 0 to 1, and the height of the path with which its lower foot does, (T,)."""
+def _solve_height(
+    feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, locked: np.ndarray
+) -> np.ndarray:
+    """The path's height (T,), with which the lower foot that stands is on the floor."""
     heights = np.stack([(stance.ankle - foot.ankle)[:, 1] for foot, stance in zip(feet, stances, strict=True)])
     weights = np.stack([stance.weight for stance in stances])
     share = weights * np.exp((heights - heights.max(axis=0)) / _LOWER_FOOT_M)
-    return weights.max(axis=0), (share * heights).sum(axis=0) / np.maximum(share.sum(axis=0), 1e-9)
+    lift = (share * heights).sum(axis=0) / np.maximum(share.sum(axis=0), 1e-9)
+    leash = np.where(locked, FIXED, _HEIGHT_LEASH)
+    return wanted + solve_curve(weights.max(axis=0) * freedom(locked), lift - wanted, _HEIGHT_STIFFNESS, leash)
