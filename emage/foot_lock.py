@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from emage.contacts import bearing_shift, find_contacts, standing_lift
 from emage.curves import FIXED, second_difference, solve_curve
+from emage.leg_ik import Leg
 from emage.motion import Motion
 from emage.paths import freedom, joined_to_locks
 from emage.skeleton import NUM_JOINTS
@@ -48,6 +49,8 @@ _PATH_STIFFNESS, _PATH_LEASH = 30.0, 0.05
 """Of the path over the floor: it has its own accelerations above some 2 Hz, and leaves its own place slowly only."""
 _EASY_M, _STRAIN_ROUNDS = 0.04, 4
 """Legs give way so far; beyond it their weight against the path's grows with the square."""
+_BORDER_FRAMES = 36
+"""A locked path may contradict its legs: near it feet bind the path the less."""
 _HEIGHT_STIFFNESS, _HEIGHT_LEASH = 30.0, 0.01
 _LET_GO_ROUNDS, _SWING_FRAMES = 6, 11
 _CLEARANCE, _MAX_CLEARANCE_M = 0.2, 0.03
@@ -87,7 +90,8 @@ def lock_feet(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: floa
     poses = motion.poses.reshape(-1, NUM_JOINTS, 3).copy()
     for side, foot in enumerate(feet):
         ankle = foot.ankle + path + _corrections(foot, stances[side], path, spots[side], locked)
-        _bend(poses, LEG_JOINTS[side], foot, stances[side].turn, ankle - path)
+        leg = foot.leg.reach(ankle - path - foot.hip, locked)
+        _put(poses, LEG_JOINTS[side], leg, stances[side].turn)
     trans = path + np.array([0, floor_y, 0])
     if not locked.any():
         trans[:, [0, 2]] += motion.trans[0, [0, 2]] - trans[0, [0, 2]]
@@ -180,11 +184,8 @@ def _lowered(
 
 def _corrections(foot: Foot, stance: Stances, path: np.ndarray, spots: np.ndarray, locked: np.ndarray) -> np.ndarray:
     """(T, 3) metres that the ankle is moved by."""
-    missing = _missing(foot, stance, path, spots)
-    fade = np.where(locked, FIXED, FADE_FRAMES**-4)
-    over_floor = solve_curve(HOLD * stance.weight, missing[:, [0, 2]], 1.0, fade)
-    height = solve_curve(HOLD * stance.weight * freedom(locked), missing[:, 1], 1.0, fade)
-    result = np.insert(over_floor, 1, height, axis=1)
+    missing = freedom(locked)[:, None] * _missing(foot, stance, path, spots)
+    result = solve_curve(HOLD * stance.weight, missing, 1.0, np.where(locked, FIXED, FADE_FRAMES**-4))
 
     low = turned(stance.turn, foot.sole)[..., 1].min(axis=1) + (foot.ankle + path)[:, 1]
     place = (foot.ankle + path + result)[:, [0, 2]]
@@ -198,14 +199,13 @@ def _corrections(foot: Foot, stance: Stances, path: np.ndarray, spots: np.ndarra
     return result
 
 
-def _bend(poses: np.ndarray, joints: tuple[int, ...], foot: Foot, turn: Rotation, ankle: np.ndarray) -> None:
-    """Put the leg with its ankle (T, 3), relative to the path, and its foot's turn into poses (T, 55, 3)."""
+def _put(poses: np.ndarray, joints: tuple[int, ...], leg: Leg, foot: Rotation) -> None:
+    """Put the leg and its foot's turn into poses (T, 55, 3)."""
     hip, knee, ankle_joint, _ = joints
     pelvis = Rotation.from_rotvec(poses[:, 0])
-    leg = foot.leg.reach(ankle - foot.hip)
     poses[:, hip] = (pelvis.inv() * leg.thigh).as_rotvec()
     poses[:, knee] = leg.knee.as_rotvec()
-    poses[:, ankle_joint] = ((leg.thigh * leg.knee).inv() * turn).as_rotvec()
+    poses[:, ankle_joint] = ((leg.thigh * leg.knee).inv() * foot).as_rotvec()
 
 
 def _solve_path(
@@ -238,7 +238,7 @@ def _solve_path(
         np.concatenate([values[each] for values, each in zip(both, held, strict=True)])
         for both in (
             [(stance.ankle - foot.ankle)[:, [0, 2]] for foot, stance in zip(feet, stances, strict=True)],
-            [stance.weight for stance in stances],
+            [freedom(locked, _BORDER_FRAMES) * stance.weight for stance in stances],
         )
     )
     number = np.arange(len(frame))

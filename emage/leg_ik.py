@@ -7,13 +7,15 @@ the smallest rotation that brings the ankle to its place: so the knee goes on po
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+
+from emage.curves import FIXED, solve_curve
 
 STRAIGHT = 0.99
 """Of its whole length, a leg is not stretched beyond this share, unless it was before."""
 
-KNEE_SMOOTHING_FRAMES = 1.5
+KNEE_STIFFNESS = 3.0
+"""It halves what knees do faster than some 4 times a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,10 @@ class Leg:
         """(T,) from hip to ankle, as far as the leg may be stretched: as it was, or nearly straight."""
         return np.maximum(np.linalg.norm(self.ankle, axis=-1), STRAIGHT * self.whole_length_m)
 
-    def reach(self, ankle: np.ndarray) -> "Leg":
+    def reach(self, ankle: np.ndarray, kept: np.ndarray) -> "Leg":
         """The leg with its ankle at (T, 3) from the hip, or as near to it in that direction as it goes.
+
+        kept: (T,) bool, frames in which the knee is not turned.
 
         A leg that is nearly straight must bend by degrees to become shorter by a millimetre. What the knee is turned by
         is smoothed a little over time, lest it trembles: it is the ankle's place that gives way, by a millimetre or two
@@ -56,7 +60,8 @@ class Leg:
         cosine = (0.5 * (length**2 - self._square()) - along) / amplitude
         # Of the two ways to bend, the one of knees: shins go backwards.
         turn = straight + np.arccos(np.clip(cosine, -1, 1))
-        turn = np.maximum(gaussian_filter1d(turn, KNEE_SMOOTHING_FRAMES, mode="nearest"), straight)
+        leash = np.where(kept, FIXED, 0.0)
+        turn = np.maximum(solve_curve(np.ones(len(turn)), turn, KNEE_STIFFNESS, leash), straight)
         knee = Rotation.from_rotvec(turn[:, None] * (1.0, 0.0, 0.0)) * self.knee
         bent = self.thigh.apply(self.upper + knee.apply(self.lower))
         return Leg(_shortest_turn(bent, ankle) * self.thigh, knee, self.upper, self.lower)

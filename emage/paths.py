@@ -3,15 +3,15 @@
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-_BORDER_FRAMES = 12
+BORDER_FRAMES = 12
 """Within so many frames of a locked one changes come in."""
 
 
-def freedom(locked: np.ndarray) -> np.ndarray:
-    """(T,) bool -> (T,) from 0 in locked frames to 1 far from them; 1 everywhere if none is."""
+def freedom(locked: np.ndarray, border_frames: int = BORDER_FRAMES) -> np.ndarray:
+    """(T,) bool -> (T,) from 0 in locked frames to 1 so many away from them; 1 everywhere if none is."""
     if not locked.any():
         return np.ones(len(locked))
-    return 0.5 * (1 - np.cos(np.pi * np.minimum(distance_transform_edt(~locked) / _BORDER_FRAMES, 1)))
+    return 0.5 * (1 - np.cos(np.pi * np.minimum(distance_transform_edt(~locked) / border_frames, 1)))
 
 
 def joined_to_locks(steps: np.ndarray, locked: np.ndarray) -> np.ndarray:

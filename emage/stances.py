@@ -16,6 +16,7 @@ from emage.contacts import FootTrack
 from emage.curves import FIXED, solve_curve
 from emage.leg_ik import Leg
 from emage.motion import Motion
+from emage.paths import freedom
 from emage.skeleton import JOINT_NAMES, NUM_JOINTS
 
 LEG_JOINTS: tuple[tuple[int, ...], ...] = tuple(
@@ -126,16 +127,14 @@ def find_stances(foot: Foot, contacts: np.ndarray, locked: np.ndarray) -> Stance
         if not held:
             spots = {}
             continue
-        kept = [point for point in held if point in spots]
-        if not kept:
+        if not spots:
             count += 1
             spots = {held[0]: np.zeros(3)}
-            kept = held[:1]
-        anchor = kept[0]
+        # What stood before goes on standing; from heel to ball at once, the ball stands where it is by then.
+        anchor = next((point for point in held if start > 0 and contacts[start - 1, point]), held[0])
         ankle[start:end] = spots[anchor] - arms[anchor][start:end]
         number[start:end] = count - 1
-        last = ankle[end - 1]
-        spots = {point: last + arms[point][end - 1] for point in held}
+        spots = {point: ankle[end - 1] + arm[end - 1] for point, arm in arms.items()}
     ankle[:, 1] = -turned(turn, foot.sole)[..., 1].min(axis=1)
     return Stances(number, _ramps(number >= 0), ankle, turn)
 
@@ -147,6 +146,7 @@ def _flat_turns(foot: Foot, flat: np.ndarray, locked: np.ndarray) -> Rotation:
         own = foot.turn[start:end]
         level = _levelled(own.mean(), np.median(foot.sole[start:end], axis=0), foot.is_heel)
         change[start:end] = (level * own.inv()).as_rotvec()
+    change *= freedom(locked)[:, None]
     fade = np.where(locked, FIXED, FADE_FRAMES**-4)
     return Rotation.from_rotvec(solve_curve(HOLD * _ramps(flat), change, 1.0, fade)) * foot.turn
 

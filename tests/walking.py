@@ -59,7 +59,9 @@ def walk(body: Body, steps: int = 6, step_m: float = 0.5) -> Walk:
     upright = Rotation.identity(num_frames)
     for side, (hip, knee, ankle) in enumerate(LEGS):
         place = rest[ankle] + np.insert(feet[:, side], 0, 0, axis=1)
-        leg = Leg(upright, upright, rest[knee] - rest[hip], rest[ankle] - rest[knee]).reach(place - path - rest[hip])
+        leg = Leg(upright, upright, rest[knee] - rest[hip], rest[ankle] - rest[knee]).reach(
+            place - path - rest[hip], np.zeros(num_frames, dtype=bool)
+        )
         poses[:, hip], poses[:, knee] = leg.thigh.as_rotvec(), leg.knee.as_rotvec()
         poses[:, ankle] = (leg.thigh * leg.knee).inv().as_rotvec()
     motion = replace(still, poses=poses.reshape(num_frames, -1), trans=still.trans + path)
