@@ -62,7 +62,7 @@ def none_locked(motion: Motion) -> np.ndarray:
 
 def test_a_still_body_that_drifts_stands_still(body):
     """On a path that strays by a metre, at another height, and trembles."""
-    still = standing(300)
+    still = standing(body, 300)
     time_s = np.arange(300)[:, None] / 30
     away = np.concatenate([0.1 * np.sin(time_s), 0.05 + 0.01 * np.sin(2 * time_s), -0.1 * time_s], axis=1)
     made = grounded(replace(still, trans=still.trans + away), body)
@@ -76,7 +76,7 @@ def test_a_still_body_that_drifts_stands_still(body):
 
 def test_standing_feet_are_held_while_the_body_sways(body):
     """Hips sway by 8 cm in a body whose path does not: feet slide to and fro."""
-    still = standing(150)
+    still = standing(body, 150)
     turn = 0.1 * np.sin(2 * np.pi * np.arange(150) / 60)
     poses = still.poses.reshape(150, 55, 3).copy()
     for hip, _, ankle in np.reshape(LEG_JOINTS, (2, 3)):
@@ -97,15 +97,17 @@ def test_the_lowest_sole_is_on_the_floor(body):
 
 
 def test_a_foot_that_stands_is_flat(body):
-    """Both feet are pitched and rolled as networks do; standing flat, heel and ball are on the floor."""
-    still = standing(90)
+    """Feet that are pitched and rolled, as networks make them, do no longer stand on toes or edges."""
+    still = standing(body, 90)
     poses = still.poses.reshape(90, 55, 3).copy()
-    for side, (_, _, ankle) in enumerate(np.reshape(LEG_JOINTS, (2, 3))):
-        poses[:, ankle] = (-0.08, 0, (0.15, -0.1)[side])
-    made = grounded(replace(still, poses=poses.reshape(90, -1)), body)
-    for pitched, given in ((made, False), (replace(still, poses=poses.reshape(90, -1)), True)):
-        spread = np.ptp(np.sort(np.split(body.soles(pitched)[45], 2)[0][:, 1])[:6])
-        assert (spread > 0.008) == given
+    for ankle, roll in zip(LEG_JOINTS[2::3], (0.2, -0.15), strict=True):
+        poses[:, ankle] = (-0.1, 0, roll)
+    tilted = replace(still, poses=poses.reshape(90, -1))
+    for before, after in zip(
+        *(np.split(body.soles(each)[45, :, 1], 2) for each in (tilted, grounded(tilted, body))), strict=True
+    ):
+        assert np.ptp(before) > 0.02
+        assert np.ptp(after) < 0.011
 
 
 # --- stepping ---------------------------------------------------------------------------------------------------------
@@ -135,14 +137,19 @@ def test_who_walks_walks_and_keeps_every_step(body, drift):
 def test_a_walk_that_fits_its_path_is_hardly_touched(body):
     walked = walk(body)
     made = grounded(walked.motion, body)
-    assert np.abs(ankles(made, body) - ankles(walked.motion, body)).max() < 0.03
+    assert np.abs(ankles(made, body) - ankles(walked.motion, body)).max() < 0.04
     assert measure(walked.motion, made, body).turned_degrees < 2
 
 
 def test_two_steps_aside_and_back_stay_what_they_are(body):
     motion = Motion.load(EXAMPLES_FOLDER / "step_aside.npz")
     made = grounded(motion, body)
-    np.testing.assert_allclose(ankles(made, body)[..., [0, 2]], ankles(motion, body)[..., [0, 2]], atol=0.03)
+    places, true = (ankles(each, body)[..., [0, 2]] for each in (made, motion))
+    stands = np.abs(np.diff(true, axis=0, append=true[-1:])).max(axis=2) < 0.002
+    assert stands.mean() > 0.6
+    assert np.abs(places - true)[stands].max() < 0.025
+    assert np.abs(places - true).max() < 0.05  # swinging
+    assert np.ptp(true[:, 0, 0]) > 0.4
     assert np.abs(made.trans[:, 0] - motion.trans[:, 0]).max() < 0.03
 
 
@@ -158,7 +165,7 @@ def test_legs_that_walk_against_their_path_go_on_stepping(body):
 
 def test_a_foot_that_would_be_left_behind_makes_a_step(body):
     """Hips glide 40 cm forwards over feet that never leave the floor, and no leg is so long."""
-    motion = standing(150)
+    motion = standing(body, 150)
     there = 0.4 * np.clip((np.arange(150) - 40) / 70, 0, 1)
     motion = replace(motion, trans=motion.trans + there[:, None] * (0, 0, 1))
     made = grounded(motion, body)
@@ -218,7 +225,7 @@ def test_a_jump_keeps_its_height_and_its_way(body):
     frames = np.arange(120)
     share = np.clip((frames - 50) / 15, 0, 1)
     height = 1.225 * share * (1 - share)  # as bodies fall
-    still = standing(120)
+    still = standing(body, 120)
     motion = replace(still, trans=still.trans + np.c_[0 * frames, 0.04 + height, 0.5 * share])
     made = grounded(motion, body)
     in_the_air = height > 0.1
@@ -258,7 +265,7 @@ def test_locked_frames_stay_and_the_rest_joins_on(body, translation):
 
 
 def test_around_locked_frames_the_floor_is_theirs(body):
-    motion = standing(120)
+    motion = standing(body, 120)
     locked = none_locked(motion)
     locked[40:70] = True
     off = 0.1 * np.clip((np.abs(np.arange(120) - 54.5) - 15) / 30, 0, 1)
@@ -354,7 +361,7 @@ def test_a_followed_lower_body_is_grounded_like_any_other(tiny, speech):
 
 
 def test_what_goes_on_from_a_motion_begins_where_that_ends_and_on_its_floor(tiny, speech):
-    start = standing(30)
+    start = standing(tiny.body, 30)
     start = replace(start, trans=start.trans + np.array([2, 0.5, -1]))
     made = tiny.generate((16000, speech), seed_motion=start)
     plain = tiny.generate((16000, speech), seed_motion=start, translation=AS_GENERATED)

@@ -29,10 +29,11 @@ class Walk:
     stands: np.ndarray
 
 
-def standing(num_frames: int) -> Motion:
-    """In the rest pose, soles near height 0."""
-    trans = np.tile([0.0, 1.3, 0.0], (num_frames, 1))
-    return Motion(np.zeros((num_frames, 165)), np.zeros((num_frames, 100)), trans, np.zeros(300))
+def standing(body: Body, num_frames: int) -> Motion:
+    """In the rest pose, the lowest sole at height 0."""
+    still = Motion(np.zeros((num_frames, 165)), np.zeros((num_frames, 100)), np.zeros((num_frames, 3)), np.zeros(300))
+    lowest = float(body.soles(still.frames(0, 1))[..., 1].min())
+    return replace(still, trans=np.tile([0.0, -lowest, 0.0], (num_frames, 1)))
 
 
 def walk(body: Body, steps: int = 6, step_m: float = 0.5) -> Walk:
@@ -50,7 +51,7 @@ def walk(body: Body, steps: int = 6, step_m: float = 0.5) -> Walk:
         feet[start:end, side, 1] += way * progress
         feet[end:, side, 1] += way
         stands[start:end, side] = False
-    still = standing(num_frames)
+    still = standing(body, num_frames)
     rest = body.joints(still.frames(0, 1))[0].astype(np.float64)
     path = np.zeros((num_frames, 3))
     path[:, 1] = -LOWERED_M
