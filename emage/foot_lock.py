@@ -45,7 +45,7 @@ AGREEMENT_FRAMES = 120.0
 LET_GO_M = 0.08
 """A foot that legs and path would have this far from where it stands makes a little step."""
 
-_PATH_STIFFNESS, _PATH_LEASH = 30.0, 0.05
+_PATH_STIFFNESS, _PATH_LEASH = 30.0, 0.2
 """Of the path over the floor: it has its own accelerations above some 2 Hz, and leaves its own place slowly only."""
 _EASY_M, _STRAIN_ROUNDS = 0.04, 4
 """Legs give way so far; beyond it their weight against the path's grows with the square."""
