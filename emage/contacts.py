@@ -20,7 +20,7 @@ FLOOR_PERCENTILE = 20
 FLOOR_WINDOW_FRAMES = 2 * FPS + 1
 """...in a second around."""
 
-BEGIN_HEIGHT_M, END_HEIGHT_M = 0.02, 0.035
+BEGIN_HEIGHT_M, END_HEIGHT_M = 0.02, 0.03
 """A contact begins below the first of these heights and ends above the second..."""
 BEGIN_SPEED_M_PER_S, END_SPEED_M_PER_S = 0.15, 0.3
 """...and likewise for speeds."""
