@@ -134,8 +134,10 @@ class TakeOptions:
     """Of the draw with --seed."""
     top_k: int | None = None
     """Draw among the k likeliest codes only."""
-    translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
-    """The way over the floor: "in-place" takes it out, "grounded" keeps standing feet from sliding. Locks stay."""
+    translation: Literal["as-generated", "in-place", "grounded"] | None = None
+    """The way over the floor: "grounded" holds standing feet and takes out drift, "in-place" takes the way out,
+    "as-generated" leaves all as the networks made it. Locks stay. Default: grounded; as generated with the published
+    timing."""
     seam_frames: int | None = None
     """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay. Default: the
     weights' own; 0 is off."""

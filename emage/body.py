@@ -98,6 +98,8 @@ SOLE_POINTS = 12
 """Of each foot."""
 _FEET = tuple(tuple(JOINT_NAMES.index(f"{side}_{name}") for name in ("ankle", "foot")) for side in ("left", "right"))
 _SOLE_THICKNESS_M = 0.03
+_SOLE_ROUNDING_M = 0.01
+"""Above the line under heel and ball: what is higher is the sole's edge or its arch."""
 _SOLE_CELL_M = 0.02
 
 
@@ -330,9 +332,8 @@ class Body:
         if not self._said_foreign:
             self._said_foreign = True
             _log.warning(
-                "The motion's expressions are in the basis '%s', those of the body '%s' in '%s': its face shows the jaw "
-                "alone. %s The matrix that takes faces from one to the "
-                "other could not be had: %s",
+                "The motion's expressions are in the basis '%s', those of the body '%s' in '%s': its face shows the "
+                "jaw alone. %s The matrix that takes faces from one to the other could not be had: %s",
                 motion.expression_basis,
                 self.name,
                 self.expression_basis,
@@ -594,6 +595,11 @@ def _spread_below(template: np.ndarray, of_foot: np.ndarray) -> np.ndarray:
     cells = np.floor(template[foot][:, [0, 2]] / _SOLE_CELL_M)
     sole = foot[np.unique(cells, axis=0, return_index=True)[1]]
     sole = sole[template[sole, 1] < template[foot[0], 1] + _SOLE_THICKNESS_M]
+    along, height = template[sole, 2], template[sole, 1]
+    is_heel = along < np.median(along)
+    heel, ball = (np.flatnonzero(half)[height[half].argmin()] for half in (is_heel, ~is_heel))
+    slope = (height[ball] - height[heel]) / max(along[ball] - along[heel], _SOLE_CELL_M)
+    sole = sole[height < height[heel] + slope * (along - along[heel]) + _SOLE_ROUNDING_M]
     plan = template[sole][:, [0, 2]]
     chosen = [int(plan[:, 1].argmin())]  # the heel
     while len(chosen) < SOLE_POINTS:

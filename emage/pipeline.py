@@ -19,10 +19,11 @@ from huggingface_hub import ModelHubMixin
 
 from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
+from emage.contacts import floor_height
 from emage.errors import EmageError, OutputError, RenderError, WeightsError
 from emage.face import FaceMapLoader, loader_of
 from emage.files import new_file, output_error
-from emage.grounding import AS_GENERATED, translated
+from emage.grounding import translated
 from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
 from emage.low_pass import low_passed
@@ -151,7 +152,7 @@ class EmagePipeline(
         *,
         temperature: float = 1.0,
         top_k: int | None = None,
-        translation: str = AS_GENERATED,
+        translation: str | None = None,
         seam_frames: int | None = None,
         seed_motion: Motion | None = None,
         max_duration_s: float | None = None,
@@ -169,6 +170,7 @@ class EmagePipeline(
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.
             translation: "as-generated", "in-place" or "grounded", see `emage.grounding`; locked spans stay as they are.
+                None is grounded, or as generated in the published timing.
             seam_frames: smooth the body over so many frames on both sides of where two windows join, see `emage.seams`;
                 0 leaves it as published, 10 is a good number, None is the weights' own.
             seed_motion: at least four frames that the motion goes on from, by their end; its path too.
@@ -216,7 +218,8 @@ class EmagePipeline(
         if hints is not None:
             motion = apply_locks(motion, hints)
             locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, LEAF_PARTS.index("lower")]
-        return translated(motion, translation, lambda placed: self.body.soles(placed), locked)
+        floor_y = 0.0 if seed_motion is None else floor_height(self.body.soles(seed_motion))
+        return translated(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
 
     def take(
         self,

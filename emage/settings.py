@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any, TypeVar
 
 from emage.errors import EmageError
-from emage.grounding import AS_GENERATED, check_translation
+from emage.grounding import AS_GENERATED, GROUNDED, check_translation
 from emage.sampling import SamplerConfig, Timing
 from emage.seams import check_seam_frames
 
@@ -19,6 +19,7 @@ class TakeSettings:
     weights: as the user named them; None for the default. A name that came with somebody's file may be any path of the
         machine: look it up among those that are offered.
     seed: None for the weights' own take, which has no other temperature and no top_k.
+    translation: None for the one that goes with the timing, see `resolved_translation`.
     seam_frames: None as the weights' config has it.
 
     Raises:
@@ -31,7 +32,7 @@ class TakeSettings:
     temperature: float = 1.0
     top_k: int | None = None
     timing: str = Timing.EXACT.value
-    translation: str = AS_GENERATED
+    translation: str | None = None
     seam_frames: int | None = None
 
     def __post_init__(self):
@@ -42,13 +43,21 @@ class TakeSettings:
         if isinstance(self.temperature, bool) or not isinstance(self.temperature, Real):
             raise EmageError(f"temperature is {self.temperature!r}; it must be a number.")
         object.__setattr__(self, "timing", Timing(self.timing).value)
-        check_translation(self.translation)
+        if self.translation is not None:
+            check_translation(self.translation)
         if self.seam_frames is not None:
             check_seam_frames(self.seam_frames)
         if self.seed is not None:
             _ = self.sampler
         elif (self.temperature, self.top_k) != (1.0, None):
             raise EmageError("temperature and top_k are of a draw: give a seed with them.")
+
+    @property
+    def resolved_translation(self) -> str:
+        """Grounded by default; as generated in the published timing, which keeps its numbers."""
+        if self.translation is not None:
+            return self.translation
+        return GROUNDED if self.timing == Timing.EXACT.value else AS_GENERATED
 
     @property
     def sampler(self) -> SamplerConfig | None:

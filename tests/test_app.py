@@ -28,6 +28,7 @@ import app as app_module
 from app import create_app
 from emage.errors import Cancelled, EmageError, RenderError
 from emage.examples import load_examples
+from emage.grounding import GROUNDED, TRANSLATIONS
 from emage.hints import LOCK, HintPlan, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
@@ -36,7 +37,7 @@ from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
 from emage.ui.comparing import panels
-from emage.ui.controls import take_settings, take_values
+from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
 from emage.ui.kept import KeptTake
@@ -606,6 +607,17 @@ def test_the_table_is_the_plan():
         HintPlan(),
         "Row 1 counts once part, start and end are there.",
     )
+
+
+def test_feet_are_kept_on_the_ground_unless_chosen_otherwise(tiny):
+    studio = Studio(Shelf(tiny), SMALL, app_module.on_zero_gpu(Shelf(tiny)))
+    with gr.Blocks():
+        translation = build_controls(studio).translation
+    assert translation.value == GROUNDED
+    assert {value for _, value in translation.choices} == set(TRANSLATIONS)
+    assert "drift is taken out" in translation.info
+    for kept in (None, *TRANSLATIONS):
+        assert take_values(studio, TakeSettings(translation=kept))[6] == (kept or GROUNDED)
 
 
 def test_seams_are_set_kept_and_shown(tiny):

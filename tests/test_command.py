@@ -48,7 +48,7 @@ drawn = some.builds(
     temperature=some.floats(0, 10),
     top_k=some.none() | some.integers(1, 500),
     timing=some.sampled_from(["exact", "reference"]),
-    translation=some.sampled_from(TRANSLATIONS),
+    translation=some.none() | some.sampled_from(TRANSLATIONS),
     seam_frames=some.none() | some.integers(0, MAX_SEAM_FRAMES),
 )
 placements = some.builds(Placement, some.integers(-(10**6), 10**6), some.sampled_from(FILLS), some.integers(0, 100))

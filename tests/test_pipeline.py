@@ -16,6 +16,7 @@ import torch
 from emage.__main__ import main
 from emage.audio import num_frames
 from emage.errors import AudioError, EmageError, HintError, WeightsError
+from emage.grounding import AS_GENERATED
 from emage.hints import HintPlan, Hints
 from emage.low_pass import low_passed
 from emage.models.generator import GeneratorConfig
@@ -407,13 +408,13 @@ def test_networks_stay_as_they_were(tiny, speech):
 
 
 def test_weights_may_ask_for_a_low_pass_and_smooth_seams(tiny, speech):
-    plain = tiny.generate((16000, speech))
+    plain = tiny.generate((16000, speech), translation=AS_GENERATED)
     config = replace(tiny.generator.config, low_pass_frames=2, seam_frames=6)
     assert GeneratorConfig.from_json(config.to_json()) == config
     tiny.generator.config, published = config, tiny.generator.config
     try:
-        filtered = tiny.generate((16000, speech))
-        unsmoothed = tiny.generate((16000, speech), seam_frames=0)
+        filtered = tiny.generate((16000, speech), translation=AS_GENERATED)
+        unsmoothed = tiny.generate((16000, speech), seam_frames=0, translation=AS_GENERATED)
     finally:
         tiny.generator.config = published
     expected = smoothed_seams(low_passed(plain, 2), [(60, 64), (120, 124)], 6)

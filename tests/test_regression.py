@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from emage.audio import SAMPLE_RATE_HZ
+from emage.grounding import AS_GENERATED
 from emage.hints import HintPlan, Hints
 from emage.pipeline import EmagePipeline
 from emage.sampling import SamplerConfig, Timing, plan_windows, sample_windows
@@ -26,10 +27,10 @@ def run_case(pipe: EmagePipeline) -> dict[str, np.ndarray]:
     audio = (SAMPLE_RATE_HZ, speech)
     hints = Hints(make_motion(150), HintPlan.from_json(PLAN))
     for name, motion in {
-        "likeliest": pipe.generate(audio),
+        "likeliest": pipe.generate(audio, translation=AS_GENERATED),
         "reference": pipe.generate(audio, timing="reference"),
-        "drawn": pipe.generate(audio, seed=7, speaker=1, top_k=10),
-        "hinted": pipe.generate(audio, hints),
+        "drawn": pipe.generate(audio, seed=7, speaker=1, top_k=10, translation=AS_GENERATED),
+        "hinted": pipe.generate(audio, hints, translation=AS_GENERATED),
     }.items():
         results[f"{name}_poses"] = motion.poses
         results[f"{name}_expressions"] = motion.expressions.astype(np.float32)

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from emage.errors import EmageError
+from emage.grounding import AS_GENERATED, GROUNDED, TRANSLATIONS
 from emage.render import RenderSettings
 from emage.sampling import SamplerConfig, Timing
 from emage.settings import TakeSettings, rebuilt
@@ -34,7 +35,7 @@ def test_the_sampler_of_settings():
         ({"timing": "soon"}, "timing is 'soon'"),
         ({"timing": []}, "timing is"),
         ({"translation": "flying"}, "no translation 'flying'"),
-        ({"translation": None}, "no translation 'None'"),
+        ({"translation": ""}, "no translation ''"),
         ({"seam_frames": -1}, "seam_frames is -1"),
         ({"seam_frames": 21}, "seam_frames is 21; it must be a whole number from 0 to 20"),
         ({"seam_frames": 4.0}, "seam_frames is 4.0"),
@@ -43,6 +44,14 @@ def test_the_sampler_of_settings():
 def test_faults_are_named(fault, words):
     with pytest.raises(EmageError, match=words):
         replace(TakeSettings(), **fault)
+
+
+def test_feet_are_grounded_but_in_the_published_timing():
+    assert TakeSettings().resolved_translation == GROUNDED
+    assert TakeSettings(timing="reference").resolved_translation == AS_GENERATED
+    for timing in ("exact", "reference"):
+        for translation in TRANSLATIONS:
+            assert TakeSettings(timing=timing, translation=translation).resolved_translation == translation
 
 
 def test_settings_come_back():

@@ -26,6 +26,7 @@ from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
+from emage.grounding import AS_GENERATED
 from emage.hub import NETWORK_FOLDERS, find_weights, load_state
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
@@ -393,7 +394,7 @@ def _show(run: Run, generator: Generator, codec: MotionCodec, cache: Cache, body
     motion, expressions = torch.from_numpy(cache.motion[rows].copy()), torch.from_numpy(cache.expressions[rows].copy())
     truth = clip_motion(cache, motion, expressions, motion[:, TRANSLATION])
     audio = cache.clip_audio(clip, 0, frames)
-    made = EmagePipeline(generator, codec).generate((16000, audio), speaker=clip.speaker)
+    made = EmagePipeline(generator, codec).generate((16000, audio), speaker=clip.speaker, translation=AS_GENERATED)
     generator.train()
     run.sample_video("generated", [Take(truth, "true"), Take(made, "generated")], body, audio)
 

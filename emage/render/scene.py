@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from emage.contacts import floor_height
 from emage.errors import RenderError
 from emage.motion import Motion
 from emage.render.camera import Bounds, Camera, face_camera, follow_camera, still_camera
@@ -30,7 +31,7 @@ RENDERERS = (*MESH_RENDERERS, "skeleton")
 CAMERAS = ("still", "follow", "face")
 
 _SAMPLED_FRAMES = 48
-"""Frames looked at to find the floor and the thickness of the body."""
+"""Frames looked at to find the thickness of the body."""
 _JOINTS_CHUNK = 1024
 _ORIGIN_STEP_M = 64.0
 """Bodies are posed relative to a point so near: single precision is coarser than a pixel some kilometres away. Whole
@@ -225,8 +226,7 @@ class Figure:
         nearest = KDTree(posed_joints(rest)[0]).query(rest_vertices)[1]
 
         self._rest_vertices = rest_vertices
-        # A few frames may dip below the floor, for the network's height is not exact: the floor is not for them.
-        self.floor_y = float(np.percentile(vertices[:, :, 1].min(1) + self.origins[frames, 1], 5))
+        self.floor_y = floor_height(posed_soles(self.posed) + self.origins[:, None])
 
         radii = _radii(vertices, joints[frames], nearest)
         self.bounds = bounds = Bounds(joints + self.origins[:, None], radii, motion.fps)
@@ -367,6 +367,14 @@ def posed_points(actor: Actor, vertices: np.ndarray, start_frame: int, end_frame
         points = actor.body.points(actor.motion, vertices, start_frame, end_frame)
     _check_reach(points, range(start_frame, start_frame + len(points)))
     return points
+
+
+def posed_soles(actor: Actor) -> np.ndarray:
+    """(T, P, 3) float32 of the soles; as `posed_vertices`."""
+    with _named_later():
+        soles = actor.body.soles(actor.motion)
+    _check_reach(soles, range(len(soles)))
+    return soles
 
 
 def posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:

@@ -104,9 +104,11 @@ def build_controls(studio: Studio) -> Controls:
     # Who sets these wants a draw; without one they would do nothing.
     gr.on([seed.input, temperature.input, top_k.input], None, None, draw, js="() => true", api_name=False)
     translation = gr.Radio(
-        [("As generated", AS_GENERATED), ("In place", IN_PLACE), ("Feet kept on the ground", GROUNDED)],
-        value=AS_GENERATED,
+        [("Feet kept on the ground", GROUNDED), ("In place", IN_PLACE), ("As generated", AS_GENERATED)],
+        value=GROUNDED,
         label="Way over the floor",
+        info="Kept on the ground: feet that stand stay where they stand, who steps steps, and drift is taken out. In "
+        "place: the body stays over one spot, its feet slide. As generated: all as the networks made it.",
         elem_id="translation",
     )
     frames = [(f"{count} frame{'s' * (count > 1)}", str(count)) for count in range(1, MAX_SEAM_FRAMES + 1)]
@@ -199,7 +201,7 @@ def take_values(studio: Studio, settings: TakeSettings) -> list[Any]:
         settings.seed or 0,
         settings.temperature,
         settings.top_k or 0,
-        settings.translation,
+        settings.resolved_translation,
         _SEAMS_OF_WEIGHTS if settings.seam_frames is None else str(settings.seam_frames),
     ]
 
