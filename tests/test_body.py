@@ -1,6 +1,7 @@
 """The stand-in body, and how body files are read and evaluated."""
 
 import errno
+import json
 import re
 import tempfile
 import warnings
@@ -105,7 +106,7 @@ def test_smplx_creates_it_and_its_tree_is_the_skeletons(model, arrays):
     assert model.get_num_verts() >= 9930
     assert model.num_betas == 300
     assert model.num_expression_coeffs == 100
-    assert STAND_IN_FILE.stat().st_size < 8e6
+    assert STAND_IN_FILE.stat().st_size < 4e6
 
 
 def test_weights_sum_to_one_and_are_not_negative(arrays):
@@ -127,7 +128,7 @@ def test_joints_stay_put_under_every_face_action(arrays):
 
 def test_joints_follow_the_shape(arrays):
     """A taller person's knees, wrists and head lie where the mesh has them: between the limbs' vertices."""
-    taller = arrays["v_template"] + 3 * arrays["shapedirs"][:, :, 0]
+    taller = arrays["v_template"] + 3 * arrays["shapedirs"][:, :, 0]  # SMPL-X's first beta: stature
     joints = arrays["J_regressor"] @ taller
     assert np.ptp(taller[:, 1]) > np.ptp(arrays["v_template"][:, 1]) + 0.05
     for name in ("left_knee", "right_wrist", "head", "left_index2"):
@@ -147,19 +148,65 @@ def test_t_pose_faces_forward_with_arms_along_x(arrays):
         assert joint[f"{side}_eye"][2] > joint["head"][2] + 0.05  # looks to +z
         assert joint[f"{side}_foot"][2] > joint[f"{side}_ankle"][2] + 0.05
         assert joint[f"{side}_thumb3"][2] > joint[f"{side}_pinky3"][2] + 0.05  # palms down
-        for finger in ("index", "middle", "ring", "pinky"):  # straight, in the plane of the palm
+        for finger in ("index", "middle", "ring", "pinky"):  # straight within some degrees, about level
             first, middle, last = (joint[f"{side}_{finger}{i}"] for i in (1, 2, 3))
             first_bone, next_bone = middle - first, last - middle
             cosine = first_bone @ next_bone / np.linalg.norm(first_bone) / np.linalg.norm(next_bone)
-            assert cosine > 0.999
-            assert abs((last - first)[1]) < 0.002
+            assert cosine > 0.97
+            assert abs((last - first)[1]) < 0.004
 
 
-def test_left_and_right_mirror_each_other(arrays):
+def _smplx_neutral() -> dict:
+    return json.loads((Path(__file__).parent / "smplx_neutral.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("scale", [0.0, 2.0])
+def test_joints_rest_where_those_of_smplx_do_with_every_shape(body, scale):
+    """Also those of a BEAT2 speaker, whose betas come with faces of another basis."""
+    betas = np.zeros(300, np.float32)
+    betas[:10] = scale * np.random.default_rng(1).standard_normal(10)
+    betas[10:] = 3 * (scale > 0)  # of SMPL-X's further ones the stand-in has none
+    joints = body.joints(motion(betas=betas, expression_basis=FLAME2020))[0]
+    for name, facts in _smplx_neutral()["joints"].items():
+        goal = np.array(facts["rest"]) + np.array(facts["betas"]) @ betas[:10]
+        assert np.linalg.norm(joints[JOINT_NAMES.index(name)] - goal) < 0.001, name
+
+
+def test_our_own_shapes_leave_the_bones_alone(body):
+    betas = np.zeros(300, np.float32)
+    betas[10:18] = 1
+    changed, rest = motion(betas=betas), motion()
+    assert np.abs(body.vertices(changed) - body.vertices(rest)).max() > 0.005
+    bones = [i for i in range(NUM_JOINTS) if i not in (22, 23, 24)]  # jaw and eyes follow the face
+    assert np.abs(body.joints(changed) - body.joints(rest))[0, bones].max() < 0.0005
+
+
+def test_soles_slope_as_those_of_smplx(body, arrays):
+    """Toes down: by some 2.5 degrees under the heel and 8.5 before the ball of the foot."""
+    assert abs(arrays["v_template"][:, 1].min() - _smplx_neutral()["lowest_sole_y"]) < 0.002
+    rest = arrays["v_template"].astype(np.float64)
+    corners = rest[arrays["f"]]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    middles = corners.mean(1)
+    for side in ("left", "right"):
+        ball = arrays["bone_heads"][JOINT_NAMES.index(f"{side}_foot")]
+        under = (normals[:, 1] < -0.9 * np.linalg.norm(normals, axis=1)) & (middles[:, 1] < -1.27)
+        under &= middles[:, 0] * ball[0] > 0
+        for ahead, degrees in ((False, 2.5), (True, 8.5)):
+            of = under & ((middles[:, 2] > ball[2] + 0.01) if ahead else (middles[:, 2] < ball[2] - 0.03))
+            up = -normals[of].sum(0)
+            assert abs(np.degrees(np.arctan2(up[2], up[1])) - degrees) < 1.5
+            assert abs(np.degrees(np.arctan2(up[0], up[1]))) < 1.5
+
+
+def test_left_and_right_are_about_mirror_images(arrays):
+    """SMPL-X's skeleton is not quite symmetric, by up to 3 cm at the elbows, and the flesh follows."""
     mirrored = arrays["v_template"] * [-1, 1, 1]
-    assert cKDTree(arrays["v_template"]).query(mirrored)[0].max() < 1e-5
+    assert cKDTree(arrays["v_template"]).query(mirrored)[0].max() < 0.035
+    head = arrays["weights"][:, JOINT_NAMES.index("head")] == 1
+    assert cKDTree(arrays["v_template"]).query(mirrored[head])[0].max() < 0.006
     swap = [JOINT_NAMES.index(_other_side(name)) for name in JOINT_NAMES]
-    np.testing.assert_allclose(arrays["bone_heads"][swap] * [-1, 1, 1], arrays["bone_heads"], atol=1e-4)
+    np.testing.assert_allclose(arrays["bone_heads"][swap] * [-1, 1, 1], arrays["bone_heads"], atol=0.035)
 
 
 def _other_side(name: str) -> str:
@@ -175,9 +222,9 @@ def test_expressions_are_apples_actions_in_order(arrays):
     directions = arrays["shapedirs"]
     assert directions.shape[2] == 400
     reach = np.abs(directions).max((0, 1))
-    assert (reach[:10] > 0.001).all()
+    assert (reach[:18] > 0.001).all()
     assert (reach[300:352] > 0.001).all()
-    assert not reach[10:300].any()
+    assert not reach[18:300].any()
     assert not reach[352:].any()
 
 
@@ -269,7 +316,7 @@ def test_an_open_jaw_moves_lower_teeth_and_tongue_only(body, arrays, opening):
     assert np.abs(moved[upper]).max() < 1e-5
     assert -0.03 < moved[lower][:, 1].mean() < -0.01
     assert -0.03 < moved[tongue][:, 1].mean() < -0.008
-    lips = _near(arrays, (0.0, 0.228, 0.145)), _near(arrays, (0.0, 0.205, 0.14))
+    lips = _near(arrays, (0.0, 0.235, 0.100)), _near(arrays, (0.0, 0.210, 0.095))
     assert moved[lips[1], 1] < moved[lips[0], 1] - 0.008  # the lower lip leaves the upper one
 
 
@@ -335,7 +382,7 @@ def test_gaze_turns_the_pupil(body, arrays, action, side, axis, sign):
 
 
 def test_a_smile_widens_and_lifts_the_corners_of_the_mouth(body, arrays):
-    corner = _near(arrays, (0.03, 0.222, 0.125))
+    corner = _near(arrays, (0.032, 0.2285, 0.079))
     smile = motion(actions={"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0})
     moved = body.vertices(smile)[0, corner] - body.vertices(motion())[0, corner]
     assert moved[0] > 0.002
@@ -359,13 +406,15 @@ def test_a_twisted_wrist_does_not_wring_the_forearm(body, arrays):
     assert np.abs(bent[forearm]).max() < 1e-5
 
 
-def test_shape_changes_size_only_in_the_bodys_own_basis(body):
-    betas = np.zeros(300, np.float32)
-    betas[0] = 3
+def test_the_first_ten_betas_are_everybodys_and_the_others_the_bodys_own(body):
+    tall, own = np.zeros((2, 300), np.float32)
+    tall[0], own[10] = 3, 3
     rest = body.vertices(motion())
-    taller = body.vertices(motion(betas=betas))
+    taller = body.vertices(motion(betas=tall))
     assert np.ptp(taller[0, :, 1]) > np.ptp(rest[0, :, 1]) + 0.05
-    np.testing.assert_array_equal(body.vertices(motion(betas=betas, expression_basis=FLAME2020)), rest)
+    np.testing.assert_array_equal(body.vertices(motion(betas=tall, expression_basis=FLAME2020)), taller)
+    assert np.abs(body.vertices(motion(betas=own)) - rest).max() > 0.01
+    np.testing.assert_array_equal(body.vertices(motion(betas=own, expression_basis=FLAME2020)), rest)
 
 
 def test_expressions_of_another_basis_are_left_out_and_said_once(caplog):
@@ -402,10 +451,10 @@ def test_leaves_follow_the_joints_and_the_face(body, arrays):
     }.items():  # fmt: skip
         assert set(leaf[arrays["weights"].argmax(1) == JOINT_NAMES.index(joint)]) == {part}
     head = arrays["v_template"][:, 1] > 0.12
-    back = head & (arrays["v_template"][:, 2] < 0)
+    back = head & (arrays["v_template"][:, 2] < -0.04)
     assert set(leaf[back]) == {"upper"}
-    assert leaf[_near(arrays, (0.0, 0.26, 0.17))] == "face"  # tip of the nose
-    assert leaf[_near(arrays, (0.0, 0.40, 0.05))] == "upper"  # top of the head
+    assert leaf[_near(arrays, (0.0, 0.269, 0.127))] == "face"  # tip of the nose
+    assert leaf[_near(arrays, (0.0, 0.418, -0.001))] == "upper"  # top of the head
 
 
 def test_colors_are_bare_on_skin_and_full_on_eyes(body, arrays):
@@ -479,7 +528,8 @@ def test_a_file_of_ten_and_ten_columns_is_read_with_a_warning(tmp_path, arrays, 
     assert re.search("only 10 shape and 10 expression directions.*SMPLX_NEUTRAL_2020", caplog.text)
     given = random_motion(2)
     expressions = np.where(np.arange(100) < 10, given.expressions, 0)
-    ten = Motion(given.poses, expressions, given.trans, given.betas, expression_basis=ARKIT52)
+    betas = np.where(np.arange(300) < 10, given.betas, 0)
+    ten = Motion(given.poses, expressions, given.trans, betas, expression_basis=ARKIT52)
     flame = Motion(given.poses, given.expressions, given.trans, given.betas)
     np.testing.assert_allclose(small.vertices(flame), body.vertices(ten), atol=1e-6)
 

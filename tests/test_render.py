@@ -106,8 +106,8 @@ def test_hints_change_the_colour_of_their_part_in_their_frames(body, renderer):
     figure = make_figures([actor], settings)[0]
     vertices = body.vertices(actor.motion, 0, 1)[0]
     mesh = figure.mesh(0, vertices)
-    # Vertices that face the camera and have no colour of their own.
-    plain = (mesh.normals[:, 2] > 0.8) & (body.vertex_colors[:, 3] == 0)
+    # Vertices that face the camera and have no colour of their own but for a light tint.
+    plain = (mesh.normals[:, 2] > 0.8) & (body.vertex_colors[:, 3] < 0.55)
     columns, rows = np.floor(project(vertices, camera, 0, 480, 480)).astype(int).T
     for part, name in enumerate(LEAF_PARTS):
         mine = plain & (body.vertex_leaves == part)
@@ -301,7 +301,7 @@ def test_a_caption_is_read_before_a_body(body, background):
     picture = draw([Actor(body, posed(), caption="Illinois")], settings)[0]
     (patch,) = caption_patches(["Illinois"], 640, 640, rgb_of(background))
     beside = picture[patch.rows.min(), patch.columns.min() - 10]
-    assert beside[2] - beside[0] > 60  # the body is behind it
+    assert beside[2] - beside[0] > 25  # the body is behind it
     box = (picture[patch.rows, patch.columns] / 255) ** 2.2
     light = box @ (0.2126, 0.7152, 0.0722)
     backing = np.median(light)
