@@ -81,9 +81,6 @@ _SHAPES = {  # what smplx needs of a SMPL-X file; None stands for any size from 
 }
 _EXTRAS = ("vertex_colors", "expression_basis", "name", "licence")  # the stand-in's own
 
-SHARED_BETAS = 10
-"""So many betas mean the same on every body."""
-
 _CHUNK_FRAMES = 32
 _POINTS_CHUNK_FRAMES = 256
 _JOINTS_CHUNK_FRAMES = 1024
@@ -303,9 +300,7 @@ class Body:
 
     def _shaped(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
-        betas = torch.from_numpy(motion.betas)[self._shape_columns]
-        if not self._is_native(motion):
-            betas = torch.where(self._shape_columns < SHARED_BETAS, betas, 0)
+        betas = torch.from_numpy(motion.betas_in(self.expression_basis))[self._shape_columns]
         shaped = self._template + self._shape_directions @ betas
         return shaped, self._regressor @ shaped
 

@@ -36,6 +36,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.fft import dct, idct
+from threadpoolctl import threadpool_limits
 
 from emage.errors import WeightsError
 from emage.hints import Hints
@@ -160,7 +161,9 @@ class FaceMap:
         for start in range(0, len(target), _BLOCK_FRAMES):
             end = min(start + _BLOCK_FRAMES, len(target))
             first = max(start - _MARGIN_FRAMES, 0)
-            solved = self._solve(target[first : end + _MARGIN_FRAMES], _SMOOTHNESS * fps / FPS)
+            # Many small products: threads that wait for one another take longer than one alone, on busy cores 30 times.
+            with threadpool_limits(1, user_api="blas"):
+                solved = self._solve(target[first : end + _MARGIN_FRAMES], _SMOOTHNESS * fps / FPS)
             weights[start:end] = solved[start - first : end - first]
         result = np.zeros((len(weights), NUM_EXPRESSIONS))
         result[:, _COLUMNS] = weights
@@ -187,12 +190,14 @@ class FaceMap:
         return face.with_jaw(jaw)
 
     def convert(self, motion: Motion, basis: str) -> Motion:
-        """The motion with its face in a basis; all else, betas too, as it was."""
+        """The motion with its face in a basis, without betas that mean nothing in it; all else as it was."""
         if motion.expression_basis == basis:
             return motion
         face, poses = self.face(motion, basis), motion.poses.copy()
         poses[:, _JAW] = face.jaw
-        return replace(motion, poses=poses, expressions=face.expressions, expression_basis=basis)
+        return replace(
+            motion, poses=poses, expressions=face.expressions, betas=motion.betas_in(basis), expression_basis=basis
+        )
 
     def _solve(self, target: np.ndarray, smoothness: float) -> np.ndarray:
         """(T, 51) of A^T b of each frame -> the weights (T, 51).

@@ -13,7 +13,7 @@ import torch
 from emage.errors import MotionError
 from emage.files import MAX_NPZ_BYTES, new_file, read_npz
 from emage.rotations import slerp
-from emage.skeleton import NUM_BETAS, NUM_EXPRESSIONS, POSE_CHANNELS
+from emage.skeleton import NUM_BETAS, NUM_EXPRESSIONS, POSE_CHANNELS, SHARED_BETAS
 
 FPS = 30
 """Frames per second of everything the networks see and make."""
@@ -42,7 +42,8 @@ class Motion:
     poses: (T, 165) float32, axis-angle of the 55 SMPL-X joints, radians.
     expressions: (T, 100) float64, in `expression_basis`.
     trans: (T, 3) float64, metres, y up.
-    betas: (300,) float32, body shape.
+    betas: (300,) float32, body shape: the first ten are SMPL-X's on every body, the others of the basis of the
+        expressions.
     fps: frames per second.
     expression_basis: `flame2020` (BEAT2 files) or `arkit52` (the stand-in body's).
     model, gender: as BEAT2 files name them.
@@ -198,6 +199,12 @@ class Motion:
         return replace(
             self, poses=poses, expressions=mixed(self.expressions), trans=mixed(self.trans), fps=fps or self.fps
         )
+
+    def betas_in(self, basis: str) -> np.ndarray:
+        """(300,) body shape for expressions in a basis: those beyond the tenth mean something in their own alone."""
+        if basis == self.expression_basis:
+            return self.betas
+        return np.where(np.arange(NUM_BETAS) < SHARED_BETAS, self.betas, np.float32(0))
 
     def frames(self, start_frame: int, end_frame: int) -> "Motion":
         """The frames from `start_frame` to `end_frame`, end exclusive."""

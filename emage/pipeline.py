@@ -210,7 +210,8 @@ class EmagePipeline(
                 None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
             )
         ]
-        motion = self.decode(join_codes(codes), start_position, None if hints is None else hints.reference.betas)
+        betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
+        motion = self.decode(join_codes(codes), start_position, betas)
         motion = low_passed(motion, config.low_pass_frames)
         seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
         motion = smoothed_seams(motion, seams, config.seam_frames if seam_frames is None else seam_frames)

@@ -25,6 +25,7 @@ PARENTS: tuple[int, ...] = (
 NUM_JOINTS = 55
 NUM_EXPRESSIONS = 100
 NUM_BETAS = 300
+SHARED_BETAS = 10  # mean the same on every body; the others go with the basis of the expressions
 POSE_CHANNELS = 3 * NUM_JOINTS  # axis-angle
 ROTATION_CHANNELS = 6 * NUM_JOINTS  # 6D
 TRANSLATION = slice(330, 333)

@@ -20,7 +20,7 @@ from emage.landmarks import (
     RIGHT_EYE,
     find_landmarks,
 )
-from emage.motion import ARKIT52, FLAME2020, Motion
+from emage.motion import ARKIT52, Motion
 from emage.skeleton import ARKIT_ACTIONS, JAW_JOINT, JOINT_NAMES, NUM_JOINTS
 
 
@@ -114,17 +114,17 @@ def test_a_smplx_file_names_the_points_of_its_face():
     triangles = rng.integers(0, 500, 51)
     weights = torch.tensor([0.2, 0.7, 0.1]).repeat(51, 1)
 
-    def landmarks(count: int, basis: str) -> np.ndarray:
+    def landmarks(count: int) -> np.ndarray:
         model = SimpleNamespace(
             faces=faces,
             v_template=torch.zeros(10475, 3),
             lmk_faces_idx=torch.from_numpy(triangles)[:count],
             lmk_bary_coords=weights[:count],
         )
-        return body_module._face_landmarks(model, basis)
+        return body_module._face_landmarks(model)
 
-    np.testing.assert_array_equal(landmarks(51, FLAME2020), faces[triangles, 1])
-    assert len(landmarks(50, FLAME2020)) == len(landmarks(51, ARKIT52)) == 0
+    np.testing.assert_array_equal(landmarks(51), faces[triangles, 1])
+    assert len(landmarks(50)) == 0
 
 
 def test_a_body_without_such_points_has_no_face(body):

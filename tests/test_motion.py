@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from emage.errors import MotionError, OutputError
-from emage.motion import ARKIT52, Motion
+from emage.motion import ARKIT52, FLAME2020, Motion
 from tests.conftest import make_motion
 
 BEAT2_DTYPES = {
@@ -235,3 +235,11 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"]
     with pytest.raises(OutputError, match="does not exist"):
         make_motion(7).save(tmp_path / "nowhere" / "m.npz")
+
+
+def test_betas_beyond_the_tenth_stay_in_their_basis():
+    motion = make_motion(3)
+    assert motion.betas_in(motion.expression_basis) is motion.betas
+    other = ARKIT52 if motion.expression_basis == FLAME2020 else FLAME2020
+    np.testing.assert_array_equal(motion.betas_in(other)[:10], motion.betas[:10])
+    assert not motion.betas_in(other)[10:].any()
