@@ -96,7 +96,7 @@ def _put_arms(poses: np.ndarray, arms: Arms) -> None:
     for side in SIDES:
         pose = arms.poses[side]
         turns = [axis_angle_of(m) for m in (pose.collar_turn, pose.shoulder_turn, pose.elbow_turn, pose.wrist_turn)]
-        fingers = finger_turns(arms.shapes[side]).reshape(len(poses), 15, 3)
+        fingers = finger_turns(arms.shapes[side], side).reshape(len(poses), 15, 3)
         if side == "right":
             turns, fingers = [mirrored_turns(turn) for turn in turns], mirrored_turns(fingers)
         for joint, turn in zip(_ARM_JOINTS[side], turns, strict=True):

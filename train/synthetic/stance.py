@@ -11,7 +11,8 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d
 
 from train.synthetic.arms import Stroke, accents
-from train.synthetic.kinematics import SOLE_TO_ORIGIN_M, about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.kinematics import about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.skin import flat_foot
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, ease, frame_seconds, pulse, smooth
@@ -124,7 +125,6 @@ class Foot:
 
 def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray) -> Foot:
     place = _foot_places(0, 0, 0, habits.stance_m)[side]
-    ankle_height = rest_joints()[{"left": 7, "right": 8}[side], 1] + SOLE_TO_ORIGIN_M
     ground, lift = np.tile(np.array(place), (len(seconds), 1)), np.zeros(len(seconds))
     for step in steps:
         if step.foot == side:
@@ -132,7 +132,7 @@ def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray)
             ground = ground + ease(u)[:, None] * (np.array([step.x_m, step.z_m, step.yaw]) - place)
             lift = lift + 64 * (u * (1 - u)) ** 3
             place = (step.x_m, step.z_m, step.yaw)
-    ankle = np.stack([ground[:, 0], ankle_height + _LIFT_M * lift, ground[:, 1]], -1)
+    ankle = np.stack([ground[:, 0], flat_foot(side).height_m + _LIFT_M * lift, ground[:, 1]], -1)
     return Foot(ankle, ground[:, 2], 0.2 * lift)
 
 
@@ -175,14 +175,15 @@ def stand_and_step(
     pelvis[:, 1] = _pelvis_height(pelvis, root, feet)
 
     turns = {0: root}
-    for side, (hip, knee, ankle) in {"left": (1, 4, 7), "right": (2, 5, 8)}.items():
-        foot, bones = feet[side], leg_bones(side)
+    for side, (hip, knee, ankle, ball) in {"left": (1, 4, 7, 10), "right": (2, 5, 8, 11)}.items():
+        foot, flat, bones = feet[side], flat_foot(side), leg_bones(side)
         pole_yaw = 0.5 * (yaw + foot.yaw) + (0.06 if side == "left" else -0.06)
         pole = np.stack([np.sin(pole_yaw), np.zeros_like(yaw), np.cos(pole_yaw)], -1)
         limb = bones.solve(pelvis + turned(root, joints[hip] - joints[0]), foot.ankle, pole)
         turns[hip] = transposed(root) @ limb.upper
         turns[knee] = transposed(limb.upper) @ limb.lower
-        turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch)
+        turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch) @ flat.turn
+        turns[ball] = np.broadcast_to(flat.ball_turn, root.shape)
     return Lower(turns, pelvis - joints[0], roll, yaw)
 
 
@@ -191,7 +192,7 @@ def _pelvis_height(pelvis: np.ndarray, root: np.ndarray, feet: dict[str, Foot]) 
     joints, heights = rest_joints(), []
     for side, hip in (("left", 1), ("right", 2)):
         bones = leg_bones(side)
-        length = _REACH * (np.linalg.norm(bones.upper) + np.linalg.norm(bones.lower))
+        length = _REACH * bones.longest_m
         offset = turned(root, joints[hip] - joints[0])
         away = (pelvis + offset - feet[side].ankle)[:, [0, 2]]
         drop = np.sqrt(np.maximum(length**2 - np.square(away).sum(-1), 0.25))
