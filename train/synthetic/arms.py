@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
+from emage.skeleton import JOINT_NAMES
 from train.synthetic.gestures import (
     BEAT_PALMS,
     DEVIATION,
@@ -24,7 +25,7 @@ from train.synthetic.gestures import (
     Key,
     gestures_for,
 )
-from train.synthetic.kinematics import ArmPose, mirrored, pose_arm, turned, unit
+from train.synthetic.kinematics import LEFT_WRIST, ArmPose, joints_as_left, mirrored, pose_arm, turned, unit
 from train.synthetic.skin import trunk_profile
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
@@ -47,6 +48,7 @@ _BEFORE_PAUSE_S = 0.2  # nor so shortly before it
 _MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
 _MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
+_SWAY_FROM_M, _SWAY_M = -0.35, 0.1  # below this height hips and thighs move under the chest, at the knees by so much
 _HANDS_APART_M = 0.1
 
 
@@ -311,9 +313,10 @@ def follow_tracks(
     for _ in range(4):
         poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
         for side in SIDES:
-            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side]))
+            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side], values[side][:, SHAPE], side))
     poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
-    apart = _spread_in_time(_push_from_each_other(poses["left"], poses["right"]))
+    points = {side: hand_points(poses[side], values[side][:, SHAPE], side) for side in SIDES}
+    apart = _spread_in_time(_push_from_each_other(points["left"], points["right"]))
     poses = {side: _posed(side, places[side] + apart, values[side], shrug) for side in SIDES}
     return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, list(strokes))
 
@@ -331,24 +334,41 @@ def _asking(times: Times, strokes: Sequence[Stroke], seconds: np.ndarray) -> np.
     return result
 
 
-_HAND_POINTS = np.array(
-    [[0.0, 0, 0], [0.05, 0, 0], [0.1, 0, 0], [0.14, -0.02, 0], [0.175, -0.02, 0], [0.09, -0.02, 0.05]]
+_MIDDLE_BENDS = slice(2, 4)  # of the knuckle and the middle joint of the middle finger, in a hand shape
+_TIP_BEND = (
+    1.35  # the bend of a finger's last two joints together, shared out evenly over what lies beyond the middle one
 )
 
 
-def hand_points(pose: ArmPose) -> np.ndarray:
-    """(T, 6, 3) points along a left hand, from the middle between the shoulders."""
-    return pose.wrist[:, None] + turned(pose.hand[:, None], _HAND_POINTS)
+def hand_points(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
+    """(T, 6, 3) points along the wrist, palm, thumb and middle finger of a hand of the shape (T, 13), as of a left one,
+    from the middle between the shoulders."""
+    joints = joints_as_left(side)
+    wrist, *finger = joints[[LEFT_WRIST, *(JOINT_NAMES.index(f"left_middle{i}") for i in (1, 2, 3))]]
+    palm_m, first_m, second_m = np.linalg.norm(np.diff([wrist, *finger], axis=0), axis=1)
+    knuckle, middle = shape[:, _MIDDLE_BENDS].T
+    points = np.zeros((len(shape), 6, 3))
+    points[:, 1, 0], points[:, 2, 0] = 0.5 * palm_m, palm_m
+    points[:, 3] = points[:, 2] + first_m * _bent(knuckle)
+    points[:, 4] = points[:, 3] + 2 * second_m * _bent(knuckle + _TIP_BEND * middle)
+    points[:, 5] = joints[JOINT_NAMES.index("left_thumb3")] - wrist
+    return pose.wrist[:, None] + turned(pose.hand[:, None], points)
 
 
-def _push_from_body(pose: ArmPose) -> np.ndarray:
+def _bent(angle: np.ndarray) -> np.ndarray:
+    """(T, 3) direction of a finger bent by (T,) radians to the palm."""
+    return np.stack([np.cos(angle), -np.sin(angle), np.zeros_like(angle)], -1)
+
+
+def _push_from_body(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
     """(T, 3) how far a hand must go, level, to be clear of trunk and head."""
-    points = np.concatenate([hand_points(pose), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
+    points = np.concatenate([hand_points(pose, shape, side), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
     height = points[..., 1]
     profile = trunk_profile()
-    width = np.interp(height, profile.height, profile.width) + _CLEARANCE_M
+    clearance = _CLEARANCE_M + _SWAY_M * np.clip((_SWAY_FROM_M - height) / (_SWAY_FROM_M - profile.height[0]), 0, 1)
+    width = np.interp(height, profile.height, profile.width) + clearance
     back, front = (np.interp(height, profile.height, each) for each in (profile.back, profile.front))
-    depth, middle = 0.5 * (front - back) + _CLEARANCE_M, 0.5 * (front + back)
+    depth, middle = 0.5 * (front - back) + clearance, 0.5 * (front + back)
     # Where the skin is a unit circle, from the point outwards and to the hand's own side, also from beyond the middle.
     at = np.stack([points[..., 0] / width, (points[..., 2] - middle) / depth], -1)
     way = unit(np.stack([np.maximum(at[..., 0], 0) + 0.25, at[..., 1]], -1))
@@ -361,9 +381,9 @@ def _push_from_body(pose: ArmPose) -> np.ndarray:
     return push[np.arange(len(push)), worst]
 
 
-def _push_from_each_other(left: ArmPose, right: ArmPose) -> np.ndarray:
-    """(T, 3) how far each hand must go outwards so that the hands do not meet."""
-    ones, others = hand_points(left), mirrored(hand_points(right))
+def _push_from_each_other(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(T, 3) how far each hand must go outwards so that the hands do not meet; from their points (T, P, 3)."""
+    ones, others = left, mirrored(right)
     gaps = np.linalg.norm(ones[:, :, None] - others[:, None], axis=-1).min((1, 2))
     short = np.maximum(_HANDS_APART_M - gaps, 0)
     crossed = np.maximum(0.02 - ones[..., 0].min(1), 0) + np.maximum(others[..., 0].max(1) + 0.02, 0)

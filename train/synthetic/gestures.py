@@ -41,9 +41,9 @@ _CURLED = (78, 95)
 _THUMB_IN = (48, 18, 30, 35)
 
 SHAPES: dict[str, HandShape] = {
-    "relaxed": HandShape(),
-    "hanging": HandShape((24, 28), (28, 32), (32, 36), (34, 38), -2, (20, 8, 12, 18)),
-    "flat": HandShape((4, 4), (3, 4), (4, 4), (6, 5), -2, (10, 6, 4, 5)),
+    "relaxed": HandShape(spread=-2),
+    "hanging": HandShape((24, 28), (28, 32), (32, 36), (34, 38), -4, (20, 8, 12, 18)),
+    "flat": HandShape((4, 4), (3, 4), (4, 4), (6, 5), -4, (10, 6, 4, 5)),
     "open": HandShape((8, 12), (9, 13), (11, 15), (12, 15), 5, (5, -8, 4, 8)),
     "spread": HandShape((0, 6), (0, 6), (1, 7), (2, 8), 11, (-4, -14, 0, 2)),
     "cup": HandShape((30, 25), (32, 27), (33, 28), (34, 28), 3, (30, -4, 10, 15)),
@@ -145,7 +145,7 @@ def _key_vector(key: Key, side: str) -> np.ndarray:
 
 
 REST: dict[str, Key] = {
-    "sides": Key((0.285, -0.475, 0.05), "in", "hanging"),
+    "sides": Key((0.24, -0.5, 0.045), "in", "hanging"),
     "waist": Key((0.13, -0.33, 0.235), "in_back", "relaxed", flare=0.05),
 }
 HOME = Key((0.19, -0.25, 0.31), "in", "relaxed")

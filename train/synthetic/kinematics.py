@@ -23,6 +23,15 @@ FLEX_LIMIT = np.radians(65)  # of the wrist, to palm and back
 DEVIATION_LIMIT = np.radians(25)  # of the wrist, to thumb and little finger
 
 
+PELVIS_PITCH = np.radians(-8.0)
+SPINE_PITCH = {3: np.radians(7.0), 6: np.radians(3.0), 9: np.radians(3.0)}
+"""Of a trunk at ease, by joint, in radians forwards. In the T-pose the pelvis is tilted and the back hollow; who stands
+and talks tilts it back and rounds the spine (in a clip of BEAT2 by twice as much)."""
+CHEST_PITCH = PELVIS_PITCH + sum(SPINE_PITCH.values())
+NECK_SHARES = {12: 0.4, 15: 0.6}
+"""Of the head's turns, by joint: of neck and head."""
+
+
 @functools.cache
 def rest_joints() -> np.ndarray:
     """(55, 3) joints of the stand-in in the T-pose, metres, to a tenth of a millimetre so that machines agree."""
@@ -93,7 +102,7 @@ def _frame(along: np.ndarray, hinge: np.ndarray) -> np.ndarray:
     return np.stack([along, hinge, np.cross(along, hinge)], -1)
 
 
-MOST_BENT = np.radians(148)
+MOST_BENT = np.radians(148)  # of elbows and knees, from where they are straightest
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +129,7 @@ class TwoBones:
         way = target - root
         wanted = np.linalg.norm(way, axis=-1)
         along = way / np.maximum(wanted, 1e-9)[:, None]
-        distance = np.clip(wanted, np.sqrt(self._length_square(MOST_BENT)), 0.9985 * self.longest_m)
+        distance = np.clip(wanted, np.sqrt(self._length_square(self._straight + MOST_BENT)), 0.9985 * self.longest_m)
         mean, amplitude = self._mean_square, self._amplitude
         bend = self._straight + np.arccos(np.clip((distance**2 - mean) / (2 * amplitude), -1, 1))
         turn = about(self.hinge, bend)
@@ -216,8 +225,11 @@ def pose_arm(
     joints, bones = joints_as_left(side), arm_bones(side)
     collar = joints[LEFT_COLLAR] - chest_middle()
     # A collar follows the hand: up with a raised arm, forwards with one that reaches across or far in front.
-    lift = np.radians(16) * _rise(wrist[:, 1], -0.1, 0.35) + shrug
-    forward = np.radians(10) * _rise(wrist[:, 2], 0.15, 0.5) + np.radians(8) * _rise(-wrist[:, 0], -0.1, 0.2)
+    # Shoulders of the T-pose are raised; those of a hanging arm sink, and come forwards a little.
+    lift = np.radians(16) * _rise(wrist[:, 1], -0.1, 0.35) - np.radians(8) * _rise(-wrist[:, 1], -0.1, 0.35) + shrug
+    forward = (
+        np.radians(4) + np.radians(10) * _rise(wrist[:, 2], 0.15, 0.5) + np.radians(8) * _rise(-wrist[:, 0], -0.1, 0.2)
+    )
     collar_turn = about((0, -1, 0), forward) @ about((0, 0, 1), lift)
     shoulder = collar + turned(collar_turn, joints[LEFT_SHOULDER] - joints[LEFT_COLLAR])
 

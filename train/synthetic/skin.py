@@ -8,16 +8,30 @@ import numpy as np
 from emage.body import STAND_IN_FILE
 from emage.errors import BodyError
 from emage.files import read_npz
-from emage.skeleton import JOINT_NAMES
-from train.synthetic.kinematics import chest_middle, rest_joints, transposed, turn_between, turned
+from emage.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from train.synthetic.kinematics import (
+    CHEST_PITCH,
+    NECK_SHARES,
+    PELVIS_PITCH,
+    SPINE_PITCH,
+    about,
+    chest_middle,
+    rest_joints,
+    transposed,
+    turn_between,
+    turned,
+)
 
 _DOWNWARDS = 0.95  # of a normal, to be of the sole
+_SOLE_M = 0.03  # above the lowest point, to be of the sole
 _RIGID = 0.95  # of a vertex's weights, to go with heel or ball alone
 _CORE = [
     JOINT_NAMES.index(name)
     for name in ("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "spine3", "neck",
                  "head", "jaw")
 ]  # fmt: skip
+_HIPS = (JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip"))
+_KNEE, _CHEST = JOINT_NAMES.index("left_knee"), JOINT_NAMES.index("spine3")
 _SLICE_M = 0.03
 
 
@@ -40,10 +54,8 @@ def flat_foot(side: str) -> FlatFoot:
     ankle, ball = (JOINT_NAMES.index(f"{side}_{name}") for name in ("ankle", "foot"))
     normals = skin.face_normals()
     is_low = normals[:, 1] < -_DOWNWARDS * np.linalg.norm(normals, axis=1)
-    heel, front = (
-        is_low & (skin.weights[skin.faces, joint].min(1) > _RIGID)
-        for joint in (ankle, ball)
-    )
+    is_low &= skin.vertices[skin.faces, 1].max(1) < skin.vertices[:, 1].min() + _SOLE_M
+    heel, front = (is_low & (skin.weights[skin.faces, joint].min(1) > _RIGID) for joint in (ankle, ball))
     down = np.array([0.0, -1.0, 0.0])
     turn = turn_between(normals[heel].sum(0), down)
     ball_turn = transposed(turn) @ turn_between(normals[front].sum(0), down)
@@ -53,7 +65,8 @@ def flat_foot(side: str) -> FlatFoot:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Trunk, thighs and head at (H,) heights from the middle between the shoulders, metres, of the T-pose.
+    """Trunk, thighs and head of who stands at ease, at (H,) heights, in the chest's axes from the middle between the
+    shoulders, metres.
 
     width: half of it. back, front: z.
     """
@@ -67,10 +80,9 @@ class Profile:
 @functools.cache
 def trunk_profile() -> Profile:
     """Every `_SLICE_M` from the knees to the top of the head."""
-    skin, origin = _skin(), chest_middle()
-    core = skin.vertices[np.isin(skin.owners, _CORE)] - origin
-    knee = rest_joints()[[JOINT_NAMES.index("left_knee"), JOINT_NAMES.index("right_knee")], 1].max() - origin[1]
-    heights = np.arange(knee + _SLICE_M, core[:, 1].max(), _SLICE_M)
+    owners = _skin().owners
+    core = _at_ease(np.isin(owners, _CORE))
+    heights = np.arange(core[owners[np.isin(owners, _CORE)] == _KNEE, 1].max(), core[:, 1].max(), _SLICE_M)
     slices = [core[np.abs(core[:, 1] - height) < 0.5 * _SLICE_M] for height in heights]
     return Profile(
         heights,
@@ -78,6 +90,22 @@ def trunk_profile() -> Profile:
         np.array([each[:, 2].min() for each in slices]),
         np.array([each[:, 2].max() for each in slices]),
     )
+
+
+def _at_ease(chosen: np.ndarray) -> np.ndarray:
+    """Vertices (n, 3) of the mask (V,), in the chest's axes from the middle between the shoulders."""
+    joints, skin = rest_joints(), _skin()
+    pitch = dict.fromkeys(_HIPS, -PELVIS_PITCH) | {0: PELVIS_PITCH} | SPINE_PITCH
+    pitch |= {joint: -share * CHEST_PITCH for joint, share in NECK_SHARES.items()}
+    turns, places = np.empty((NUM_JOINTS, 3, 3)), np.empty((NUM_JOINTS, 3))
+    for joint, parent in enumerate(PARENTS):
+        own = about((1, 0, 0), pitch.get(joint, 0.0))
+        turns[joint] = own if parent < 0 else turns[parent] @ own
+        places[joint] = 0 if parent < 0 else places[parent] + turns[parent] @ (joints[joint] - joints[parent])
+    weights, vertices = skin.weights[chosen].astype(np.float64), skin.vertices[chosen]
+    followed = turned(np.einsum("vj,jab->vab", weights, turns), vertices)
+    followed += weights @ (places - turned(turns, joints))
+    return (followed - places[_CHEST]) @ turns[_CHEST] + joints[_CHEST] - chest_middle()
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d
 
 from train.synthetic.arms import Stroke, accents
-from train.synthetic.kinematics import about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.kinematics import PELVIS_PITCH, about, leg_bones, rest_joints, transposed, turned
 from train.synthetic.skin import flat_foot
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
@@ -21,6 +21,7 @@ _LIFT_M = 0.065
 _STEP_M = 0.34
 _SIDE_STEP_M = 0.26
 _REACH = 0.993  # of the straight leg
+_PELVIS_FORWARD_M = 0.03  # of the ankles
 _SHAKING = frozenset(["no", "not", "never", "nothing", "nobody", "none"])
 _NODDING = frozenset(["yes", "sure", "okay", "course", "good"])
 
@@ -43,8 +44,8 @@ class Step:
 def _foot_places(x_m: float, z_m: float, yaw: float, half_m: float) -> dict[str, tuple[float, float, float]]:
     aside = np.array([np.cos(yaw), -np.sin(yaw)]) * half_m  # to the person's left
     return {
-        "left": (x_m + aside[0], z_m + aside[1], yaw + np.radians(4)),
-        "right": (x_m - aside[0], z_m - aside[1], yaw - np.radians(4)),
+        "left": (x_m + aside[0], z_m + aside[1], yaw),
+        "right": (x_m - aside[0], z_m - aside[1], yaw),
     }
 
 
@@ -168,10 +169,10 @@ def stand_and_step(
     middle = feet["left"].ankle + lean[:, None] * (feet["right"].ankle - feet["left"].ankle)
     yaw = smooth(0.5 * (feet["left"].yaw + feet["right"].yaw), 5.0) + np.radians(1.0) * drift(rng, seconds, 0.05, 0.25)
     forward = np.stack([np.sin(yaw), np.zeros_like(yaw), np.cos(yaw)], -1)
-    pelvis = smooth(middle, 3.0) + 0.015 * forward
+    pelvis = smooth(middle, 3.0) + _PELVIS_FORWARD_M * forward
     pelvis = pelvis + 0.003 * np.stack([drift(rng, seconds, 0.1, 0.5) for _ in range(3)], -1)
     roll = np.radians(-3.5) * 2 * (weight - 0.5)
-    root = about((0, 1, 0), yaw) @ about((0, 0, 1), roll)
+    root = about((0, 1, 0), yaw) @ about((0, 0, 1), roll) @ about((1, 0, 0), PELVIS_PITCH)
     pelvis[:, 1] = _pelvis_height(pelvis, root, feet)
 
     turns = {0: root}
