@@ -48,7 +48,7 @@ _BEFORE_PAUSE_S = 0.2  # nor so shortly before it
 _MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
 _MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
-_SWAY_FROM_M, _SWAY_M = -0.35, 0.1  # below this height hips and thighs move under the chest, at the knees by so much
+_SWAY_FROM_M, _SWAY_M = -0.45, 0.12  # below this height hips and thighs move under the chest, at the knees by so much
 _HANDS_APART_M = 0.1
 
 
