@@ -212,7 +212,7 @@ def _wave() -> Scene:
 
 
 def _hands_on_hips() -> Scene:
-    hips = Key((0.25, -0.33, 0.03), "in", "loose_fist", flex=-20, flare=1.5)
+    hips = Key((0.19, -0.35, 0.045), "in", "loose_fist", flex=-20, flare=1.5)
     keys = [(0.8, None), (1.7, hips), (7.6, hips), (8.6, None)]
     return Scene(
         9.6, 4, {"left": keys, "right": [(second + 0.06, key) for second, key in keys]},

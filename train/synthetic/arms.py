@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
+from emage.skeleton import JOINT_NAMES
 from train.synthetic.gestures import (
     BEAT_PALMS,
     DEVIATION,
@@ -24,7 +25,8 @@ from train.synthetic.gestures import (
     Key,
     gestures_for,
 )
-from train.synthetic.kinematics import ArmPose, mirrored, pose_arm, turned, unit
+from train.synthetic.kinematics import LEFT_WRIST, ArmPose, joints_as_left, mirrored, pose_arm, turned, unit
+from train.synthetic.skin import trunk_profile
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, frame_seconds, smooth
@@ -46,6 +48,7 @@ _BEFORE_PAUSE_S = 0.2  # nor so shortly before it
 _MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
 _MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
+_SWAY_FROM_M, _SWAY_M = -0.45, 0.12  # below this height hips and thighs move under the chest, at the knees by so much
 _HANDS_APART_M = 0.1
 
 
@@ -127,19 +130,19 @@ def hand_tracks(
     strokes: Sequence[Stroke], times: Times, habits: Habits, rng: np.random.Generator
 ) -> tuple[dict[str, Track], list[Stroke]]:
     """A track of (20,) key vectors for each hand, and the strokes that found time, with their start and end."""
-    tracks = {side: Track(_rest(habits, rng)) for side in SIDES}
+    tracks = {side: Track(_rest(side, habits, rng)) for side in SIDES}
     pauses = _still_s(times)
     done = []
     for stroke in strokes:
         keys = {side: _keys(stroke, side, tracks[side], habits, rng) for side in stroke.hands}
         if all(_can_reach(tracks[side], keys[side], stroke) for side in stroke.hands):
-            starts = [_append(tracks[side], keys[side], stroke, habits, pauses, rng) for side in stroke.hands]
+            starts = [_append(side, tracks[side], keys[side], stroke, habits, pauses, rng) for side in stroke.hands]
             end_s = max(second for side in stroke.hands for second, _ in keys[side])
             done.append(
                 Stroke(stroke.apex_s, stroke.gesture, stroke.hands, stroke.word, stroke.strength, min(starts), end_s)
             )
-    for track in tracks.values():
-        _retract(track, habits, pauses, rng)
+    for side, track in tracks.items():
+        _retract(side, track, habits, pauses, rng)
     return tracks, done
 
 
@@ -155,9 +158,9 @@ def _after_pause(second: float, pauses: Sequence[tuple[float, float]]) -> float:
     return next((end_s for start_s, end_s in pauses if start_s <= second < end_s), second)
 
 
-def _rest(habits: Habits, rng: np.random.Generator) -> np.ndarray:
+def _rest(side: str, habits: Habits, rng: np.random.Generator) -> np.ndarray:
     name = habits.rest if habits.rest in REST else str(rng.choice(sorted(REST)))
-    vector = REST[name].vector()
+    vector = REST[name].vector(side)
     vector[PLACE] += rng.normal(0, [0.006, 0.004, 0.01])
     return vector
 
@@ -166,14 +169,14 @@ def _keys(
     stroke: Stroke, side: str, track: Track, habits: Habits, rng: np.random.Generator
 ) -> list[tuple[float, np.ndarray]]:
     if stroke.gesture == BEAT:
-        return _beat_keys(stroke, track, habits, rng)
+        return _beat_keys(stroke, side, track, habits, rng)
     gesture = GESTURES[stroke.gesture]
     keys = gesture.keys if side == stroke.hands[0] or gesture.other is None else gesture.other
     grow = 1.0 if gesture.fixed else habits.amplitude * (1.1 if stroke.strength == 1 else 1.0)
     shift = np.zeros(3) if gesture.fixed else rng.normal(0, 0.012, 3)
     home, result = np.array(HOME.place), []
     for second, key in keys:
-        vector = key.vector()
+        vector = key.vector(side)
         vector[PLACE] = home + grow * (vector[PLACE] - home) + shift
         vector[FLARE] += habits.elbow * (0 if gesture.fixed else 1)
         result.append((stroke.apex_s + second / habits.tempo if second < 0 else stroke.apex_s + second, vector))
@@ -181,7 +184,7 @@ def _keys(
 
 
 def _beat_keys(
-    stroke: Stroke, track: Track, habits: Habits, rng: np.random.Generator
+    stroke: Stroke, side: str, track: Track, habits: Habits, rng: np.random.Generator
 ) -> list[tuple[float, np.ndarray]]:
     palm, flex = BEAT_PALMS[habits.beat_palm if rng.random() < 0.8 else str(rng.choice(sorted(BEAT_PALMS)))]
     place = np.array(HOME.place) + rng.normal(0, [0.03, 0.03, 0.025]) + [0, 0.04 * (habits.amplitude - 1), 0]
@@ -189,7 +192,7 @@ def _beat_keys(
         place = 0.5 * (place + track.last[PLACE])  # stay near where the hand is
     place[0] = max(place[0], 0.15)
     key = Key(tuple(np.round(place, 2).tolist()), palm, habits.beat_shape, flex=flex, flare=habits.elbow)
-    end = key.vector()
+    end = key.vector(side)
     end[PLACE] = place
     depth = habits.beat_m * (0.7 + 0.6 * stroke.strength)
     aside = rng.normal(0, 0.25)
@@ -218,6 +221,7 @@ def _can_reach(track: Track, keys: Sequence[tuple[float, np.ndarray]], stroke: S
 
 
 def _append(
+    side: str,
     track: Track,
     keys: Sequence[tuple[float, np.ndarray]],
     stroke: Stroke,
@@ -228,7 +232,7 @@ def _append(
     """Bring the hand to the keys, by way of rest where there is time for it. Returns when it sets out."""
     first_s, first = keys[0]
     if first_s - track.end_s > max(habits.rest_after_s, 1.5) and track.has_moved:
-        _retract(track, habits, pauses, rng, by_s=first_s - 0.45)
+        _retract(side, track, habits, pauses, rng, by_s=first_s - 0.45)
     apex = next(vector for second, vector in keys if second == stroke.apex_s)
     travel_s = max(0.22 + 0.6 * _distance(track.last, first), 1.3 * _least_s(track.last, first)) / habits.tempo
     start_s = max(track.end_s, first_s - travel_s)
@@ -247,6 +251,7 @@ def _append(
 
 
 def _retract(
+    side: str,
     track: Track,
     habits: Habits,
     pauses: Sequence[tuple[float, float]],
@@ -254,7 +259,7 @@ def _retract(
     by_s: float = np.inf,
 ) -> None:
     """Hold the last pose a moment, then go back to rest."""
-    rest = _rest(habits, rng)
+    rest = _rest(side, habits, rng)
     travel_s = np.clip(0.35 + 0.9 * _distance(track.last, rest), 0.45, 0.9) / habits.tempo
     hold_s = _after_pause(track.end_s + rng.uniform(0.2, 0.6), pauses) - track.end_s
     room_s = by_s - track.end_s
@@ -306,17 +311,18 @@ def follow_tracks(
         wander = np.stack([drift(rng, seconds, 0.12, 0.7) for _ in range(3)], -1)
         places[side] = values[side][:, PLACE] + 0.004 * wander
     for _ in range(4):
-        poses = {side: _posed(places[side], values[side], shrug) for side in SIDES}
+        poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
         for side in SIDES:
-            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side]))
-    poses = {side: _posed(places[side], values[side], shrug) for side in SIDES}
-    apart = _spread_in_time(_push_from_each_other(poses["left"], poses["right"]))
-    poses = {side: _posed(places[side] + apart, values[side], shrug) for side in SIDES}
+            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side], values[side][:, SHAPE], side))
+    poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
+    points = {side: hand_points(poses[side], values[side][:, SHAPE], side) for side in SIDES}
+    apart = _spread_in_time(_push_from_each_other(points["left"], points["right"]))
+    poses = {side: _posed(side, places[side] + apart, values[side], shrug) for side in SIDES}
     return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, list(strokes))
 
 
-def _posed(place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:
-    return pose_arm(place, values[:, FLARE], values[:, TWIST], values[:, FLEX], values[:, DEVIATION], shrug)
+def _posed(side: str, place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:
+    return pose_arm(place, values[:, FLARE], values[:, TWIST], values[:, FLEX], values[:, DEVIATION], shrug, side)
 
 
 def _asking(times: Times, strokes: Sequence[Stroke], seconds: np.ndarray) -> np.ndarray:
@@ -328,52 +334,56 @@ def _asking(times: Times, strokes: Sequence[Stroke], seconds: np.ndarray) -> np.
     return result
 
 
-# Half width, back and front of the stand-in's trunk and head, by height from the shoulders; metres.
-_PROFILE_Y = np.array(
-    [-0.75, -0.6, -0.5, -0.4, -0.3, -0.2, -0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.35, 0.4]
-)
-_PROFILE_X = np.array(
-    [0.205, 0.208, 0.195, 0.165, 0.142, 0.145, 0.166, 0.187, 0.18, 0.176, 0.135, 0.075, 0.08, 0.088, 0.086, 0.07, 0.01]
-)
-_PROFILE_BACK = np.array(
-    [-0.05, -0.075, -0.115, -0.1, -0.065, -0.075, -0.085, -0.095, -0.096, -0.095, -0.078, -0.05, -0.04, -0.064, -0.066,
-     -0.06, 0.0]
-)  # fmt: skip
-_PROFILE_FRONT = np.array(
-    [0.103, 0.109, 0.108, 0.12, 0.122, 0.128, 0.137, 0.137, 0.118, 0.095, 0.08, 0.13, 0.142, 0.147, 0.13, 0.12, 0.07]
-)
-_HAND_POINTS = np.array(
-    [[0.0, 0, 0], [0.05, 0, 0], [0.1, 0, 0], [0.14, -0.02, 0], [0.175, -0.02, 0], [0.09, -0.02, 0.05]]
+_MIDDLE_BENDS = slice(2, 4)  # of the knuckle and the middle joint of the middle finger, in a hand shape
+_TIP_BEND = (
+    1.35  # the bend of a finger's last two joints together, shared out evenly over what lies beyond the middle one
 )
 
 
-def hand_points(pose: ArmPose) -> np.ndarray:
-    """(T, 6, 3) points along a left hand, from the middle between the shoulders."""
-    return pose.wrist[:, None] + turned(pose.hand[:, None], _HAND_POINTS)
+def hand_points(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
+    """(T, 6, 3) points along the wrist, palm, thumb and middle finger of a hand of the shape (T, 13), as of a left one,
+    from the middle between the shoulders."""
+    joints = joints_as_left(side)
+    wrist, *finger = joints[[LEFT_WRIST, *(JOINT_NAMES.index(f"left_middle{i}") for i in (1, 2, 3))]]
+    palm_m, first_m, second_m = np.linalg.norm(np.diff([wrist, *finger], axis=0), axis=1)
+    knuckle, middle = shape[:, _MIDDLE_BENDS].T
+    points = np.zeros((len(shape), 6, 3))
+    points[:, 1, 0], points[:, 2, 0] = 0.5 * palm_m, palm_m
+    points[:, 3] = points[:, 2] + first_m * _bent(knuckle)
+    points[:, 4] = points[:, 3] + 2 * second_m * _bent(knuckle + _TIP_BEND * middle)
+    points[:, 5] = joints[JOINT_NAMES.index("left_thumb3")] - wrist
+    return pose.wrist[:, None] + turned(pose.hand[:, None], points)
 
 
-def _push_from_body(pose: ArmPose) -> np.ndarray:
+def _bent(angle: np.ndarray) -> np.ndarray:
+    """(T, 3) direction of a finger bent by (T,) radians to the palm."""
+    return np.stack([np.cos(angle), -np.sin(angle), np.zeros_like(angle)], -1)
+
+
+def _push_from_body(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
     """(T, 3) how far a hand must go, level, to be clear of trunk and head."""
-    points = np.concatenate([hand_points(pose), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
+    points = np.concatenate([hand_points(pose, shape, side), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
     height = points[..., 1]
-    width = np.interp(height, _PROFILE_Y, _PROFILE_X) + _CLEARANCE_M
-    back, front = np.interp(height, _PROFILE_Y, _PROFILE_BACK), np.interp(height, _PROFILE_Y, _PROFILE_FRONT)
-    depth, middle = 0.5 * (front - back) + _CLEARANCE_M, 0.5 * (front + back)
+    profile = trunk_profile()
+    clearance = _CLEARANCE_M + _SWAY_M * np.clip((_SWAY_FROM_M - height) / (_SWAY_FROM_M - profile.height[0]), 0, 1)
+    width = np.interp(height, profile.height, profile.width) + clearance
+    back, front = (np.interp(height, profile.height, each) for each in (profile.back, profile.front))
+    depth, middle = 0.5 * (front - back) + clearance, 0.5 * (front + back)
     # Where the skin is a unit circle, from the point outwards and to the hand's own side, also from beyond the middle.
     at = np.stack([points[..., 0] / width, (points[..., 2] - middle) / depth], -1)
     way = unit(np.stack([np.maximum(at[..., 0], 0) + 0.25, at[..., 1]], -1))
     along = (at * way).sum(-1)
     room = np.maximum(along**2 + 1 - np.square(at).sum(-1), 0)
-    is_inside = (np.square(at).sum(-1) < 1) & (height < 0.42)
+    is_inside = (np.square(at).sum(-1) < 1) & (height < profile.height[-1] + _CLEARANCE_M)
     short = np.where(is_inside, np.maximum(np.sqrt(room) - along, 0), 0)
     push = np.stack([short * way[..., 0] * width, np.zeros_like(short), short * way[..., 1] * depth], -1)
     worst = np.linalg.norm(push, axis=-1).argmax(1)
     return push[np.arange(len(push)), worst]
 
 
-def _push_from_each_other(left: ArmPose, right: ArmPose) -> np.ndarray:
-    """(T, 3) how far each hand must go outwards so that the hands do not meet."""
-    ones, others = hand_points(left), mirrored(hand_points(right))
+def _push_from_each_other(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(T, 3) how far each hand must go outwards so that the hands do not meet; from their points (T, P, 3)."""
+    ones, others = left, mirrored(right)
     gaps = np.linalg.norm(ones[:, :, None] - others[:, None], axis=-1).min((1, 2))
     short = np.maximum(_HANDS_APART_M - gaps, 0)
     crossed = np.maximum(0.02 - ones[..., 0].min(1), 0) + np.maximum(others[..., 0].max(1) + 0.02, 0)

@@ -9,7 +9,14 @@ from emage.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
 from train.synthetic.arms import SIDES, Arms, Stroke, perform_arms
 from train.synthetic.face import express, look, speak_with_mouth
 from train.synthetic.gestures import finger_turns
-from train.synthetic.kinematics import about, axis_angle_of, mirrored_turns
+from train.synthetic.kinematics import (
+    CHEST_PITCH,
+    NECK_SHARES,
+    SPINE_PITCH,
+    about,
+    axis_angle_of,
+    mirrored_turns,
+)
 from train.synthetic.speakers import Habits, speaker_of
 from train.synthetic.stance import Carriage, Lower, breathe, carry, perform_legs
 from train.synthetic.timing import Times
@@ -17,8 +24,6 @@ from train.synthetic.timing import Times
 SHRUG = np.radians(2.0)
 """How far a full breath lifts the collars."""
 
-_SPINE = (3, 6, 9)
-_NECK, _HEAD = 12, 15
 _ARM_JOINTS = {"left": (13, 16, 18, 20), "right": (14, 17, 19, 21)}
 _FIRST_FINGER = {"left": 25, "right": 40}
 
@@ -61,12 +66,13 @@ def put_together(
     # The trunk takes the pelvis's tilt back and bends evenly; breath opens the chest.
     pitch, yaw = np.radians(carriage.trunk_pitch) / 3, np.radians(carriage.trunk_yaw) / 3
     roll = np.radians(-carriage.trunk_roll) / 3 - lower.roll / 3
-    for joint in _SPINE:
-        turns[joint] = _turn(pitch - (np.radians(1.2) * breath if joint == 9 else 0), yaw, roll)
+    for joint, rounding in SPINE_PITCH.items():
+        turns[joint] = _turn(rounding + pitch - (np.radians(1.2) * breath if joint == 9 else 0), yaw, roll)
     head_pitch = np.radians(carriage.head_pitch - 0.8 * carriage.trunk_pitch) + np.radians(0.8) * breath
+    head_pitch = head_pitch - CHEST_PITCH
     head_yaw = np.radians(carriage.head_yaw) - 0.5 * lower.yaw
     head_roll = np.radians(-carriage.head_roll)
-    for joint, share in ((_NECK, 0.4), (_HEAD, 0.6)):
+    for joint, share in NECK_SHARES.items():
         turns[joint] = _turn(share * head_pitch, share * head_yaw, share * head_roll)
 
     poses = np.zeros((times.num_frames, NUM_JOINTS, 3))
@@ -96,7 +102,7 @@ def _put_arms(poses: np.ndarray, arms: Arms) -> None:
     for side in SIDES:
         pose = arms.poses[side]
         turns = [axis_angle_of(m) for m in (pose.collar_turn, pose.shoulder_turn, pose.elbow_turn, pose.wrist_turn)]
-        fingers = finger_turns(arms.shapes[side]).reshape(len(poses), 15, 3)
+        fingers = finger_turns(arms.shapes[side], side).reshape(len(poses), 15, 3)
         if side == "right":
             turns, fingers = [mirrored_turns(turn) for turn in turns], mirrored_turns(fingers)
         for joint, turn in zip(_ARM_JOINTS[side], turns, strict=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from emage.skeleton import JOINT_NAMES
-from train.synthetic.kinematics import axis_angle_of, matrix_of, rest_joints, twist_for_palm, unit
+from train.synthetic.kinematics import axis_angle_of, joints_as_left, matrix_of, twist_for_palm, unit
 
 FINGERS = ("index", "middle", "pinky", "ring")
 
@@ -41,9 +41,9 @@ _CURLED = (78, 95)
 _THUMB_IN = (48, 18, 30, 35)
 
 SHAPES: dict[str, HandShape] = {
-    "relaxed": HandShape(),
-    "hanging": HandShape((24, 28), (28, 32), (32, 36), (34, 38), -2, (20, 8, 12, 18)),
-    "flat": HandShape((4, 4), (3, 4), (4, 4), (6, 5), -2, (10, 6, 4, 5)),
+    "relaxed": HandShape(spread=-2),
+    "hanging": HandShape((24, 28), (28, 32), (32, 36), (34, 38), -4, (20, 8, 12, 18)),
+    "flat": HandShape((4, 4), (3, 4), (4, 4), (6, 5), -4, (10, 6, 4, 5)),
     "open": HandShape((8, 12), (9, 13), (11, 15), (12, 15), 5, (5, -8, 4, 8)),
     "spread": HandShape((0, 6), (0, 6), (1, 7), (2, 8), 11, (-4, -14, 0, 2)),
     "cup": HandShape((30, 25), (32, 27), (33, 28), (34, 28), 3, (30, -4, 10, 15)),
@@ -63,13 +63,19 @@ SHAPES: dict[str, HandShape] = {
 
 
 @functools.cache
-def _finger_axes() -> dict[str, np.ndarray]:
-    """(3, 3) axes that the three joints of each left finger bend about: along the finger x the palm's side (-y)."""
-    joints, axes = rest_joints(), {}
-    for finger in FINGERS:
+def _finger_axes(side: str) -> dict[str, np.ndarray]:
+    """(3, 3) axes that the three joints of each finger bend about, as of a left hand: along it x the palm's side (-y).
+
+    Those of a thumb: see `_THUMB_BEND_AXIS`.
+    """
+    joints, axes = joints_as_left(side), {}
+    for finger in (*FINGERS, "thumb"):
         chain = joints[[JOINT_NAMES.index(f"left_{finger}{i}") for i in (1, 2, 3)]]
-        bones = np.array([chain[1] - chain[0], chain[2] - chain[1], chain[2] - chain[1]])
-        axes[finger] = unit(np.cross(unit(bones), np.array([0.0, -1.0, 0.0])))
+        bones = unit(np.array([chain[1] - chain[0], chain[2] - chain[1], chain[2] - chain[1]]))
+        if finger == "thumb":
+            axes[finger] = unit(_THUMB_BEND_AXIS - bones * (bones @ _THUMB_BEND_AXIS)[:, None])
+        else:
+            axes[finger] = unit(np.cross(bones, np.array([0.0, -1.0, 0.0])))
     return axes
 
 
@@ -77,11 +83,11 @@ _SPREAD_SHARE = {"index": -1.0, "middle": 0.0, "ring": 1.0, "pinky": 2.0}
 _THUMB_BEND_AXIS = unit(np.array([0.46, 0.81, -0.24]))
 
 
-def finger_turns(shape: np.ndarray) -> np.ndarray:
-    """(T, 13) as of `HandShape.vector` -> (T, 45) axis-angle of the fifteen joints of a left hand."""
-    turns = []
+def finger_turns(shape: np.ndarray, side: str = "left") -> np.ndarray:
+    """(T, 13) as of `HandShape.vector` -> (T, 45) axis-angle of the fifteen joints of a hand, as of a left one."""
+    turns, axes_of = [], _finger_axes(side)
     for i, finger in enumerate(FINGERS):
-        axes = _finger_axes()[finger]
+        axes = axes_of[finger]
         knuckle, middle = shape[:, 2 * i, None], shape[:, 2 * i + 1, None]
         spread = shape[:, 8, None] * _SPREAD_SHARE[finger] * np.array([0.0, 1.0, 0.0])
         # A bent finger cannot be spread.
@@ -90,7 +96,7 @@ def finger_turns(shape: np.ndarray) -> np.ndarray:
         turns += [axis_angle_of(first), middle * axes[1], 0.7 * middle * axes[2]]
     palm, along, bend, last = (shape[:, i, None] for i in range(9, 13))
     base = matrix_of(palm * np.array([1.0, 0, 0])) @ matrix_of(along * np.array([0.0, 1.0, 0]))
-    turns += [axis_angle_of(base), bend * _THUMB_BEND_AXIS, last * _THUMB_BEND_AXIS]
+    turns += [axis_angle_of(base), bend * axes_of["thumb"][1], last * axes_of["thumb"][2]]
     return np.concatenate(turns, -1)
 
 
@@ -123,23 +129,23 @@ class Key:
     deviation: float = 0
     flare: float = 0
 
-    def vector(self) -> np.ndarray:
+    def vector(self, side: str) -> np.ndarray:
         """(20,): place, flare, twist, flex, deviation, hand shape."""
-        return _key_vector(self).copy()
+        return _key_vector(self, side).copy()
 
 
 PLACE, FLARE, TWIST, FLEX, DEVIATION, SHAPE = slice(0, 3), 3, 4, 5, 6, slice(7, 20)
 
 
 @functools.cache
-def _key_vector(key: Key) -> np.ndarray:
-    twist = twist_for_palm(np.array(key.place, float), key.flare, np.array(PALMS[key.palm], float))
+def _key_vector(key: Key, side: str) -> np.ndarray:
+    twist = twist_for_palm(np.array(key.place, float), key.flare, np.array(PALMS[key.palm], float), side)
     head = [*key.place, key.flare, twist, np.radians(key.flex), np.radians(key.deviation)]
     return np.concatenate([head, SHAPES[key.shape].vector()])
 
 
 REST: dict[str, Key] = {
-    "sides": Key((0.285, -0.475, 0.05), "in", "hanging"),
+    "sides": Key((0.24, -0.5, 0.045), "in", "hanging"),
     "waist": Key((0.13, -0.33, 0.235), "in_back", "relaxed", flare=0.05),
 }
 HOME = Key((0.19, -0.25, 0.31), "in", "relaxed")

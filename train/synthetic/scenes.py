@@ -59,9 +59,9 @@ def enact(scene: Scene) -> Motion:
 def _hand_tracks(scene: Scene) -> dict[str, Track]:
     rest, tracks = REST["waist" if scene.habits.rest == "waist" else "sides"], {}
     for side in SIDES:
-        tracks[side] = Track(rest.vector())
+        tracks[side] = Track(rest.vector(side))
         for second, key in scene.hands.get(side, ()):
-            tracks[side].key(second, (key or rest).vector())
+            tracks[side].key(second, (key or rest).vector(side))
     return tracks
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d
 
 from train.synthetic.arms import Stroke, accents
-from train.synthetic.kinematics import SOLE_TO_ORIGIN_M, about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.kinematics import PELVIS_PITCH, about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.skin import flat_foot
 from train.synthetic.speakers import Habits
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, ease, frame_seconds, pulse, smooth
@@ -20,6 +21,7 @@ _LIFT_M = 0.065
 _STEP_M = 0.34
 _SIDE_STEP_M = 0.26
 _REACH = 0.993  # of the straight leg
+_PELVIS_FORWARD_M = 0.03  # of the ankles
 _SHAKING = frozenset(["no", "not", "never", "nothing", "nobody", "none"])
 _NODDING = frozenset(["yes", "sure", "okay", "course", "good"])
 
@@ -42,8 +44,8 @@ class Step:
 def _foot_places(x_m: float, z_m: float, yaw: float, half_m: float) -> dict[str, tuple[float, float, float]]:
     aside = np.array([np.cos(yaw), -np.sin(yaw)]) * half_m  # to the person's left
     return {
-        "left": (x_m + aside[0], z_m + aside[1], yaw + np.radians(4)),
-        "right": (x_m - aside[0], z_m - aside[1], yaw - np.radians(4)),
+        "left": (x_m + aside[0], z_m + aside[1], yaw),
+        "right": (x_m - aside[0], z_m - aside[1], yaw),
     }
 
 
@@ -82,13 +84,13 @@ class Walker:
 
     def _step(self, second: float, foot: str, place: tuple[float, float, float]) -> float:
         tempo = self.habits.tempo
-        self.shift(second, 0.93 if foot == "left" else 0.07, 0.34 / tempo)
-        start_s = self.weight.end_s - 0.04
-        end_s = start_s + 0.5 / tempo
-        self.steps.append(Step(foot, start_s, end_s, *place))
+        self.shift(second, 0.93 if foot == "left" else 0.07, 0.6 / tempo)
+        # The weight is always on its way: a foot lifts before all of it has left, and it sets out before the foot lands.
+        # So no knee need bend for the other foot to reach.
+        start_s = self.weight.end_s - 0.25 / tempo
+        self.steps.append(Step(foot, start_s, start_s + 0.5 / tempo, *place))
         self.feet[foot] = place
-        self.weight.hold(end_s - 0.1)
-        return end_s - 0.1
+        return self.weight.end_s
 
 
 def plan_steps(times: Times, habits: Habits, rng: np.random.Generator) -> tuple[list[Step], Track]:
@@ -124,7 +126,6 @@ class Foot:
 
 def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray) -> Foot:
     place = _foot_places(0, 0, 0, habits.stance_m)[side]
-    ankle_height = rest_joints()[{"left": 7, "right": 8}[side], 1] + SOLE_TO_ORIGIN_M
     ground, lift = np.tile(np.array(place), (len(seconds), 1)), np.zeros(len(seconds))
     for step in steps:
         if step.foot == side:
@@ -132,7 +133,7 @@ def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray)
             ground = ground + ease(u)[:, None] * (np.array([step.x_m, step.z_m, step.yaw]) - place)
             lift = lift + 64 * (u * (1 - u)) ** 3
             place = (step.x_m, step.z_m, step.yaw)
-    ankle = np.stack([ground[:, 0], ankle_height + _LIFT_M * lift, ground[:, 1]], -1)
+    ankle = np.stack([ground[:, 0], flat_foot(side).height_m + _LIFT_M * lift, ground[:, 1]], -1)
     return Foot(ankle, ground[:, 2], 0.2 * lift)
 
 
@@ -168,21 +169,22 @@ def stand_and_step(
     middle = feet["left"].ankle + lean[:, None] * (feet["right"].ankle - feet["left"].ankle)
     yaw = smooth(0.5 * (feet["left"].yaw + feet["right"].yaw), 5.0) + np.radians(1.0) * drift(rng, seconds, 0.05, 0.25)
     forward = np.stack([np.sin(yaw), np.zeros_like(yaw), np.cos(yaw)], -1)
-    pelvis = smooth(middle, 3.0) + 0.015 * forward
+    pelvis = smooth(middle, 3.0) + _PELVIS_FORWARD_M * forward
     pelvis = pelvis + 0.003 * np.stack([drift(rng, seconds, 0.1, 0.5) for _ in range(3)], -1)
     roll = np.radians(-3.5) * 2 * (weight - 0.5)
-    root = about((0, 1, 0), yaw) @ about((0, 0, 1), roll)
+    root = about((0, 1, 0), yaw) @ about((0, 0, 1), roll) @ about((1, 0, 0), PELVIS_PITCH)
     pelvis[:, 1] = _pelvis_height(pelvis, root, feet)
 
     turns = {0: root}
-    for side, (hip, knee, ankle) in {"left": (1, 4, 7), "right": (2, 5, 8)}.items():
-        foot, bones = feet[side], leg_bones(side)
+    for side, (hip, knee, ankle, ball) in {"left": (1, 4, 7, 10), "right": (2, 5, 8, 11)}.items():
+        foot, flat, bones = feet[side], flat_foot(side), leg_bones(side)
         pole_yaw = 0.5 * (yaw + foot.yaw) + (0.06 if side == "left" else -0.06)
         pole = np.stack([np.sin(pole_yaw), np.zeros_like(yaw), np.cos(pole_yaw)], -1)
         limb = bones.solve(pelvis + turned(root, joints[hip] - joints[0]), foot.ankle, pole)
         turns[hip] = transposed(root) @ limb.upper
         turns[knee] = transposed(limb.upper) @ limb.lower
-        turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch)
+        turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch) @ flat.turn
+        turns[ball] = np.broadcast_to(flat.ball_turn, root.shape)
     return Lower(turns, pelvis - joints[0], roll, yaw)
 
 
@@ -191,7 +193,7 @@ def _pelvis_height(pelvis: np.ndarray, root: np.ndarray, feet: dict[str, Foot]) 
     joints, heights = rest_joints(), []
     for side, hip in (("left", 1), ("right", 2)):
         bones = leg_bones(side)
-        length = _REACH * (np.linalg.norm(bones.upper) + np.linalg.norm(bones.lower))
+        length = _REACH * bones.longest_m
         offset = turned(root, joints[hip] - joints[0])
         away = (pelvis + offset - feet[side].ankle)[:, [0, 2]]
         drop = np.sqrt(np.maximum(length**2 - np.square(away).sum(-1), 0.25))
