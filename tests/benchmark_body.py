@@ -66,7 +66,8 @@ def print_clip(name: str, body: Body, motion: Motion) -> None:
     for how, shown in (("as captured", motion), ("grounded", grounded)):
         soles = body.soles(shown)
         lowest = soles[:-1, :, 1].min(1)[stands.any(1)] - floor_height(soles)
-        print(f"  {how}: lowest sole within 15 mm of the floor in {100 * np.mean(np.abs(lowest) < 0.015):.0f} % of frames")
+        near = 100 * np.mean(np.abs(lowest) < 0.015)
+        print(f"  {how}: lowest sole within 15 mm of the floor in {near:.0f} % of frames")
     up = turns(motion)[:, CONTACT_JOINTS, 1]  # of the room, in each joint's rest frame
     for i, joint in enumerate(CONTACT_JOINTS):
         pitch = np.degrees(np.arctan2(up[:-1, i, 2], up[:-1, i, 1]))[stands[:, i]]
