@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from emage.curves import FIXED, solve_curve
+from emage.paths import freedom
 
 STRAIGHT = 0.99
 """Of its whole length, a leg is not stretched beyond this share, unless it was before."""
@@ -49,7 +50,8 @@ class Leg:
     def reach(self, ankle: np.ndarray, kept: np.ndarray) -> "Leg":
         """The leg with its ankle at (T, 3) from the hip, or as near to it in that direction as it goes.
 
-        kept: (T,) bool, frames in which the knee is not turned.
+        kept: (T,) bool, frames in which the knee is not turned. One that is bent through backwards there comes forward
+        by and by; elsewhere none stays so.
 
         A leg that is nearly straight must bend by degrees to become shorter by a millimetre. What the knee is turned by
         is smoothed a little over time, lest it trembles: it is the ankle's place that gives way, by a millimetre or two
@@ -59,9 +61,10 @@ class Leg:
         length = np.minimum(np.linalg.norm(ankle, axis=-1), self.longest_m)
         cosine = (0.5 * (length**2 - self._square()) - along) / amplitude
         # Of the two ways to bend, the one of knees: shins go backwards.
-        turn = straight + np.arccos(np.clip(cosine, -1, 1))
+        least = straight - 2 * np.maximum(straight, 0) * (1 - freedom(kept))
+        turn = least + np.arccos(np.clip(cosine, -1, 1))
         leash = np.where(kept, FIXED, 0.0)
-        turn = np.maximum(solve_curve(np.ones(len(turn)), turn, KNEE_STIFFNESS, leash), straight)
+        turn = np.maximum(solve_curve(np.ones(len(turn)), turn, KNEE_STIFFNESS, leash), least)
         knee = Rotation.from_rotvec(turn[:, None] * (1.0, 0.0, 0.0)) * self.knee
         bent = self.thigh.apply(self.upper + knee.apply(self.lower))
         return Leg(_shortest_turn(bent, ankle) * self.thigh, knee, self.upper, self.lower)

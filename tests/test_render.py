@@ -338,6 +338,16 @@ def test_every_body_has_the_floor_under_its_own_soles(body):
     assert [figure.floor_y for figure in figures] == pytest.approx([soles, soles, soles + 0.7], abs=1e-5)
 
 
+def test_skin_suit_cap_and_shoes_are_drawn_as_one_closed_surface(body):
+    """Only what closed surfaces show is left out where it faces away. Lashes, brows and teeth alone are sheets."""
+    figure = make_figures([Actor(body, posed())], SMALL)[0]
+    with np.load(STAND_IN_FILE) as arrays:
+        owners = arrays["weights"].argmax(1)
+    of_sheets = np.unique(owners[figure.faces[~figure.closed_faces]])
+    assert {JOINT_NAMES[owner] for owner in of_sheets} <= {"head", "jaw"}
+    assert figure.closed_faces.mean() > 0.85
+
+
 @pytest.mark.parametrize("renderer", MESH_RENDERERS)
 def test_the_floor_lies_under_the_feet_with_a_shadow(body, renderer):
     settings = replace(SMALL, renderer=renderer, floor=True, camera="still", background="#ffffff")

@@ -433,21 +433,32 @@ def _incidence(faces: np.ndarray, num_vertices: int) -> scipy.sparse.csr_matrix:
 def _closed_faces(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """(F,) bool: belongs to a connected surface without a border and with its outer side counter-clockwise.
 
-    Vertices in one place are one here: where a surface has a sharp edge or two colours meet, it has two.
+    Where a surface has a sharp edge or two colours meet it has two vertices in one place, and looks like two surfaces
+    with a border there: such borders are sewn together. Lashes touch the lid with a border, the lid has none.
     """
-    num_vertices = len(vertices)
-    corners = faces
-    faces = np.unique(vertices, axis=0, return_inverse=True)[1].reshape(-1)[corners]
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    links = scipy.sparse.coo_matrix((np.ones(len(starts)), (starts, ends)), shape=(num_vertices, num_vertices))
-    count, component = connected_components(links, directed=False)
-    # On a closed, oriented surface each edge is walked once in each direction.
+    of_border = np.zeros(len(vertices), bool)
+    of_border[_unpaired_edges(_edges(faces, len(vertices)))] = True
+    places = np.unique(vertices, axis=0, return_inverse=True)[1].reshape(-1)
+    sewn = np.where(of_border, places, len(vertices) + np.arange(len(vertices)))[faces]
+    edges = _edges(sewn, 2 * len(vertices))
+    count, component = connected_components(edges, directed=False)
     is_open = np.zeros(count, bool)
-    is_open[component[(links - links.T).nonzero()[0]]] = True
-    of_face = component[faces[:, 0]]
-    a, b, c = vertices[corners].astype(np.float64).transpose(1, 0, 2)
+    is_open[component[_unpaired_edges(edges)]] = True
+    of_face = component[sewn[:, 0]]
+    a, b, c = vertices[faces].astype(np.float64).transpose(1, 0, 2)
     volume = np.bincount(of_face, np.einsum("fi,fi->f", a, np.cross(b, c)), count)
     return ~is_open[of_face] & (volume[of_face] > 0)
+
+
+def _edges(faces: np.ndarray, num_vertices: int) -> scipy.sparse.csr_matrix:
+    """(V, V): how often triangles walk from vertex to vertex."""
+    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    return scipy.sparse.csr_matrix((np.ones(len(starts)), (starts, ends)), shape=(num_vertices, num_vertices))
+
+
+def _unpaired_edges(edges: scipy.sparse.csr_matrix) -> np.ndarray:
+    """Vertices at edges that are not walked once in each direction, as on a closed, oriented surface each is."""
+    return (edges - edges.T).nonzero()[0]
 
 
 def _radii(vertices: np.ndarray, joints: np.ndarray, nearest: np.ndarray) -> np.ndarray:
