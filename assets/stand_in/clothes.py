@@ -19,7 +19,7 @@ from scipy.sparse.linalg import spsolve
 from assets.stand_in.mesh import Part, cut, neighbour_mean, taken, vertex_normals
 from assets.stand_in.skeleton import Skeleton
 from assets.stand_in.warp import SOLE_M, TOES_BEFORE_M, foot_axes, smooth_step
-from emage.skeleton import JOINT_NAMES
+from emage.skeleton import JOINT_NAMES, PART_JOINTS
 
 HIND_PITCH_DEG, FORE_PITCH_DEG = 2.5, 8.5
 LOWEST_SOLE_M = -1.302
@@ -202,6 +202,7 @@ def _lines(skeleton: Skeleton) -> list[Callable[[Part], np.ndarray]]:
     for side in SIDES:
         lines += [lambda part, side=side, back=back: _hand(part, skeleton, side, back) for back in (0.0, CUFF_M)]
         lines += [lambda part, side=side: _shoe(part, side), lambda part, side=side: _outsole(part, skeleton, side)]
+    lines += [lambda part, beyond=beyond: _waist(part) - beyond for beyond in WAIST_WEIGHTS]
     lines += [lambda part, below=below: _neck(part) + below for below in (0.0, COLLAR_M)]
     lines += [lambda part, above=above: _cap(part) - above for above in (0.0, CAP_BAND_M)]
     return lines
@@ -230,6 +231,14 @@ def _outsole(part: Part, skeleton: Skeleton, side: str) -> np.ndarray:
     """Positive in the sole of the shoe."""
     foot = _share(part, f"{side}_ankle", f"{side}_foot") > 0.5
     return np.where(foot, sole_height(part.vertices, skeleton, side) + OUTSOLE_M - part.vertices[:, 1], -1.0)
+
+
+WAIST_WEIGHTS = (-0.03, 0.03)
+
+
+def _waist(part: Part) -> np.ndarray:
+    """Positive where the lower body begins: there its colour begins too, within an even line."""
+    return part.weights[:, PART_JOINTS["lower"]].max(1) - part.weights[:, PART_JOINTS["upper"]].max(1)
 
 
 def _neck(part: Part) -> np.ndarray:
