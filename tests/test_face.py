@@ -26,6 +26,7 @@ from emage.face import (
     FaceSource,
     loader_of,
 )
+from emage.grounding import GROUNDED, translated
 from emage.hints import HintPlan, Hints, Span, network_hints
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.pipeline import EmagePipeline
@@ -330,6 +331,7 @@ def test_what_needs_no_map_asks_for_none(face_map, speech):
     body.vertices(native)
     take_report(native, speech[:16000], body)
     body.soles(flame_motion(face_map, 30))
+    translated(flame_motion(face_map, 30), GROUNDED, lambda: body)
     body.vertices(replace(make_motion(3), expressions=np.zeros((3, 100))))
     demo = EmagePipeline.from_pretrained("demo", device="cpu", face_maps=NoQuestions())
     motion = demo.generate((16000, speech[:16000]))
