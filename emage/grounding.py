@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from emage.contacts import floor_height
+from emage.contacts import floor_height, standing_lift
 from emage.errors import MotionError
 from emage.foot_lock import lock_feet
 from emage.motion import FPS, Motion
@@ -81,5 +81,8 @@ def grounded(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: float
     if locked.all():
         return motion
     if locked.any():
-        floor_y = floor_height(body.soles(motion)[locked])
+        soles = body.soles(motion)
+        _, stands = standing_lift(soles[..., 1].min(axis=1))
+        # Who is locked in the middle of a jump has the floor that the jump begins and ends on.
+        floor_y = floor_height(soles[locked & stands if (locked & stands).any() else stands])
     return lock_feet(motion, body, locked, floor_y)

@@ -83,7 +83,8 @@ class Stances:
 
 def find_feet(motion: Motion, body: PosedBody) -> tuple[Foot, Foot]:
     """The left and the right foot."""
-    still = replace(motion, trans=np.zeros_like(motion.trans))
+    # Without a face, which would be taken to the body's basis first, and its matrix asked for.
+    still = replace(motion, trans=np.zeros_like(motion.trans), expressions=np.zeros_like(motion.expressions))
     joints, soles = body.joints(still).astype(np.float64), body.soles(still).astype(np.float64)
     poses = motion.poses.reshape(-1, NUM_JOINTS, 3).astype(np.float64)
     pelvis = Rotation.from_rotvec(poses[:, 0])

@@ -292,6 +292,20 @@ def test_around_locked_frames_the_floor_is_theirs(body):
     assert np.ptp(lowest_mm(made, body)) < 8
 
 
+@pytest.mark.parametrize("locks", [slice(54, 62), slice(40, 62)])
+def test_who_is_locked_in_a_jump_comes_down_to_the_floor(body, locks):
+    still = standing(body, 120)
+    trans, flight_s = still.trans.copy(), np.arange(21) / 30
+    trans[50:71, 1] += 3.43 * flight_s - 4.9 * flight_s**2
+    motion, locked = replace(still, trans=trans), none_locked(still)
+    locked[locks] = True
+    made = grounded(motion, body, locked)
+    np.testing.assert_array_equal(made.trans[locked], motion.trans[locked])
+    heights = lowest_mm(made, body)
+    assert np.abs(heights[np.r_[:30, 90:120]]).max() < 3
+    assert heights.max() > 500
+
+
 def test_where_all_is_locked_all_stays(body):
     motion = strides(40)
     assert grounded(motion, body, ~none_locked(motion)) is motion
