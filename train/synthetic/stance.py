@@ -85,8 +85,8 @@ class Walker:
     def _step(self, second: float, foot: str, place: tuple[float, float, float]) -> float:
         tempo = self.habits.tempo
         self.shift(second, 0.93 if foot == "left" else 0.07, 0.6 / tempo)
-        # The weight is always on its way: a foot lifts before all of it has left, and it sets out before the foot lands.
-        # So no knee need bend for the other foot to reach.
+        # The weight is always on its way: a foot lifts before all of it has left, and it sets out before the foot
+        # lands. So no knee need bend for the other foot to reach.
         start_s = self.weight.end_s - 0.25 / tempo
         self.steps.append(Step(foot, start_s, start_s + 0.5 / tempo, *place))
         self.feet[foot] = place
