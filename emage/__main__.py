@@ -262,7 +262,7 @@ class Batch:
         for shown in hints:
             if shown is not None:
                 basis = pipe.generator.config.expression_basis
-                pipe.face_maps.hints(shown, basis).check_basis(basis)
+                pipe.face_maps.hints(shown, basis).check_basis(basis, pipe.face_maps.reason)
         body = pipe.body  # one that cannot be had is told before the work
         sound = (VIDEO_SAMPLE_RATE_HZ, self.recording.load(self.audio, VIDEO_SAMPLE_RATE_HZ))
 

@@ -209,14 +209,18 @@ class Hints:
                     f"({self.reference.duration_s:.2f} s). Shorten the span or give a longer motion."
                 )
 
-    def check_basis(self, expression_basis: str) -> None:
-        """Raise HintError for a locked face where the motion's expressions are in another basis."""
+    def check_basis(self, expression_basis: str, reason: str = "") -> None:
+        """Raise HintError for a locked face where the motion's expressions are in another basis.
+
+        reason: why the face could not be taken over to it, where that was tried.
+        """
         is_foreign = self.reference.expression_basis != expression_basis
         if is_foreign and any(span.mode == LOCK for span in self.plan.spans_of("face")):
             raise HintError(
                 f"The face cannot be locked: the reference's expressions are in the basis "
                 f"'{self.reference.expression_basis}', these weights make '{expression_basis}'. "
-                "Use 'follow' for the face, or weights of the reference's basis."
+                + (f"The matrix that takes faces from one to the other could not be had: {reason} " if reason else "")
+                + "Use 'follow' for the face, or weights of the reference's basis."
             )
 
 

@@ -284,7 +284,7 @@ class EmagePipeline(
     def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> NetworkHints:
         """Over the frames that the networks see, which in the published timing are more than come out."""
         hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
-        hints.check_basis(self.generator.config.expression_basis)
+        hints.check_basis(self.generator.config.expression_basis, self.face_maps.reason)
         return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
 
     def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:

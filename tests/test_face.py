@@ -225,11 +225,11 @@ def test_long_clips_are_solved_in_blocks_without_a_seam(face_map):
 def test_the_same_again_and_soon(face_map):
     flame = flame_motion(face_map, 300)
     jaw = flame.poses[:, JAW].astype(np.float64)
-    times, results = [], []
+    times, results = [], []  # of this thread alone, whatever else the machine does
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.thread_time()
         results.append(face_map.to_arkit(flame.expressions, jaw).expressions)
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     assert min(times) < 0.2
     assert all(np.array_equal(results[0], each) for each in results)
 
@@ -371,7 +371,8 @@ def test_a_locked_face_is_taken_over_into_the_weights_basis(face_map, arkit_hint
 
 def test_without_the_matrix_a_foreign_face_cannot_be_locked(arkit_hints, mute_body, speech):
     pipe = EmagePipeline.from_pretrained(REGRESSION, device="cpu", face_maps=mute_body.face_maps)
-    with pytest.raises(HintError, match=r"'arkit52', these weights make 'flame2020'"):
+    words = "'arkit52', these weights make 'flame2020'.*could not be had: HF_HUB_OFFLINE is set"
+    with pytest.raises(HintError, match=words):
         pipe.generate((16000, speech[:53333]), arkit_hints)
 
 
