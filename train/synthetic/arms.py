@@ -4,7 +4,7 @@ A stroke ends on the onset of a word's stressed vowel. Words of the dictionary g
 between strokes a hand holds, moves on, or goes back to rest. Through short pauses of speech it holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from emage.skeleton import JOINT_NAMES
 from train.synthetic.gestures import (
     BEAT_PALMS,
     DEVIATION,
+    FINGERS,
     FLARE,
     FLEX,
     GESTURES,
@@ -45,10 +46,10 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 _MIN_SPACING_S = 0.5
 _PAUSE_S = 0.3, 1.2  # in a silence between these lengths no hand sets out; in a longer one it may go to rest
 _BEFORE_PAUSE_S = 0.2  # nor so shortly before it
-_MAX_MEAN_SPEED = 1.5  # of a wrist between two keys, m/s; the peak is 1.9 times that
+_MAX_MEAN_SPEED = 1.3  # of a wrist between two keys, m/s; the peak is 1.9 times that
 _MAX_MEAN_TWIST = 7.0  # of a forearm between two keys, rad/s
 _CLEARANCE_M = 0.03  # between the middle of a hand and the skin of trunk and head
-_SWAY_FROM_M, _SWAY_M = -0.45, 0.12  # below this height hips and thighs move under the chest, at the knees by so much
+_SWAY_FROM_M, _SWAY_M = -0.45, 0.1  # below this height hips and thighs move under the chest, at the knees by so much
 _HANDS_APART_M = 0.1
 
 
@@ -281,26 +282,29 @@ class Arms:
     strokes: list[Stroke]
 
 
-def perform_arms(times: Times, habits: Habits, shrug: np.ndarray, rng: np.random.Generator) -> Arms:
-    """Both arms in every frame. shrug: (T,) lift of the collars by breath, radians."""
+def perform_arms(
+    times: Times, habits: Habits, shrug: np.ndarray, spread: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> Arms:
+    """Both arms in every frame. shrug: (T,) lift of the collars by breath, radians. spread: as `Lower.spread`."""
     strokes = plan_strokes(times, habits, rng)
     tracks, strokes = hand_tracks(strokes, times, habits, rng)
     seconds = frame_seconds(times.num_frames)
-    return follow_tracks(
-        tracks, seconds, shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3), rng, strokes
-    )
+    shrug = shrug + np.radians(4) * smooth(_asking(times, strokes, seconds), 3)
+    return follow_tracks(tracks, seconds, shrug, spread, rng, strokes)
 
 
 def follow_tracks(
     tracks: dict[str, Track],
     seconds: np.ndarray,
     shrug: np.ndarray,
+    spread: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     strokes: Sequence[Stroke] = (),
 ) -> Arms:
     """Arms whose hands go along their tracks of (20,) key vectors, clear of the body and of each other.
 
-    seconds: (T,) of the frames. shrug: (T,) lift of the collars, radians. strokes: what the tracks carry out.
+    seconds: (T,) of the frames. shrug: (T,) lift of the collars, radians. spread: as `Lower.spread`. strokes: what the
+    tracks carry out.
     """
     values, places = {}, {}
     for side in SIDES:
@@ -313,7 +317,9 @@ def follow_tracks(
     for _ in range(4):
         poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
         for side in SIDES:
-            places[side] = places[side] + _spread_in_time(_push_from_body(poses[side], values[side][:, SHAPE], side))
+            places[side] = places[side] + _spread_in_time(
+                _push_from_body(poses[side], values[side][:, SHAPE], spread[side], side)
+            )
     poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
     points = {side: hand_points(poses[side], values[side][:, SHAPE], side) for side in SIDES}
     apart = _spread_in_time(_push_from_each_other(points["left"], points["right"]))
@@ -334,25 +340,24 @@ def _asking(times: Times, strokes: Sequence[Stroke], seconds: np.ndarray) -> np.
     return result
 
 
-_MIDDLE_BENDS = slice(2, 4)  # of the knuckle and the middle joint of the middle finger, in a hand shape
-_TIP_BEND = (
-    1.35  # the bend of a finger's last two joints together, shared out evenly over what lies beyond the middle one
-)
+_BENDS = {finger: slice(2 * i, 2 * i + 2) for i, finger in enumerate(FINGERS)}  # of knuckle and middle, in a hand shape
+_TIP_BEND = 1.35  # the bends of a finger's last two joints together, shared out evenly over what lies beyond them
 
 
 def hand_points(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
-    """(T, 6, 3) points along the wrist, palm, thumb and middle finger of a hand of the shape (T, 13), as of a left one,
-    from the middle between the shoulders."""
+    """(T, 9, 3) points of wrist, palm, thumb and the fingers at both edges of a hand, as of a left one, from the middle
+    between the shoulders. shape: (T, 13)."""
     joints = joints_as_left(side)
-    wrist, *finger = joints[[LEFT_WRIST, *(JOINT_NAMES.index(f"left_middle{i}") for i in (1, 2, 3))]]
-    palm_m, first_m, second_m = np.linalg.norm(np.diff([wrist, *finger], axis=0), axis=1)
-    knuckle, middle = shape[:, _MIDDLE_BENDS].T
-    points = np.zeros((len(shape), 6, 3))
-    points[:, 1, 0], points[:, 2, 0] = 0.5 * palm_m, palm_m
-    points[:, 3] = points[:, 2] + first_m * _bent(knuckle)
-    points[:, 4] = points[:, 3] + 2 * second_m * _bent(knuckle + _TIP_BEND * middle)
-    points[:, 5] = joints[JOINT_NAMES.index("left_thumb3")] - wrist
-    return pose.wrist[:, None] + turned(pose.hand[:, None], points)
+    joints = joints - joints[LEFT_WRIST]
+    points = [np.zeros(3), 0.5 * joints[JOINT_NAMES.index("left_middle1")], joints[JOINT_NAMES.index("left_thumb3")]]
+    points = [np.broadcast_to(point, (len(shape), 3)) for point in points]
+    for finger in (FINGERS[0], FINGERS[2]):
+        knuckle, middle, last = joints[[JOINT_NAMES.index(f"left_{finger}{i}") for i in (1, 2, 3)]]
+        bend, further = shape[:, _BENDS[finger]].T
+        joint = knuckle + np.linalg.norm(middle - knuckle) * _bent(bend)
+        tip = joint + 2 * np.linalg.norm(last - middle) * _bent(bend + _TIP_BEND * further)
+        points += [np.broadcast_to(knuckle, joint.shape), joint, tip]
+    return pose.wrist[:, None] + turned(pose.hand[:, None], np.stack(points, 1))
 
 
 def _bent(angle: np.ndarray) -> np.ndarray:
@@ -360,13 +365,14 @@ def _bent(angle: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angle), -np.sin(angle), np.zeros_like(angle)], -1)
 
 
-def _push_from_body(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
+def _push_from_body(pose: ArmPose, shape: np.ndarray, spread: np.ndarray, side: str) -> np.ndarray:
     """(T, 3) how far a hand must go, level, to be clear of trunk and head."""
     points = np.concatenate([hand_points(pose, shape, side), 0.5 * (pose.wrist + pose.elbow)[:, None]], 1)
     height = points[..., 1]
     profile = trunk_profile()
     clearance = _CLEARANCE_M + _SWAY_M * np.clip((_SWAY_FROM_M - height) / (_SWAY_FROM_M - profile.height[0]), 0, 1)
-    width = np.interp(height, profile.height, profile.width) + clearance
+    below_hips_m = np.maximum(profile.hip - height, 0)
+    width = np.interp(height, profile.height, profile.width) + clearance + np.maximum(spread, 0)[:, None] * below_hips_m
     back, front = (np.interp(height, profile.height, each) for each in (profile.back, profile.front))
     depth, middle = 0.5 * (front - back) + clearance, 0.5 * (front + back)
     # Where the skin is a unit circle, from the point outwards and to the hand's own side, also from beyond the middle.

@@ -46,9 +46,9 @@ def perform(times: Times) -> Performance:
         np.random.default_rng(seed) for seed in np.random.SeedSequence(times.seed).spawn(5)
     )
     breath = breathe(times, breath_rng)
-    arms = perform_arms(times, habits, SHRUG * breath, arms_rng)
-    carriage = carry(times, habits, arms.strokes, head_rng)
     lower = perform_legs(times, habits, legs_rng)
+    arms = perform_arms(times, habits, SHRUG * breath, lower.spread, arms_rng)
+    carriage = carry(times, habits, arms.strokes, head_rng)
     return Performance(put_together(times, habits, breath, arms, carriage, lower, face_rng), arms.strokes)
 
 

@@ -45,7 +45,6 @@ def enact(scene: Scene) -> Motion:
         np.random.default_rng(seed) for seed in np.random.SeedSequence(scene.seed).spawn(5)
     )
     breath = breathe(times, breath_rng)
-    arms = follow_tracks(_hand_tracks(scene), seconds, SHRUG * breath, arms_rng)
     carriage = _turn_head(carry(times, habits, (), head_rng), scene, seconds)
     walker = Walker(habits)
     for second, x_m, z_m, turn_deg in scene.walks:
@@ -53,6 +52,7 @@ def enact(scene: Scene) -> Motion:
     for second, weight in scene.weight:
         walker.shift(second, weight, 0.9 / habits.tempo)
     lower = stand_and_step(walker.steps, walker.weight, habits, seconds, legs_rng)
+    arms = follow_tracks(_hand_tracks(scene), seconds, SHRUG * breath, lower.spread, arms_rng)
     return put_together(times, habits, breath, arms, carriage, lower, face_rng)
 
 

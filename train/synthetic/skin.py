@@ -68,13 +68,14 @@ class Profile:
     """Trunk, thighs and head of who stands at ease, at (H,) heights, in the chest's axes from the middle between the
     shoulders, metres.
 
-    width: half of it. back, front: z.
+    width: half of it. back, front: z. hip: height of the hips.
     """
 
     height: np.ndarray
     width: np.ndarray
     back: np.ndarray
     front: np.ndarray
+    hip: float
 
 
 @functools.cache
@@ -89,6 +90,7 @@ def trunk_profile() -> Profile:
         np.array([np.abs(each[:, 0]).max() for each in slices]),
         np.array([each[:, 2].min() for each in slices]),
         np.array([each[:, 2].max() for each in slices]),
+        float(rest_joints()[list(_HIPS), 1].mean() - chest_middle()[1]),
     )
 
 

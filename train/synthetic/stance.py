@@ -19,7 +19,7 @@ from train.synthetic.tracks import Track, drift, ease, frame_seconds, pulse, smo
 
 _LIFT_M = 0.065
 _STEP_M = 0.34
-_SIDE_STEP_M = 0.26
+_SIDE_STEP_M = 0.22
 _REACH = 0.993  # of the straight leg
 _PELVIS_FORWARD_M = 0.03  # of the ankles
 _SHAKING = frozenset(["no", "not", "never", "nothing", "nobody", "none"])
@@ -73,7 +73,7 @@ class Walker:
         second = max(start_s, self.weight.end_s)
         # Sideways one foot is drawn up to the other, for nobody crosses the legs; forwards they pass each other.
         sideways = abs(leftwards) > 0.4 * abs(forwards)
-        count = max(1, int(np.ceil(max(abs(leftwards) / _SIDE_STEP_M, abs(forwards) / _STEP_M))))
+        count = max(1, int(np.ceil(np.hypot(leftwards / _SIDE_STEP_M, forwards / _STEP_M))))
         for i in range(2 * count if sideways else count + 1):
             share = min((i // 2 if sideways else i) + 1, count) / count
             here = [a + share * (b - a) for a, b in zip(self.at, (x_m, z_m, yaw), strict=True)]
@@ -85,8 +85,8 @@ class Walker:
     def _step(self, second: float, foot: str, place: tuple[float, float, float]) -> float:
         tempo = self.habits.tempo
         self.shift(second, 0.93 if foot == "left" else 0.07, 0.6 / tempo)
-        # The weight is always on its way: a foot lifts before all of it has left, and it sets out before the foot
-        # lands. So no knee need bend for the other foot to reach.
+        # The weight is always on its way: a foot lifts before all of it has left, and it sets out before the foot is
+        # down. So no knee need bend for the other foot to reach.
         start_s = self.weight.end_s - 0.25 / tempo
         self.steps.append(Step(foot, start_s, start_s + 0.5 / tempo, *place))
         self.feet[foot] = place
@@ -142,12 +142,16 @@ def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray)
 
 @dataclass(frozen=True, eq=False)
 class Lower:
-    """Local rotations (T, 3, 3) by joint, and trans (T, 3)."""
+    """Local rotations (T, 3, 3) by joint, and trans (T, 3).
+
+    spread: (T,) of each side, how far the thigh goes outwards, more than at rest, in a metre of its way down.
+    """
 
     turns: dict[int, np.ndarray]
     trans: np.ndarray
     roll: np.ndarray
     yaw: np.ndarray
+    spread: dict[str, np.ndarray]
 
 
 def perform_legs(times: Times, habits: Habits, rng: np.random.Generator) -> Lower:
@@ -175,17 +179,20 @@ def stand_and_step(
     root = about((0, 1, 0), yaw) @ about((0, 0, 1), roll) @ about((1, 0, 0), PELVIS_PITCH)
     pelvis[:, 1] = _pelvis_height(pelvis, root, feet)
 
-    turns = {0: root}
+    turns, spread = {0: root}, {}
     for side, (hip, knee, ankle, ball) in {"left": (1, 4, 7, 10), "right": (2, 5, 8, 11)}.items():
         foot, flat, bones = feet[side], flat_foot(side), leg_bones(side)
         pole_yaw = 0.5 * (yaw + foot.yaw) + (0.06 if side == "left" else -0.06)
         pole = np.stack([np.sin(pole_yaw), np.zeros_like(yaw), np.cos(pole_yaw)], -1)
         limb = bones.solve(pelvis + turned(root, joints[hip] - joints[0]), foot.ankle, pole)
         turns[hip] = transposed(root) @ limb.upper
+        outwards = 1 if side == "left" else -1
+        thigh = outwards * turned(transposed(about((0, 1, 0), yaw)) @ limb.upper, bones.upper)
+        spread[side] = thigh[:, 0] / np.abs(thigh[:, 1]) - outwards * bones.upper[0] / abs(bones.upper[1])
         turns[knee] = transposed(limb.upper) @ limb.lower
         turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch) @ flat.turn
         turns[ball] = np.broadcast_to(flat.ball_turn, root.shape)
-    return Lower(turns, pelvis - joints[0], roll, yaw)
+    return Lower(turns, pelvis - joints[0], roll, yaw, spread)
 
 
 def _pelvis_height(pelvis: np.ndarray, root: np.ndarray, feet: dict[str, Foot]) -> np.ndarray:
