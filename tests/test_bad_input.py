@@ -430,6 +430,13 @@ def with_link(content: bytes) -> bytes:
     return target.getvalue()
 
 
+def half_an_hour_long(content: bytes) -> bytes:
+    """A small zip whose recording would be large in memory; that nobody decodes it is seen by its end, which is cut."""
+    sound = io.BytesIO()
+    soundfile.write(sound, np.zeros(30 * 60 * 8000, np.int16), 8000, format="FLAC")
+    return changed(content, {"recording": "recording.flac"}, **{"recording.flac": sound.getvalue()[:200]})
+
+
 def captioned(content: bytes, caption: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         takes = json.loads(archive.read("session.json"))["takes"]
@@ -445,6 +452,7 @@ def captioned(content: bytes, caption: str) -> bytes:
         (lambda content: changed(content, **{"../../evil.txt": b"x"}), "which its session.json does not name"),
         (lambda content: changed(content, {"recording": "../recording.wav"}), "its recording has the name"),
         (with_link, "is not a recording"),
+        (half_an_hour_long, "recording.flac is longer than 1 minutes, the limit here"),
         (lambda content: captioned(content, "x" * 10_000), "at most 200 characters"),
         (lambda content: changed(content, {"settings": {"seed": 10**30}}), "is far too large"),
         (lambda content: changed(content, {"settings": {"temperature": math.nan}}), "NaN is no number"),

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from emage.audio import load_audio
 from emage.errors import EmageError, HintError
 from emage.examples import Example
 from emage.files import write_text
@@ -652,7 +651,7 @@ class Builder:
     def _plotted(self, kept: KeptTake) -> PlotTake:
         take = kept.load()
         return PlotTake(
-            kept.caption, take_series(take.motion, load_audio(kept.sound), self._studio.shelf.own.body), kept.plan
+            kept.caption, take_series(take.motion, self._studio.heard(kept), self._studio.shelf.own.body), kept.plan
         )
 
     def _numbers(self, takes: Sequence[KeptTake], reports: Sequence, visitor: Visitor) -> tuple[str, dict]:
@@ -707,7 +706,7 @@ class Builder:
     def load_session(self, path: str, request: gr.Request) -> tuple:
         """The page as it was when the zip was saved; its takes replace those in the list."""
         visitor = self._visitor(request)
-        session = sessions.load(visitor.received(path), visitor)
+        session = sessions.load(visitor.received(path), visitor, self._studio.settings.max_duration_s)
         with visitor.lock:
             visitor.chosen, visitor.laid_aside = set(), TimelineValue()
         audio = None if session.recording is None else str(session.recording)

@@ -47,17 +47,17 @@ def save(order: Order | None, value: TimelineValue, reference: Motion | None, vi
     return session.save(visitor.new_folder() / FILE_NAME)
 
 
-def load(path: Path, visitor: Visitor) -> Session:
+def load(path: Path, visitor: Visitor, max_duration_s: float) -> Session:
     """The session of a zip; its takes replace the visitor's.
 
     Raises:
-        SessionError, OutputError.
+        SessionError, OutputError; AudioError: no recording, or one that is longer than `max_duration_s`.
     """
     folder = visitor.new_folder()
     session = Session.load(path, folder)
     sound = None
     if session.recording is not None:
-        samples = load_audio(session.recording, sample_rate_hz=VIDEO_SAMPLE_RATE_HZ)
+        samples = load_audio(session.recording, max_duration_s, VIDEO_SAMPLE_RATE_HZ)
         part = trimmed(samples, session.trim_start_frame, session.trim_end_frame, VIDEO_SAMPLE_RATE_HZ)
         sound = folder / "sound.flac"
         soundfile.write(sound, part, VIDEO_SAMPLE_RATE_HZ)

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import gradio as gr
+import numpy as np
 import soundfile
 
 from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
@@ -34,6 +35,8 @@ MAX_BESIDE = 6
 MAX_TAKES = 64
 _WIDEST_PX = 1920
 _STAGE_READ = "Reading"
+_CODEC_PADDING_S = 0.2
+"""What the sound of a video may last beyond the recording that it was made of."""
 
 GenerateMotion = Callable[..., Motion]
 """Weights' name, (rate, samples), TakeSettings, Hints or None, progress -> Motion."""
@@ -183,13 +186,32 @@ class Studio:
         return replace(take, stages_s=tuple(stages)), note
 
     def beside(
-        self, takes: Sequence[tuple[str, Take]], sound: Path, picture: RenderSettings, body: Body, path: Path, progress
+        self,
+        takes: Sequence[tuple[str, Take]],
+        heard: KeptTake,
+        picture: RenderSettings,
+        body: Body,
+        path: Path,
+        progress,
     ) -> Path:
-        """Takes in one video, each with its caption."""
+        """Takes in one video, each with its caption, to the sound of one.
+
+        Raises:
+            AudioError: see `heard`.
+        """
         size = min(picture.panel_width, _WIDEST_PX // len(takes)) // 2 * 2
         picture = replace(picture, panel_width=size, panel_height=size)
         shown = [Take(take.motion, caption, take.hints) for caption, take in takes]
+        sound = (VIDEO_SAMPLE_RATE_HZ, self.heard(heard, VIDEO_SAMPLE_RATE_HZ))
         return render_video(path, shown, body, sound, picture, progress)
+
+    def heard(self, take: KeptTake, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
+        """The sound of a take, (N,) float32. That of a take which came with a session may be anybody's file.
+
+        Raises:
+            AudioError: no sound, or longer than a recording may be.
+        """
+        return load_audio(take.sound, self.settings.max_duration_s + _CODEC_PADDING_S, sample_rate_hz)
 
     def _sound(self, audio: Path, value: TimelineValue, visitor: Visitor, folder: Path) -> Path:
         """The part of the recording that is used, as a file; the last take's, where that is the same."""
