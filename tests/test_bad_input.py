@@ -388,6 +388,7 @@ def test_tables_say_what_does_not_count_yet(stranger):
         ("Dear Sir or Madam", "is no TextGrid. Export a TextGrid"),
         ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 9 0 1 "a"', "is damaged"),
         ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 1 1e999 2 "a"', "lasts from inf s"),
+        ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 1e999 0 1 "a"', "is damaged"),
     ],
 )
 def test_transcripts(stranger, talk, tmp_path, text, words):
