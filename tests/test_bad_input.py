@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import time
+import types
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from emage.session import MAX_CAPTION_CHARACTERS, SavedTake, Session
 from emage.ui import studio
 from emage.ui.studio import PageSettings
 from emage.ui.visitors import Visitors
+from emage.ui.weights import Shelf
 from tests.app_server import Stranger, file_data
 from tests.conftest import make_motion, make_speech
 
@@ -396,6 +398,43 @@ def test_transcripts(stranger, talk, tmp_path, text, words):
     (tmp_path / "words.TextGrid").write_text(text)
     path = file_data(stranger.upload(tmp_path / "words.TextGrid"))
     assert words in told(stranger.ask("take_words", path, None))
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(tiny, url, uploads):
+    """Its number would be refused by the list of those whom they know."""
+    known = [example for example in load_examples() if example.speaker < tiny.generator.config.speakers]
+    example = max(known, key=lambda example: example.speaker)
+    few = types.SimpleNamespace(
+        source=None, generator=types.SimpleNamespace(config=types.SimpleNamespace(speakers=example.speaker))
+    )
+    before = set(uploads.glob("visitor-*"))
+    application = create_app(tiny, shelf=Shelf(tiny, offered=("few",), load=lambda name: few))
+    try:
+        _, address, _ = application.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+        stranger = Stranger(address)
+
+        def speaker_and_words(weights: str) -> tuple[object, str]:
+            values = stranger.page_values(f"example_{example.name}", {"weights": weights})
+            succeeded, values = stranger.ask(f"example_{example.name}", *values)
+            assert succeeded
+            return values[1].get("value"), json.dumps(values)
+
+        own, words = speaker_and_words("")
+        assert own == example.speaker
+        assert "the speaker stays as it is set" not in words
+        for choose in (False, True):  # not in memory yet, and with their speakers on offer
+            if choose:
+                assert stranger.ask("speakers", "few")[0]
+            speaker, words = speaker_and_words("few")
+            assert speaker is None
+            assert "do not know this example's speaker: the speaker stays as it is set." in words
+        stranger.leave()
+        wait_for(lambda: set(uploads.glob("visitor-*")) <= before)
+    finally:
+        application.close()
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------

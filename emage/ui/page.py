@@ -277,7 +277,7 @@ class Builder:
         for example, button in self.speech.examples:
             button.click(
                 self.taking(example),
-                [self.timeline, *self._reference_inputs],
+                [self.controls.weights, self.timeline, *self._reference_inputs],
                 [audio, self.controls.speaker, *shown_outputs, *forms],
                 api_name=f"example_{example.name}",
                 show_progress="hidden",
@@ -304,16 +304,16 @@ class Builder:
         return str(sound), *self._recording(str(sound), (), "", value, reference, request)
 
     def taking(self, example: Example) -> Callable:
-        """A handler: an example becomes the recording, with its words and, where the weights know it, its way of
-        moving."""
+        """A handler: an example becomes the recording, with its words and, where the chosen weights know it, its way
+        of moving."""
 
         @told
-        def take_example(request: gr.Request, value: TimelineValue, *reference) -> tuple:
-            words = speech.words_of(example)
-            speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
-            speaker = gr.update(value=example.speaker) if example.speaker in speakers else gr.skip()
-            audio = str(example.audio)
-            return audio, speaker, *self._recording(audio, words, speech.said(example), value, reference, request)
+        def take_example(request: gr.Request, weights: str | None, value: TimelineValue, *reference) -> tuple:
+            words, text = speech.words_of(example), speech.said(example)
+            audio, speaker = str(example.audio), gr.update(value=example.speaker)
+            if not controls.knows_speaker(self._studio, weights, example.speaker):
+                speaker, text = gr.skip(), f"{text}\n\n{controls.SPEAKER_STAYS}"
+            return audio, speaker, *self._recording(audio, words, text, value, reference, request)
 
         return take_example
 
