@@ -430,7 +430,10 @@ def kept_take(folder: Path, number: int, caption: str, speed: float | None = Non
         reference = Motion(poses, np.zeros((30, 100)), np.zeros((30, 3)), np.zeros(300)).save(folder / "hint.npz")
     plan = HintPlan() if speed is None else HintPlan((Span("upper", 2, 9),))
     saved = motion.save(folder / "take.npz")
-    return KeptTake(number, caption, saved, saved, None, TakeSettings(), reference=reference, plan=plan)
+    return KeptTake(
+        number, caption, saved, motion.num_frames, motion.duration_s, saved, None, TakeSettings(),
+        reference=reference, plan=plan,
+    )  # fmt: skip
 
 
 def test_a_hint_beside_takes_stands_once_and_is_grey(tmp_path):

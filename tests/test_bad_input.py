@@ -512,6 +512,27 @@ def test_a_session_brings_no_weights_of_its_own(stranger, session_zip):
     assert "are not offered here: the page's own are chosen." in json.dumps(values)
 
 
+def test_the_list_of_takes_is_shown_without_their_files(stranger, session_zip, uploads):
+    """It comes again with every take, and reads none of those before."""
+    with zipfile.ZipFile(io.BytesIO(session_zip)) as archive:
+        take = json.loads(archive.read("session.json"))["takes"][0]
+        motion = archive.read("takes/1.npz")
+    two = [take, take | {"caption": "other", "motion": "takes/2.npz"}]
+    content = changed(session_zip, {"takes": two}, **{"takes/2.npz": motion})
+    succeeded, values = stranger.ask("load_session", file_data(stranger.upload_as("session.zip", content)))
+    assert succeeded
+    shown = next(value for value in values if isinstance(value, dict) and "cards" in value.get("props", {}))
+    assert [row["caption"] for row in shown["value"]] == ["mine", "other"]
+    cards = shown["props"]["cards"]
+    assert [card["facts"] for card in cards] == ["0.3 s · no video"] * 2
+    for path in uploads.rglob("take-*.npz"):
+        path.unlink()
+    succeeded, (shown, *_) = stranger.ask("remove_take", None, event={"number": cards[0]["number"]})
+    assert succeeded
+    assert [row["caption"] for row in shown["value"]] == ["other"]
+    assert shown["props"]["cards"] == cards[1:]
+
+
 # --- and then ---------------------------------------------------------------------------------------------------------
 
 

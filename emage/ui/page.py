@@ -771,6 +771,5 @@ def _take_of(event: gr.EventData, visitor: Visitor) -> KeptTake:
 
 
 def _facts(take: KeptTake) -> str:
-    frames = Motion.load(take.motion).num_frames
     made = "" if take.took_s is None else f" · made in {take.took_s:.1f} s"
-    return f"{frames / 30:.1f} s{made}{'' if take.video else ' · no video'}"
+    return f"{take.duration_s:.1f} s{made}{'' if take.video else ' · no video'}"

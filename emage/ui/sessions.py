@@ -73,6 +73,8 @@ def load(path: Path, visitor: Visitor, max_duration_s: float) -> Session:
                 number=visitor.next_number(),
                 caption=saved.take.caption or f"take {number}",
                 motion=motion.save(own / f"take-{number}.npz"),
+                num_frames=motion.num_frames,
+                duration_s=motion.duration_s,
                 # A take of another recording has that in its video.
                 sound=sound if of_recording or saved.video is None else saved.video,
                 video=saved.video,

@@ -165,6 +165,8 @@ class Studio:
             number=visitor.next_number(),
             caption=order.caption or unlike(described(plan, order.settings), captions.__contains__),
             motion=motion.save(folder / f"{stem}.npz"),
+            num_frames=motion.num_frames,
+            duration_s=motion.duration_s,
             sound=sound,
             video=None,
             settings=order.settings,
