@@ -13,7 +13,7 @@ import tomllib
 import types
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -468,6 +468,29 @@ def test_the_sound_of_a_take_is_no_longer_than_a_recording_may_be(tiny, tmp_path
             panels([long], with_hints=False), long, RenderSettings(), studio.body(), tmp_path / "beside.mp4", None
         )
     assert not (tmp_path / "beside.mp4").exists()
+
+
+def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
+    studio = Studio(Shelf(tiny), SMALL, app_module.on_zero_gpu(Shelf(tiny)))
+    assert studio.offers_smplx
+    loaded, both_load = [], threading.Barrier(2)
+
+    def load_body(**_):
+        loaded.append(object())
+        with suppress(threading.BrokenBarrierError):  # who loads alone waits in vain for another
+            both_load.wait(timeout=0.5)
+        return loaded[-1]
+
+    monkeypatch.setattr(studio_module, "load_body", load_body)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(studio.body(accept_licence=True))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert got == loaded * 2
+    assert len(loaded) == 1
+    assert studio.body() is tiny.body
 
 
 def test_jobs_are_cancelled_by_session():

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import gradio as gr
 import numpy as np
@@ -125,14 +124,17 @@ class Studio:
         self.visitors = Visitors()
         self.turns = Turns(settings.at_once)
         self._generate_motion = generate_motion
-
-    @cached_property
-    def _smplx_body(self) -> Body:
-        return load_body(accept_smplx_licence=True, face_maps=self.shelf.own.face_maps)
+        self._smplx_lock = Lock()
+        self._smplx_body: Body | None = None
 
     def body(self, accept_licence: bool = False) -> Body:
-        """Raises BodyError."""
-        return self._smplx_body if accept_licence and self.offers_smplx else self.shelf.own.body
+        """SMPL-X is loaded when it is first asked for, once for all. Raises BodyError."""
+        if not (accept_licence and self.offers_smplx):
+            return self.shelf.own.body
+        with self._smplx_lock:
+            if self._smplx_body is None:
+                self._smplx_body = load_body(accept_smplx_licence=True, face_maps=self.shelf.own.face_maps)
+            return self._smplx_body
 
     @property
     def offers_smplx(self) -> bool:
