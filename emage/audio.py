@@ -103,7 +103,8 @@ def load_audio(
 
     The format is told by the content, not by the name. WAV, FLAC, OGG and more are read by libsndfile; what it does
     not know, such as M4A or the sound of a video, what it cannot tell the length of, and MP3, whose length it guesses,
-    go through ffmpeg. It is read block by block: memory holds little more than the result.
+    go through ffmpeg. It is read block by block: memory holds little more than the result, and nothing beyond the limit
+    is decoded, or nothing at all of a file that says itself that it is longer.
 
     Args:
         source: a file, or (rate_hz, samples) with integer samples of any width or floats.
@@ -146,10 +147,11 @@ def trimmed(
 
 @dataclass(frozen=True)
 class _Recording:
-    """rate_hz and an iterator of (n, channels) float32 blocks."""
+    """rate_hz, an iterator of (n, channels) float32 blocks, and how many samples they will be, where that is known."""
 
     rate_hz: int
     blocks: Iterator[np.ndarray]
+    num_samples: int = 0
 
 
 @contextlib.contextmanager
@@ -161,7 +163,7 @@ def _open(path: Path) -> Iterator[_Recording]:
             sound = None
         if sound is not None and sound.format != "MP3" and 0 < sound.frames < _UNKNOWN_LENGTH:
             with sound:
-                yield _Recording(sound.samplerate, _blocks(sound, path.name))
+                yield _Recording(sound.samplerate, _blocks(sound, path.name), sound.frames)
             return
     with _open_with_ffmpeg(path) as recording:
         yield recording
@@ -229,7 +231,7 @@ def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
         raise AudioError(f"The sample rate is {rate_hz!r}; give a whole number of Hz.")
     columns = samples[:, None] if samples.ndim == 1 else samples
     starts = range(0, len(columns), _BLOCK_SAMPLES)
-    return _Recording(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts))
+    return _Recording(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts), len(columns))
 
 
 def _to_float(samples: np.ndarray) -> np.ndarray:
@@ -246,6 +248,7 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
     rate_hz = recording.rate_hz
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
         raise AudioError(f"{name}: a sample rate of {rate_hz} Hz makes no sense.")
+    _check_length(recording.num_samples, rate_hz, max_duration_s, name)
     audio = bytearray()  # grows in place, where a list of pieces would be held twice
     resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32")
     read = 0
@@ -259,10 +262,7 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
         if peak > _MAX_AMPLITUDE:
             raise AudioError(f"{name}: its samples reach {peak:.3g}; float samples lie in -1..1. Scale them.")
         read += len(mono)
-        if max_duration_s is not None and read > max_duration_s * rate_hz:
-            raise AudioError(
-                f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit."
-            )
+        _check_length(read, rate_hz, max_duration_s, name)
         audio += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
     if read == 0:
         raise AudioError(f"{name} holds no samples. Record or upload it again.")
@@ -273,5 +273,12 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
     return np.frombuffer(audio, np.float32)[:length]
 
 
+def _check_length(num_samples: int, rate_hz: int, max_duration_s: float | None, name: str) -> None:
+    if max_duration_s is not None and num_samples > max_duration_s * rate_hz:
+        raise AudioError(
+            f"{name} is longer than {_spoken(max_duration_s)}, the limit here. Cut it, or raise the limit."
+        )
+
+
 def _spoken(duration_s: float) -> str:
-    return f"{duration_s / 60:g} minutes" if duration_s >= 60 else f"{duration_s:g} s"
+    return f"{round(duration_s / 60, 2):g} minutes" if duration_s >= 60 else f"{duration_s:g} s"

@@ -120,18 +120,23 @@ class Stranger:
     def get(self, path: str) -> httpx.Response:
         return self._http.get(f"{self._base}/file={path}")
 
-    def ask(self, api_name: str, *values: Any) -> tuple[bool, Any]:
-        """Whether it succeeded, and the values or the error's words."""
-        body = {"data": values, "fn_index": self._functions[api_name]["id"], "session_hash": self._session}
+    def ask(self, api_name: str, *values: Any, event: Any = None) -> tuple[bool, Any]:
+        """Whether it succeeded, and the values or the error's words. event: what a component tells of a click."""
+        body = {
+            "data": values,
+            "event_data": event,
+            "fn_index": self._functions[api_name]["id"],
+            "session_hash": self._session,
+        }
         # Not `json=`, which refuses numbers that are none.
         joined = self._http.post(
             f"{self._base}/queue/join", content=json.dumps(body), headers={"Content-Type": "application/json"}
         )
-        event = joined.json()["event_id"]
+        event_id = joined.json()["event_id"]
         with self._http.stream("GET", f"{self._base}/queue/data", params={"session_hash": self._session}) as lines:
             for line in lines.iter_lines():
                 message = json.loads(line[5:]) if line.startswith("data:") else {}
-                if message.get("msg") == "process_completed" and message["event_id"] == event:
+                if message.get("msg") == "process_completed" and message["event_id"] == event_id:
                     output = message["output"]
                     return message["success"], output["data" if message["success"] else "error"]
         raise AssertionError(f"{api_name} was not answered")

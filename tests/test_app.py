@@ -13,7 +13,8 @@ import tomllib
 import types
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -26,17 +27,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import app as app_module
 from app import create_app
-from emage.errors import Cancelled, EmageError, RenderError
+from emage.errors import AudioError, Cancelled, EmageError, RenderError
 from emage.examples import load_examples
 from emage.grounding import GROUNDED, TRANSLATIONS
 from emage.hints import LOCK, HintPlan, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
 from emage.reference import LOOP, Placement
+from emage.render import RenderSettings
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
-from emage.ui.comparing import panels
+from emage.ui.comparing import Comparing, panels
 from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
@@ -428,7 +430,10 @@ def kept_take(folder: Path, number: int, caption: str, speed: float | None = Non
         reference = Motion(poses, np.zeros((30, 100)), np.zeros((30, 3)), np.zeros(300)).save(folder / "hint.npz")
     plan = HintPlan() if speed is None else HintPlan((Span("upper", 2, 9),))
     saved = motion.save(folder / "take.npz")
-    return KeptTake(number, caption, saved, saved, None, TakeSettings(), reference=reference, plan=plan)
+    return KeptTake(
+        number, caption, saved, motion.num_frames, motion.duration_s, saved, None, TakeSettings(),
+        reference=reference, plan=plan,
+    )  # fmt: skip
 
 
 def test_a_hint_beside_takes_stands_once_and_is_grey(tmp_path):
@@ -445,6 +450,47 @@ def test_a_hint_beside_takes_stands_once_and_is_grey(tmp_path):
     assert captions == ["hint of “one”", "one", "hint of “other”", "other"]
     with pytest.raises(EmageError, match="8 bodies side by side"):
         panels([one, other] * 3, with_hints=True)
+
+
+def test_the_sound_of_a_take_is_no_longer_than_a_recording_may_be(tiny, tmp_path):
+    """That of a take which came with a session may be anybody's file."""
+    studio = Studio(Shelf(tiny), PageSettings(max_duration_s=2, size=64), app_module.on_zero_gpu(Shelf(tiny)))
+    soundfile.write(tmp_path / "long.flac", np.zeros(5 * 16000), 16000)
+    soundfile.write(tmp_path / "padded.flac", np.zeros(2 * 16000 + 1024), 16000)  # as a codec pads
+    take = kept_take(tmp_path, 1, "long")
+    long, padded = (replace(take, sound=tmp_path / name) for name in ("long.flac", "padded.flac"))
+    assert len(studio.heard(padded)) == 2 * 16000 + 1024
+    assert len(Comparing(studio).reports([padded])) == 1
+    with pytest.raises(AudioError, match="long.flac is longer than 2.2 s, the limit here"):
+        Comparing(studio).reports([long])
+    with pytest.raises(AudioError, match="long.flac is longer than 2.2 s, the limit here"):
+        studio.beside(
+            panels([long], with_hints=False), long, RenderSettings(), studio.body(), tmp_path / "beside.mp4", None
+        )
+    assert not (tmp_path / "beside.mp4").exists()
+
+
+def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
+    studio = Studio(Shelf(tiny), SMALL, app_module.on_zero_gpu(Shelf(tiny)))
+    assert studio.offers_smplx
+    loaded, both_load = [], threading.Barrier(2)
+
+    def load_body(**_):
+        loaded.append(object())
+        with suppress(threading.BrokenBarrierError):  # who loads alone waits in vain for another
+            both_load.wait(timeout=0.5)
+        return loaded[-1]
+
+    monkeypatch.setattr(studio_module, "load_body", load_body)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(studio.body(accept_licence=True))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert got == loaded * 2
+    assert len(loaded) == 1
+    assert studio.body() is tiny.body
 
 
 def test_jobs_are_cancelled_by_session():

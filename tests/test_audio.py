@@ -242,6 +242,17 @@ def test_the_limit_stops_reading(tmp_path):
     assert len(load_audio(hours)) == 3 * 3600 * 16000  # no limit in the library
 
 
+def test_what_announces_itself_as_too_long_is_refused_before_it_is_decoded(tmp_path):
+    """A small file can hold hours of silence: the limit looks at what it says first."""
+    soundfile.write(tmp_path / "hours.flac", np.zeros(30 * 60 * 8000, np.int16), 8000)
+    whole = (tmp_path / "hours.flac").read_bytes()
+    (tmp_path / "hours.flac").write_bytes(whole[:200])  # decoding it fails
+    with pytest.raises(AudioError, match="hours.flac is longer than 20 minutes, the limit here"):
+        load_audio(tmp_path / "hours.flac", max_duration_s=20 * 60)
+    with pytest.raises(AudioError, match="damaged|cut short"):
+        load_audio(tmp_path / "hours.flac", max_duration_s=40 * 60)
+
+
 def test_parts_of_a_recording(speech):
     assert len(trimmed(speech, 0)) == len(speech)
     assert len(trimmed(speech, 30, 60)) == 16000

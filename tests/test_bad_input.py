@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import time
+import types
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from emage.session import MAX_CAPTION_CHARACTERS, SavedTake, Session
 from emage.ui import studio
 from emage.ui.studio import PageSettings
 from emage.ui.visitors import Visitors
+from emage.ui.weights import Shelf
 from tests.app_server import Stranger, file_data
 from tests.conftest import make_motion, make_speech
 
@@ -388,6 +390,7 @@ def test_tables_say_what_does_not_count_yet(stranger):
         ("Dear Sir or Madam", "is no TextGrid. Export a TextGrid"),
         ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 9 0 1 "a"', "is damaged"),
         ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 1 1e999 2 "a"', "lasts from inf s"),
+        ('File type = "ooTextFile"\n"TextGrid"\n0 1 1 "IntervalTier" "words" 0 1 1e999 0 1 "a"', "is damaged"),
     ],
 )
 def test_transcripts(stranger, talk, tmp_path, text, words):
@@ -395,6 +398,43 @@ def test_transcripts(stranger, talk, tmp_path, text, words):
     (tmp_path / "words.TextGrid").write_text(text)
     path = file_data(stranger.upload(tmp_path / "words.TextGrid"))
     assert words in told(stranger.ask("take_words", path, None))
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(tiny, url, uploads):
+    """Its number would be refused by the list of those whom they know."""
+    known = [example for example in load_examples() if example.speaker < tiny.generator.config.speakers]
+    example = max(known, key=lambda example: example.speaker)
+    few = types.SimpleNamespace(
+        source=None, generator=types.SimpleNamespace(config=types.SimpleNamespace(speakers=example.speaker))
+    )
+    before = set(uploads.glob("visitor-*"))
+    application = create_app(tiny, shelf=Shelf(tiny, offered=("few",), load=lambda name: few))
+    try:
+        _, address, _ = application.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+        stranger = Stranger(address)
+
+        def speaker_and_words(weights: str) -> tuple[object, str]:
+            values = stranger.page_values(f"example_{example.name}", {"weights": weights})
+            succeeded, values = stranger.ask(f"example_{example.name}", *values)
+            assert succeeded
+            return values[1].get("value"), json.dumps(values)
+
+        own, words = speaker_and_words("")
+        assert own == example.speaker
+        assert "the speaker stays as it is set" not in words
+        for choose in (False, True):  # not in memory yet, and with their speakers on offer
+            if choose:
+                assert stranger.ask("speakers", "few")[0]
+            speaker, words = speaker_and_words("few")
+            assert speaker is None
+            assert "do not know this example's speaker: the speaker stays as it is set." in words
+        stranger.leave()
+        wait_for(lambda: set(uploads.glob("visitor-*")) <= before)
+    finally:
+        application.close()
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -430,6 +470,13 @@ def with_link(content: bytes) -> bytes:
     return target.getvalue()
 
 
+def half_an_hour_long(content: bytes) -> bytes:
+    """A small zip whose recording would be large in memory; that nobody decodes it is seen by its end, which is cut."""
+    sound = io.BytesIO()
+    soundfile.write(sound, np.zeros(30 * 60 * 8000, np.int16), 8000, format="FLAC")
+    return changed(content, {"recording": "recording.flac"}, **{"recording.flac": sound.getvalue()[:200]})
+
+
 def captioned(content: bytes, caption: str) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         takes = json.loads(archive.read("session.json"))["takes"]
@@ -445,6 +492,7 @@ def captioned(content: bytes, caption: str) -> bytes:
         (lambda content: changed(content, **{"../../evil.txt": b"x"}), "which its session.json does not name"),
         (lambda content: changed(content, {"recording": "../recording.wav"}), "its recording has the name"),
         (with_link, "is not a recording"),
+        (half_an_hour_long, "recording.flac is longer than 1 minutes, the limit here"),
         (lambda content: captioned(content, "x" * 10_000), "at most 200 characters"),
         (lambda content: changed(content, {"settings": {"seed": 10**30}}), "is far too large"),
         (lambda content: changed(content, {"settings": {"temperature": math.nan}}), "NaN is no number"),
@@ -462,6 +510,27 @@ def test_a_session_brings_no_weights_of_its_own(stranger, session_zip):
     succeeded, values = stranger.ask("load_session", file_data(stranger.upload_as("session.zip", content)))
     assert succeeded
     assert "are not offered here: the page's own are chosen." in json.dumps(values)
+
+
+def test_the_list_of_takes_is_shown_without_their_files(stranger, session_zip, uploads):
+    """It comes again with every take, and reads none of those before."""
+    with zipfile.ZipFile(io.BytesIO(session_zip)) as archive:
+        take = json.loads(archive.read("session.json"))["takes"][0]
+        motion = archive.read("takes/1.npz")
+    two = [take, take | {"caption": "other", "motion": "takes/2.npz"}]
+    content = changed(session_zip, {"takes": two}, **{"takes/2.npz": motion})
+    succeeded, values = stranger.ask("load_session", file_data(stranger.upload_as("session.zip", content)))
+    assert succeeded
+    shown = next(value for value in values if isinstance(value, dict) and "cards" in value.get("props", {}))
+    assert [row["caption"] for row in shown["value"]] == ["mine", "other"]
+    cards = shown["props"]["cards"]
+    assert [card["facts"] for card in cards] == ["0.3 s · no video"] * 2
+    for path in uploads.rglob("take-*.npz"):
+        path.unlink()
+    succeeded, (shown, *_) = stranger.ask("remove_take", None, event={"number": cards[0]["number"]})
+    assert succeeded
+    assert [row["caption"] for row in shown["value"]] == ["other"]
+    assert shown["props"]["cards"] == cards[1:]
 
 
 # --- and then ---------------------------------------------------------------------------------------------------------

@@ -179,6 +179,11 @@ def test_waveform_of_a_recording():
     assert sent["reference_frames"] == 200
 
 
+def test_a_word_that_never_ends_ends_with_the_recording():
+    backdrop = Backdrop.from_audio(make_speech(160000), [Word("on", 9.0, 1e308)])  # whose frames are no number
+    assert json.loads(json.dumps(backdrop.to_json()))["words"] == [["on", 270, 300]]
+
+
 @pytest.mark.parametrize("num_samples", [1, 7, 533, 800, 16000, 20 * 60 * 16000])
 def test_any_length(num_samples):
     backdrop = Backdrop.from_audio(np.zeros(num_samples, np.float32))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from emage.audio import load_audio
 from emage.errors import Cancelled, EmageError
 from emage.hints import LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
@@ -81,7 +80,7 @@ class Comparing:
                 progress = Progress(bar, stop)
                 with self._studio.turns.turn(session, progress.waiting):
                     path = visitor.new_folder() / "compared.mp4"
-                    return self._studio.beside(shown, takes[0].sound, picture, body, path, progress)
+                    return self._studio.beside(shown, takes[0], picture, body, path, progress)
         except Cancelled:
             return None
 
@@ -91,6 +90,6 @@ class Comparing:
         loaded = [take.load() for take in takes]
         mean_speed = common_mean_speed([take.motion for take in loaded], body)
         return [
-            take_report(take.motion, load_audio(kept.sound), body, take.hints, mean_speed, kept.took_s)
+            take_report(take.motion, self._studio.heard(kept), body, take.hints, mean_speed, kept.took_s)
             for kept, take in zip(takes, loaded, strict=True)
         ]

@@ -22,6 +22,8 @@ _SEAMS_OF_WEIGHTS = "weights"
 DEMO_HELP = """The **demo weights** come with this app: small, trained on synthetic speech in minutes, to show that
 everything works. The **published weights** are those of the paper; they are fetched once, 600 MB."""
 
+SPEAKER_STAYS = "The chosen weights do not know this example's speaker: the speaker stays as it is set."
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -158,6 +160,12 @@ def build_controls(studio: Studio) -> Controls:
         weights, speaker, draw, seed, temperature, top_k, translation, seams,
         renderer, camera, face, size, quality, body,
     )  # fmt: skip
+
+
+def knows_speaker(studio: Studio, weights: str | None, speaker: int) -> bool:
+    """Whether chosen weights are in memory, so that their speakers can be chosen, and have this one."""
+    pipeline = studio.shelf.loaded(weights)
+    return pipeline is not None and speaker in (index for _, index in speakers_of(pipeline))
 
 
 def take_settings(

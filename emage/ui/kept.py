@@ -18,6 +18,7 @@ _SHORT = {"face": "face", "upper": "upper", "left_hand": "left hand", "right_han
 @dataclass(frozen=True)
 class KeptTake:
     """motion, sound: files; frame 0 is the first of the part of the recording that was used.
+    num_frames, duration_s: of the motion, so that its length is told without reading the file.
 
     video: none where nothing could be drawn. reference: laid along that part already; plan: over it. recording,
     start_frame, end_frame: what it was made of. stages_s: seconds by stage. command: repeats it; empty for what
@@ -27,6 +28,8 @@ class KeptTake:
     number: int
     caption: str
     motion: Path
+    num_frames: int
+    duration_s: float
     sound: Path
     video: Path | None
     settings: TakeSettings

@@ -89,8 +89,7 @@ def result_values(take: KeptTake, note: str = "") -> list[Any]:
 
 
 def details_of(take: KeptTake, note: str = "") -> str:
-    motion = Motion.load(take.motion)
-    made = f"**{take.caption}** · {motion.duration_s:.1f} s of speech, {motion.num_frames} frames"
+    made = f"**{take.caption}** · {take.duration_s:.1f} s of speech, {take.num_frames} frames"
     if take.took_s is not None:
         made += f" · {take.took_s:.1f} s to make"
     lines = [made, note] if note else [made]
@@ -210,7 +209,7 @@ class Making:
         take, note = result
         report = {
             "caption": take.caption,
-            "frames": Motion.load(take.motion).num_frames,
+            "frames": take.num_frames,
             "seconds_by_stage": dict(take.stages_s),
             "command": take.command,
             "note": note,

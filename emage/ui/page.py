@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from emage.audio import load_audio
 from emage.errors import EmageError, HintError
 from emage.examples import Example
 from emage.files import write_text
@@ -278,7 +277,7 @@ class Builder:
         for example, button in self.speech.examples:
             button.click(
                 self.taking(example),
-                [self.timeline, *self._reference_inputs],
+                [self.controls.weights, self.timeline, *self._reference_inputs],
                 [audio, self.controls.speaker, *shown_outputs, *forms],
                 api_name=f"example_{example.name}",
                 show_progress="hidden",
@@ -305,16 +304,16 @@ class Builder:
         return str(sound), *self._recording(str(sound), (), "", value, reference, request)
 
     def taking(self, example: Example) -> Callable:
-        """A handler: an example becomes the recording, with its words and, where the weights know it, its way of
-        moving."""
+        """A handler: an example becomes the recording, with its words and, where the chosen weights know it, its way
+        of moving."""
 
         @told
-        def take_example(request: gr.Request, value: TimelineValue, *reference) -> tuple:
-            words = speech.words_of(example)
-            speakers = {index for _, index in controls.speakers_of(self._studio.shelf.own)}
-            speaker = gr.update(value=example.speaker) if example.speaker in speakers else gr.skip()
-            audio = str(example.audio)
-            return audio, speaker, *self._recording(audio, words, speech.said(example), value, reference, request)
+        def take_example(request: gr.Request, weights: str | None, value: TimelineValue, *reference) -> tuple:
+            words, text = speech.words_of(example), speech.said(example)
+            audio, speaker = str(example.audio), gr.update(value=example.speaker)
+            if not controls.knows_speaker(self._studio, weights, example.speaker):
+                speaker, text = gr.skip(), f"{text}\n\n{controls.SPEAKER_STAYS}"
+            return audio, speaker, *self._recording(audio, words, text, value, reference, request)
 
         return take_example
 
@@ -652,7 +651,7 @@ class Builder:
     def _plotted(self, kept: KeptTake) -> PlotTake:
         take = kept.load()
         return PlotTake(
-            kept.caption, take_series(take.motion, load_audio(kept.sound), self._studio.shelf.own.body), kept.plan
+            kept.caption, take_series(take.motion, self._studio.heard(kept), self._studio.shelf.own.body), kept.plan
         )
 
     def _numbers(self, takes: Sequence[KeptTake], reports: Sequence, visitor: Visitor) -> tuple[str, dict]:
@@ -707,7 +706,7 @@ class Builder:
     def load_session(self, path: str, request: gr.Request) -> tuple:
         """The page as it was when the zip was saved; its takes replace those in the list."""
         visitor = self._visitor(request)
-        session = sessions.load(visitor.received(path), visitor)
+        session = sessions.load(visitor.received(path), visitor, self._studio.settings.max_duration_s)
         with visitor.lock:
             visitor.chosen, visitor.laid_aside = set(), TimelineValue()
         audio = None if session.recording is None else str(session.recording)
@@ -772,6 +771,5 @@ def _take_of(event: gr.EventData, visitor: Visitor) -> KeptTake:
 
 
 def _facts(take: KeptTake) -> str:
-    frames = Motion.load(take.motion).num_frames
     made = "" if take.took_s is None else f" · made in {take.took_s:.1f} s"
-    return f"{frames / 30:.1f} s{made}{'' if take.video else ' · no video'}"
+    return f"{take.duration_s:.1f} s{made}{'' if take.video else ' · no video'}"

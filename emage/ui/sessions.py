@@ -47,17 +47,17 @@ def save(order: Order | None, value: TimelineValue, reference: Motion | None, vi
     return session.save(visitor.new_folder() / FILE_NAME)
 
 
-def load(path: Path, visitor: Visitor) -> Session:
+def load(path: Path, visitor: Visitor, max_duration_s: float) -> Session:
     """The session of a zip; its takes replace the visitor's.
 
     Raises:
-        SessionError, OutputError.
+        SessionError, OutputError; AudioError: no recording, or one that is longer than `max_duration_s`.
     """
     folder = visitor.new_folder()
     session = Session.load(path, folder)
     sound = None
     if session.recording is not None:
-        samples = load_audio(session.recording, sample_rate_hz=VIDEO_SAMPLE_RATE_HZ)
+        samples = load_audio(session.recording, max_duration_s, VIDEO_SAMPLE_RATE_HZ)
         part = trimmed(samples, session.trim_start_frame, session.trim_end_frame, VIDEO_SAMPLE_RATE_HZ)
         sound = folder / "sound.flac"
         soundfile.write(sound, part, VIDEO_SAMPLE_RATE_HZ)
@@ -73,6 +73,8 @@ def load(path: Path, visitor: Visitor) -> Session:
                 number=visitor.next_number(),
                 caption=saved.take.caption or f"take {number}",
                 motion=motion.save(own / f"take-{number}.npz"),
+                num_frames=motion.num_frames,
+                duration_s=motion.duration_s,
                 # A take of another recording has that in its video.
                 sound=sound if of_recording or saved.video is None else saved.video,
                 video=saved.video,

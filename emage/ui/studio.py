@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import gradio as gr
+import numpy as np
 import soundfile
 
 from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
@@ -34,6 +34,8 @@ MAX_BESIDE = 6
 MAX_TAKES = 64
 _WIDEST_PX = 1920
 _STAGE_READ = "Reading"
+_CODEC_PADDING_S = 0.2
+"""What the sound of a video may last beyond the recording that it was made of."""
 
 GenerateMotion = Callable[..., Motion]
 """Weights' name, (rate, samples), TakeSettings, Hints or None, progress -> Motion."""
@@ -122,14 +124,17 @@ class Studio:
         self.visitors = Visitors()
         self.turns = Turns(settings.at_once)
         self._generate_motion = generate_motion
-
-    @cached_property
-    def _smplx_body(self) -> Body:
-        return load_body(accept_smplx_licence=True, face_maps=self.shelf.own.face_maps)
+        self._smplx_lock = Lock()
+        self._smplx_body: Body | None = None
 
     def body(self, accept_licence: bool = False) -> Body:
-        """Raises BodyError."""
-        return self._smplx_body if accept_licence and self.offers_smplx else self.shelf.own.body
+        """SMPL-X is loaded when it is first asked for, once for all. Raises BodyError."""
+        if not (accept_licence and self.offers_smplx):
+            return self.shelf.own.body
+        with self._smplx_lock:
+            if self._smplx_body is None:
+                self._smplx_body = load_body(accept_smplx_licence=True, face_maps=self.shelf.own.face_maps)
+            return self._smplx_body
 
     @property
     def offers_smplx(self) -> bool:
@@ -162,6 +167,8 @@ class Studio:
             number=visitor.next_number(),
             caption=order.caption or unlike(described(plan, order.settings), captions.__contains__),
             motion=motion.save(folder / f"{stem}.npz"),
+            num_frames=motion.num_frames,
+            duration_s=motion.duration_s,
             sound=sound,
             video=None,
             settings=order.settings,
@@ -183,13 +190,32 @@ class Studio:
         return replace(take, stages_s=tuple(stages)), note
 
     def beside(
-        self, takes: Sequence[tuple[str, Take]], sound: Path, picture: RenderSettings, body: Body, path: Path, progress
+        self,
+        takes: Sequence[tuple[str, Take]],
+        heard: KeptTake,
+        picture: RenderSettings,
+        body: Body,
+        path: Path,
+        progress,
     ) -> Path:
-        """Takes in one video, each with its caption."""
+        """Takes in one video, each with its caption, to the sound of one.
+
+        Raises:
+            AudioError: see `heard`.
+        """
         size = min(picture.panel_width, _WIDEST_PX // len(takes)) // 2 * 2
         picture = replace(picture, panel_width=size, panel_height=size)
         shown = [Take(take.motion, caption, take.hints) for caption, take in takes]
+        sound = (VIDEO_SAMPLE_RATE_HZ, self.heard(heard, VIDEO_SAMPLE_RATE_HZ))
         return render_video(path, shown, body, sound, picture, progress)
+
+    def heard(self, take: KeptTake, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
+        """The sound of a take, (N,) float32. That of a take which came with a session may be anybody's file.
+
+        Raises:
+            AudioError: no sound, or longer than a recording may be.
+        """
+        return load_audio(take.sound, self.settings.max_duration_s + _CODEC_PADDING_S, sample_rate_hz)
 
     def _sound(self, audio: Path, value: TimelineValue, visitor: Visitor, folder: Path) -> Path:
         """The part of the recording that is used, as a file; the last take's, where that is the same."""

@@ -60,6 +60,11 @@ class Shelf:
         """The entry of `choices` for a name of `TakeSettings`; for none it is the own weights."""
         return OWN if name in (None, self._own_name) else name
 
+    def loaded(self, name: str | None = None) -> EmagePipeline | None:
+        """The pipeline of a name where it is in memory; nothing is fetched."""
+        name = (name or OWN).strip()
+        return self.own if name in (OWN, self._own_name) else self._loaded.get(name)
+
     def pipeline(self, name: str | None = None) -> EmagePipeline:
         """The pipeline of a name.
 

@@ -56,7 +56,7 @@ def _tiers(text: str, name: str) -> list[tuple[str, list[tuple[float, float, str
                 tier, _, _, count = (next(tokens) for _ in range(4))
                 if token == "IntervalTier":
                     found.append((str(tier), [tuple(next(tokens) for _ in range(3)) for _ in range(int(count))]))
-    except (StopIteration, RuntimeError, ValueError, TypeError) as error:
+    except (StopIteration, RuntimeError, ValueError, TypeError, OverflowError) as error:
         raise EmageError(f"{name} is damaged: it ends before its intervals do. {_REMEDY}") from error
     if any([type(value) for value in interval] != [float, float, str] for _, row in found for interval in row):
         raise EmageError(f"{name} is damaged: an interval is no start, end and text. {_REMEDY}")

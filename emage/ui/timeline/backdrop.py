@@ -119,7 +119,8 @@ class Backdrop:
         }
 
     def _frames_of(self, word: Word) -> tuple[int, int]:
-        return tuple(min(second_to_frame(second), self.num_frames) for second in (word.start_s, word.end_s))
+        end_s = frame_to_second(self.num_frames)  # a number of frames beyond it may be too large to be one
+        return tuple(second_to_frame(min(second, end_s)) for second in (word.start_s, word.end_s))
 
 
 def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
