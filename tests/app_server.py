@@ -23,6 +23,14 @@ import httpx
 from tests.conftest import ROOT
 
 
+def _size(path: Path) -> int:
+    """In bytes; 0 where another thread has deleted it meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @dataclass(frozen=True)
 class AppServer:
     """process: of the server. uploads: the folder of all visitors' files. log: what it writes to its standard error."""
@@ -40,7 +48,7 @@ class AppServer:
     def files(self) -> list[Path]:
         """Of all visitors. Empty ones are not among them: Gradio makes and forgets one whenever it is given a file."""
         found = (Path(folder, name) for folder, _, names in os.walk(self.uploads) for name in names)
-        return [path for path in found if path.exists() and path.stat().st_size]
+        return [path for path in found if _size(path)]
 
     def files_when_gone(self, within_s: float = 20) -> list[Path]:
         """The visitors' files that are still there after a while."""
