@@ -13,6 +13,7 @@ import tomllib
 import types
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,12 +27,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import app as app_module
 from app import create_app
-from emage.errors import Cancelled, EmageError, RenderError
+from emage.errors import Cancelled, EmageError, RenderError, WeightsError
 from emage.examples import load_examples
 from emage.grounding import GROUNDED, TRANSLATIONS
 from emage.hints import LOCK, HintPlan, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
+from emage.pipeline import EmagePipeline
 from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
@@ -665,6 +667,48 @@ def test_visitors_get_no_weights_but_those_on_offer(tiny):
         shelf.pipeline("/etc")
     assert loaded == ["demo"]
     assert Shelf(tiny, any_named=True, load=lambda name: name).pipeline("/etc") == "/etc"
+
+
+def test_who_waits_for_weights_keeps_nobody_else_waiting(tiny):
+    begun, may_end = threading.Event(), threading.Event()
+    loads = []
+
+    def load(name: str) -> object:
+        loads.append(name)
+        if name == "slow":
+            begun.set()
+            assert may_end.wait(60)
+        return object()
+
+    shelf = Shelf(tiny, offered=("demo", "slow", "other"), load=load)
+    loaded = shelf.pipeline("demo")
+    with ThreadPoolExecutor() as pool:
+        try:
+            first = pool.submit(shelf.pipeline, "slow")
+            assert begun.wait(10)
+            second = pool.submit(shelf.pipeline, "slow")
+            assert pool.submit(shelf.pipeline, "demo").result(10) is loaded
+            assert pool.submit(shelf.pipeline, "other").result(10) is not loaded
+        finally:
+            may_end.set()
+        assert first.result(10) is second.result(10)
+    assert loads == ["demo", "slow", "other"]
+
+
+def test_weights_that_could_not_be_had_are_tried_again(tiny):
+    reachable = []
+
+    def load(name: str) -> EmagePipeline:
+        if not reachable:
+            raise WeightsError("The Hub cannot be reached.")
+        return tiny
+
+    shelf = Shelf(tiny, offered=("demo",), load=load)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="cannot be reached"):
+            shelf.pipeline("demo")
+    reachable.append(True)
+    assert shelf.pipeline("demo") is tiny
 
 
 def test_of_a_folder_with_weights_visitors_see_its_name_alone(tiny, tmp_path):
