@@ -12,9 +12,10 @@ import time
 import tomllib
 import types
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -38,6 +39,7 @@ from emage.reference import LOOP, Placement
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
+from emage.ui import visitors as visitors_module
 from emage.ui.comparing import panels
 from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
@@ -571,6 +573,62 @@ def test_all_files_of_a_visitor_go_when_they_leave(tmp_path):
     assert (shared.exists(), own.exists(), again.exists()) == (True, False, True)
     assert len(visitors) == 1
     assert other.folder.is_dir()
+
+
+@pytest.fixture
+def comes_between(monkeypatch) -> Callable[[Callable[[], None]], None]:
+    """Have something done as soon as a lock of the visitors is let go of: the worst moment for it. Timers run at once,
+    and time stands still but for `clock`."""
+    pending = []
+
+    class Lock:
+        def __init__(self):
+            self._lock = threading.Lock()
+
+        def __enter__(self):
+            self._lock.acquire()
+
+        def __exit__(self, *_):
+            self._lock.release()
+            if pending:
+                pending.pop()()
+
+    class Timer:
+        def __init__(self, _: float, function: Callable, arguments: list):
+            self.start = partial(function, *arguments)
+
+    monkeypatch.setattr(visitors_module, "threading", types.SimpleNamespace(Lock=Lock, Timer=Timer))
+    return pending.append
+
+
+def test_who_comes_back_while_they_are_forgotten_loses_nothing(comes_between):
+    visitors = Visitors(grace_s=0)
+    visitors.of("one")
+    back = []
+
+    def come_back() -> None:
+        # The first lock let go of says that they have left; the next one belongs to what forgets them.
+        comes_between(lambda: back.append(visitors.of("one")))
+
+    comes_between(come_back)
+    visitors.leave("one")
+    assert back == [visitors.of("one")]
+    assert back[0].folder.is_dir()
+
+
+def test_what_is_begun_after_hours_away_is_not_forgotten(comes_between, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(visitors_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    visitors = Visitors(idle_s=100)
+    one = visitors.of("one")
+    now[0] = 200.0
+    gone = one.folder
+    back = []
+    comes_between(lambda: back.append(visitors.of("one")))
+    visitors.of("other")
+    assert not gone.exists()
+    assert back == [visitors.of("one")]
+    assert back[0].folder.is_dir()
 
 
 def test_words_of_a_transcript(tmp_path):
