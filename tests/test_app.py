@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -464,15 +465,17 @@ def test_jobs_are_cancelled_by_session():
     assert jobs.cancel("a") == jobs.cancel("b") == 0
 
 
-def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, monkeypatch):
-    """What crosses to the GPU process must be picklable: no progress callback goes along."""
+@pytest.fixture
+def zero_gpu(monkeypatch) -> types.SimpleNamespace:
+    """The package `spaces` of a ZeroGPU Space. lent: for each call the seconds that were asked for, and the arguments,
+    which are pickled as they are on their way to the GPU's process."""
     lent = []
 
     def gpu(duration):
         def decorate(function):
             def call(*arguments):
-                lent.append((duration, arguments))
-                return function(*arguments)
+                lent.append((duration(*arguments) if callable(duration) else duration, arguments))
+                return function(*pickle.loads(pickle.dumps(arguments)))
 
             return call
 
@@ -481,17 +484,33 @@ def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, m
     config = types.SimpleNamespace(Config=types.SimpleNamespace(zero_gpu=True))
     monkeypatch.setattr(app_module, "spaces", types.SimpleNamespace(GPU=gpu, config=config), raising=False)
     monkeypatch.setattr(app_module.importlib.util, "find_spec", lambda name: object())
+    return types.SimpleNamespace(lent=lent, config=config.Config)
+
+
+def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, zero_gpu):
+    """What crosses to the GPU process must be picklable: no progress callback goes along."""
     calls = []
     generate = app_module.on_zero_gpu(Shelf(tiny))
     settings = TakeSettings(seed=3)
     motion = generate("", str(talk), settings, None, lambda *call: calls.append(call))
-    assert lent == [(60, ("", str(talk), settings, None))]
+    assert [arguments for _, arguments in zero_gpu.lent] == [("", str(talk), settings, None)]
     assert calls == [("Generating motion", 90, 90)]
     assert np.array_equal(motion.poses, tiny.generate(talk, seed=3).poses)
-    config.Config.zero_gpu = False
+    zero_gpu.config.zero_gpu = False
     again = app_module.on_zero_gpu(Shelf(tiny))("", str(talk), settings, None, None)
     assert np.array_equal(again.poses, motion.poses)
-    assert len(lent) == 1
+    assert len(zero_gpu.lent) == 1
+
+
+def test_a_gpu_is_asked_for_as_long_as_the_recording_needs(zero_gpu, talk):
+    """20 s to start and a fifth of the recording, 120 s at most."""
+    motion = types.SimpleNamespace(num_frames=90)
+    pipeline = types.SimpleNamespace(source=None, take=lambda *_, **__: types.SimpleNamespace(motion=motion))
+    generate = app_module.on_zero_gpu(Shelf(pipeline))
+    recordings = [(16000, np.zeros(round(seconds * 16000), np.float32)) for seconds in (0.5, 60, 300, 1200)]
+    for audio in [*recordings, (48000, np.zeros(60 * 48000, np.float32)), str(talk)]:
+        assert generate("", audio, TakeSettings(), None, lambda *_: None) is motion
+    assert [seconds for seconds, _ in zero_gpu.lent] == [21, 32, 80, 120, 32, 21]
 
 
 def test_python_app_py_honours_gradios_variables():
