@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
 from emage.ui.kept import KeptTake
+from emage.ui.making import Making
 from emage.ui.studio import PageSettings, Studio
 from emage.ui.visitors import Turns, Visitors
 from emage.ui.weights import Shelf, described
@@ -770,6 +772,34 @@ def test_who_waits_for_weights_keeps_nobody_else_waiting(tiny):
             may_end.set()
         assert first.result(10) is second.result(10)
     assert loads == ["demo", "slow", "other"]
+
+
+def test_a_take_is_made_while_another_visitor_s_weights_are_downloaded(tiny, talk):
+    begun, may_end = threading.Event(), threading.Event()
+
+    def load(name: str) -> EmagePipeline:
+        begun.set()
+        assert may_end.wait(120)
+        return tiny
+
+    shelf = Shelf(tiny, offered=("slow",), load=load)
+    making = Making(Studio(shelf, replace(SMALL, at_once=1), app_module.on_zero_gpu(shelf)))
+    picture = {"renderer": "skeleton", "panel_width": 64, "panel_height": 64}
+
+    def frames(session: str, **settings) -> int:
+        request = types.SimpleNamespace(session_hash=session)
+        *_, report = making.for_programs(str(talk), "", None, picture | settings, request, lambda *_, **__: None)
+        return report["frames"]
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            waits = pool.submit(frames, "one", weights="slow")
+            assert begun.wait(10)
+            assert pool.submit(frames, "other").result(60) == 90
+            assert not waits.done()
+        finally:
+            may_end.set()
+        assert waits.result(60) == 90
 
 
 def test_weights_that_could_not_be_had_are_tried_again(tiny):
