@@ -1,6 +1,7 @@
 """The app: `python app.py`. On a Hugging Face Space this file is started as it is."""
 
 import importlib.util
+import math
 import signal
 import sys
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ if importlib.util.find_spec("spaces"):
 import gradio as gr
 import tyro
 
+from emage.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
 from emage.errors import EmageError
+from emage.hints import Hints
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
 from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline
+from emage.settings import TakeSettings
 from emage.ui.page import build_page
 from emage.ui.studio import GenerateMotion, PageSettings, Studio
 from emage.ui.warm_up import warm_up_beside
@@ -52,6 +56,22 @@ def create_app(pipeline: EmagePipeline, settings: PageSettings | None = None, sh
     return build_page(Studio(shelf, settings or PageSettings(), on_zero_gpu(shelf)))
 
 
+_GPU_START_S, _GPU_PER_RECORDED_S = 20, 0.2
+"""To bring the networks onto the GPU, and to make motion there and ground it on the CPU, with time to spare."""
+_GPU_MOST_S = 120
+"""Who asks for more than is left of their quota is refused; those without an account have two minutes a day."""
+
+
+def gpu_seconds(weights: str, audio: AudioSource, settings: TakeSettings, hints: Hints | None) -> int:
+    """How long a GPU is asked for: what is made on it takes as much longer as the recording is longer.
+
+    `spaces` calls it with the arguments of the function that it lends a GPU to, and ends that after so long. Those who
+    ask for less come sooner.
+    """
+    recorded_s = len(load_audio(audio)) / SAMPLE_RATE_HZ
+    return min(math.ceil(_GPU_START_S + _GPU_PER_RECORDED_S * recorded_s), _GPU_MOST_S)
+
+
 def on_zero_gpu(shelf: Shelf) -> GenerateMotion:
     """Makes motion with weights of the shelf, on a GPU lent for each call where `spaces` says: a ZeroGPU Space."""
 
@@ -61,7 +81,7 @@ def on_zero_gpu(shelf: Shelf) -> GenerateMotion:
     if not importlib.util.find_spec("spaces") or not spaces.config.Config.zero_gpu:
         return generate
 
-    @spaces.GPU(duration=60)
+    @spaces.GPU(duration=gpu_seconds)
     def generate_on_gpu(weights, audio, settings, hints) -> Motion:
         return generate(weights, audio, settings, hints, None)
 

@@ -10,22 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import tyro
 from tqdm import tqdm
 
-from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, second_to_frame, trimmed
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable, output_error, write_text
-from emage.hints import HintPlan, Hints
-from emage.motion import Motion
-from emage.reference import Placement
-from emage.render import RenderSettings
-from emage.settings import TakeSettings
+from emage.render_settings import RenderSettings
 
+# Whatever imports torch is imported where it is used: to show --help must not take seconds.
 if TYPE_CHECKING:
+    import numpy as np
+
     from emage.batch import Variant
+    from emage.hints import HintPlan, Hints
     from emage.pipeline import EmagePipeline
+    from emage.reference import Placement
+    from emage.settings import TakeSettings
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,10 @@ class RecordingOptions:
     end_s: float | None = None
     """Leave out what comes after."""
 
-    def load(self, path: Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
+    def load(self, path: Path, sample_rate_hz: int) -> "np.ndarray":
         """The chosen part of a recording (N,)."""
+        from emage.audio import load_audio, second_to_frame, trimmed
+
         for option, second in (("--start-s", self.start_s), ("--end-s", self.end_s)):
             if second is not None and not 0 <= second < 1e6:
                 raise EmageError(f"{option} is {second}; give seconds from the recording's beginning.")
@@ -105,11 +107,15 @@ class HintOptions:
     hint_seam_frames: int = 10
     """Of a loop: over how many frames one pass goes over into the next."""
 
-    def placement(self) -> Placement:
+    def placement(self) -> "Placement":
+        from emage.reference import Placement
+
         return Placement.from_seconds(self.hint_shift_s, self.hint_fill, self.hint_seam_frames)
 
-    def hint_plan(self) -> HintPlan:
+    def hint_plan(self) -> "HintPlan":
         """From the JSON itself, or from a file."""
+        from emage.hints import HintPlan
+
         return HintPlan.load(self.plan) if self.plan_file else HintPlan.from_json(self.plan)
 
     @property
@@ -117,6 +123,8 @@ class HintOptions:
         return None if self.plan is None or self.plan.lstrip().startswith("{") else Path(self.plan)
 
     def check(self) -> None:
+        from emage.reference import Placement
+
         if self.hint_motion is None and self.placement() != Placement():
             raise EmageError("--hint-fill and --hint-shift-s lay the motion of --hint-motion: give that too.")
 
@@ -142,7 +150,9 @@ class TakeOptions:
     """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay. Default: the
     weights' own; 0 is off."""
 
-    def settings(self) -> TakeSettings:
+    def settings(self) -> "TakeSettings":
+        from emage.settings import TakeSettings
+
         return TakeSettings(
             self.weights,
             self.speaker,
@@ -174,11 +184,12 @@ class Generate:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
+        from emage.audio import SAMPLE_RATE_HZ, num_frames
         from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
 
         self._check()
         settings, picture = self.take.settings(), self.picture.settings()
-        waveform = self.recording.load(self.audio)  # before the weights, which may take minutes to come
+        waveform = self.recording.load(self.audio, SAMPLE_RATE_HZ)  # before the weights, which may take minutes to come
         hints = self._hints(num_frames(len(waveform)))
         pipe = load_pipeline(settings, self.device, self.body)
         if self.out is not None:
@@ -196,7 +207,9 @@ class Generate:
                 kept = self.motion or take.motion.save(free_name(self.out.with_suffix(".npz")))
                 raise EmageError(f"{error}\nThe motion itself is in {kept}.") from error
 
-    def _hints(self, frames: int) -> Hints | None:
+    def _hints(self, frames: int) -> "Hints | None":
+        from emage.motion import Motion
+
         if self.hints.hint_motion is None:
             return None
         return self.hints.placement().hints(Motion.load(self.hints.hint_motion), self.hints.hint_plan(), frames)
@@ -249,13 +262,15 @@ class Batch:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
+        from emage.audio import SAMPLE_RATE_HZ, num_frames
         from emage.batch import batch_reports, make_takes, variant_hints
+        from emage.motion import Motion
         from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
         from emage.report import reports_csv
 
         self._check()
         chosen, picture = self._variants(), self.picture.settings()
-        waveform = self.recording.load(self.audio)  # before the weights, which may take minutes to come
+        waveform = self.recording.load(self.audio, SAMPLE_RATE_HZ)  # before the weights, which may take minutes to come
         reference = None if self.hints.hint_motion is None else Motion.load(self.hints.hint_motion)
         hints = variant_hints(chosen, reference, self.hints.placement(), num_frames(len(waveform)))
         pipe = load_pipeline(chosen[0].settings, self.device, self.body)
@@ -287,6 +302,7 @@ class Batch:
 
     def _variants(self) -> "list[Variant]":
         from emage.batch import NO_HINTS, NamedPlan, load_plans, subsets, variants
+        from emage.hints import HintPlan
 
         if self.plans is not None:
             plans = load_plans(self.plans)
@@ -336,6 +352,7 @@ class Render:
 
     def run(self) -> None:
         from emage.body import load_body
+        from emage.motion import Motion
         from emage.pipeline import Take, render_video
 
         if not self.motions:
@@ -362,7 +379,9 @@ class Measure:
     body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
 
     def run(self) -> None:
+        from emage.audio import load_audio
         from emage.body import load_body
+        from emage.motion import Motion
         from emage.report import common_mean_speed, reports_csv, take_report
 
         if not self.motions:
@@ -399,7 +418,7 @@ class Doctor:
             raise SystemExit(1)
 
 
-def load_pipeline(settings: TakeSettings, device: str | None, body: BodyOptions) -> "EmagePipeline":
+def load_pipeline(settings: "TakeSettings", device: str | None, body: BodyOptions) -> "EmagePipeline":
     """The networks, with a word on whose they are where that is not what one would expect."""
     from emage.pipeline import EmagePipeline
 

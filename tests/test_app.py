@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -12,9 +13,11 @@ import time
 import tomllib
 import types
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -27,22 +30,25 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import app as app_module
 from app import create_app
-from emage.errors import AudioError, Cancelled, EmageError, RenderError
+from emage.errors import AudioError, Cancelled, EmageError, RenderError, WeightsError
 from emage.examples import load_examples
 from emage.grounding import GROUNDED, TRANSLATIONS
 from emage.hints import LOCK, HintPlan, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
+from emage.pipeline import EmagePipeline
 from emage.reference import LOOP, Placement
 from emage.render import RenderSettings
 from emage.settings import TakeSettings
 from emage.skeleton import PART_JOINTS
 from emage.ui import studio as studio_module
+from emage.ui import visitors as visitors_module
 from emage.ui.comparing import Comparing, panels
 from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
 from emage.ui.jobs import Jobs, check
 from emage.ui.kept import KeptTake
+from emage.ui.making import Making
 from emage.ui.studio import PageSettings, Studio
 from emage.ui.visitors import Turns, Visitors
 from emage.ui.weights import Shelf, described
@@ -506,15 +512,17 @@ def test_jobs_are_cancelled_by_session():
     assert jobs.cancel("a") == jobs.cancel("b") == 0
 
 
-def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, monkeypatch):
-    """What crosses to the GPU process must be picklable: no progress callback goes along."""
+@pytest.fixture
+def zero_gpu(monkeypatch) -> types.SimpleNamespace:
+    """The package `spaces` of a ZeroGPU Space. lent: for each call the seconds that were asked for, and the arguments,
+    which are pickled as they are on their way to the GPU's process."""
     lent = []
 
     def gpu(duration):
         def decorate(function):
             def call(*arguments):
-                lent.append((duration, arguments))
-                return function(*arguments)
+                lent.append((duration(*arguments) if callable(duration) else duration, arguments))
+                return function(*pickle.loads(pickle.dumps(arguments)))
 
             return call
 
@@ -523,17 +531,33 @@ def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, m
     config = types.SimpleNamespace(Config=types.SimpleNamespace(zero_gpu=True))
     monkeypatch.setattr(app_module, "spaces", types.SimpleNamespace(GPU=gpu, config=config), raising=False)
     monkeypatch.setattr(app_module.importlib.util, "find_spec", lambda name: object())
+    return types.SimpleNamespace(lent=lent, config=config.Config)
+
+
+def test_on_zero_gpu_the_call_is_decorated_and_passes_plain_values(tiny, talk, zero_gpu):
+    """What crosses to the GPU process must be picklable: no progress callback goes along."""
     calls = []
     generate = app_module.on_zero_gpu(Shelf(tiny))
     settings = TakeSettings(seed=3)
     motion = generate("", str(talk), settings, None, lambda *call: calls.append(call))
-    assert lent == [(60, ("", str(talk), settings, None))]
+    assert [arguments for _, arguments in zero_gpu.lent] == [("", str(talk), settings, None)]
     assert calls == [("Generating motion", 90, 90)]
     assert np.array_equal(motion.poses, tiny.generate(talk, seed=3).poses)
-    config.Config.zero_gpu = False
+    zero_gpu.config.zero_gpu = False
     again = app_module.on_zero_gpu(Shelf(tiny))("", str(talk), settings, None, None)
     assert np.array_equal(again.poses, motion.poses)
-    assert len(lent) == 1
+    assert len(zero_gpu.lent) == 1
+
+
+def test_a_gpu_is_asked_for_as_long_as_the_recording_needs(zero_gpu, talk):
+    """20 s to start and a fifth of the recording, 120 s at most."""
+    motion = types.SimpleNamespace(num_frames=90)
+    pipeline = types.SimpleNamespace(source=None, take=lambda *_, **__: types.SimpleNamespace(motion=motion))
+    generate = app_module.on_zero_gpu(Shelf(pipeline))
+    recordings = [(16000, np.zeros(round(seconds * 16000), np.float32)) for seconds in (0.5, 60, 300, 1200)]
+    for audio in [*recordings, (48000, np.zeros(60 * 48000, np.float32)), str(talk)]:
+        assert generate("", audio, TakeSettings(), None, lambda *_: None) is motion
+    assert [seconds for seconds, _ in zero_gpu.lent] == [21, 32, 80, 120, 32, 21]
 
 
 def test_python_app_py_honours_gradios_variables():
@@ -615,6 +639,62 @@ def test_all_files_of_a_visitor_go_when_they_leave(tmp_path):
     assert (shared.exists(), own.exists(), again.exists()) == (True, False, True)
     assert len(visitors) == 1
     assert other.folder.is_dir()
+
+
+@pytest.fixture
+def comes_between(monkeypatch) -> Callable[[Callable[[], None]], None]:
+    """Have something done as soon as a lock of the visitors is let go of: the worst moment for it. Timers run at once,
+    and time stands still but for `clock`."""
+    pending = []
+
+    class Lock:
+        def __init__(self):
+            self._lock = threading.Lock()
+
+        def __enter__(self):
+            self._lock.acquire()
+
+        def __exit__(self, *_):
+            self._lock.release()
+            if pending:
+                pending.pop()()
+
+    class Timer:
+        def __init__(self, _: float, function: Callable, arguments: list):
+            self.start = partial(function, *arguments)
+
+    monkeypatch.setattr(visitors_module, "threading", types.SimpleNamespace(Lock=Lock, Timer=Timer))
+    return pending.append
+
+
+def test_who_comes_back_while_they_are_forgotten_loses_nothing(comes_between):
+    visitors = Visitors(grace_s=0)
+    visitors.of("one")
+    back = []
+
+    def come_back() -> None:
+        # The first lock let go of says that they have left; the next one belongs to what forgets them.
+        comes_between(lambda: back.append(visitors.of("one")))
+
+    comes_between(come_back)
+    visitors.leave("one")
+    assert back == [visitors.of("one")]
+    assert back[0].folder.is_dir()
+
+
+def test_what_is_begun_after_hours_away_is_not_forgotten(comes_between, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(visitors_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    visitors = Visitors(idle_s=100)
+    one = visitors.of("one")
+    now[0] = 200.0
+    gone = one.folder
+    back = []
+    comes_between(lambda: back.append(visitors.of("one")))
+    visitors.of("other")
+    assert not gone.exists()
+    assert back == [visitors.of("one")]
+    assert back[0].folder.is_dir()
 
 
 def test_words_of_a_transcript(tmp_path):
@@ -711,6 +791,76 @@ def test_visitors_get_no_weights_but_those_on_offer(tiny):
         shelf.pipeline("/etc")
     assert loaded == ["demo"]
     assert Shelf(tiny, any_named=True, load=lambda name: name).pipeline("/etc") == "/etc"
+
+
+def test_who_waits_for_weights_keeps_nobody_else_waiting(tiny):
+    begun, may_end = threading.Event(), threading.Event()
+    loads = []
+
+    def load(name: str) -> object:
+        loads.append(name)
+        if name == "slow":
+            begun.set()
+            assert may_end.wait(60)
+        return object()
+
+    shelf = Shelf(tiny, offered=("demo", "slow", "other"), load=load)
+    loaded = shelf.pipeline("demo")
+    with ThreadPoolExecutor() as pool:
+        try:
+            first = pool.submit(shelf.pipeline, "slow")
+            assert begun.wait(10)
+            second = pool.submit(shelf.pipeline, "slow")
+            assert pool.submit(shelf.pipeline, "demo").result(10) is loaded
+            assert pool.submit(shelf.pipeline, "other").result(10) is not loaded
+        finally:
+            may_end.set()
+        assert first.result(10) is second.result(10)
+    assert loads == ["demo", "slow", "other"]
+
+
+def test_a_take_is_made_while_another_visitor_s_weights_are_downloaded(tiny, talk):
+    begun, may_end = threading.Event(), threading.Event()
+
+    def load(name: str) -> EmagePipeline:
+        begun.set()
+        assert may_end.wait(120)
+        return tiny
+
+    shelf = Shelf(tiny, offered=("slow",), load=load)
+    making = Making(Studio(shelf, replace(SMALL, at_once=1), app_module.on_zero_gpu(shelf)))
+    picture = {"renderer": "skeleton", "panel_width": 64, "panel_height": 64}
+
+    def frames(session: str, **settings) -> int:
+        request = types.SimpleNamespace(session_hash=session)
+        *_, report = making.for_programs(str(talk), "", None, picture | settings, request, lambda *_, **__: None)
+        return report["frames"]
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            waits = pool.submit(frames, "one", weights="slow")
+            assert begun.wait(10)
+            assert pool.submit(frames, "other").result(60) == 90
+            assert not waits.done()
+        finally:
+            may_end.set()
+        assert waits.result(60) == 90
+
+
+def test_weights_that_could_not_be_had_are_tried_again(tiny):
+    reachable = []
+
+    def load(name: str) -> EmagePipeline:
+        if not reachable:
+            raise WeightsError("The Hub cannot be reached.")
+        return tiny
+
+    shelf = Shelf(tiny, offered=("demo",), load=load)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="cannot be reached"):
+            shelf.pipeline("demo")
+    reachable.append(True)
+    assert shelf.pipeline("demo") is tiny
 
 
 def test_of_a_folder_with_weights_visitors_see_its_name_alone(tiny, tmp_path):

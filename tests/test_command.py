@@ -1,6 +1,8 @@
 """The command that repeats a take says to the command line what the take was made with."""
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from emage.reference import FILLS, Placement
 from emage.render import CAMERAS, RENDERERS, RenderSettings
 from emage.seams import MAX_SEAM_FRAMES
 from emage.settings import TakeSettings
-from tests.conftest import REGRESSION, make_motion
+from tests.conftest import REGRESSION, ROOT, make_motion
 
 
 def parsed(command: str) -> Generate:
@@ -132,3 +134,18 @@ def test_the_command_makes_the_take_again(tiny, speech, tmp_path, monkeypatch):
     again = Motion.load("again.npz")
     for name in ("poses", "expressions", "trans"):
         np.testing.assert_array_equal(getattr(again, name), getattr(made, name), err_msg=name)
+
+
+@pytest.mark.parametrize("command", [(), ("generate",), ("batch",), ("render",), ("measure",), ("doctor",)])
+def test_help_waits_for_nothing_heavy(command):
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "emage", *command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in shown.stderr.splitlines()}
+    assert shown.stdout.startswith(shlex.join(["usage:", "python", "-m", "emage", *command]))
+    assert "tyro" in imported
+    assert not imported & {"torch", "gradio", "scipy", "librosa", "smplx", "transformers", "huggingface_hub"}

@@ -17,7 +17,8 @@ from emage.motion import ARKIT52, Motion
 from emage.render import RENDERERS, Actor, RenderSettings, check_renderer, frame_size, render_frames
 from emage.render.camera import Bounds, Camera, follow_camera, presence, still_camera
 from emage.render.overlay import InsetFrame, caption_line, caption_patches
-from emage.render.scene import MESH_RENDERERS, make_figures, rgb_of
+from emage.render.scene import make_figures
+from emage.render_settings import MESH_RENDERERS, rgb_of
 from emage.skeleton import JOINT_NAMES, LEAF_PARTS
 
 SMALL = RenderSettings(panel_width=160, panel_height=160, face_inset=False, captions=False, floor=False)

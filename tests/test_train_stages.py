@@ -196,6 +196,23 @@ def test_settings_and_revision_lie_beside_the_weights(trained):
     assert (config.part, config.steps, config.out) == ("lower", 40, trained / "runs" / "lower")
 
 
+def test_the_note_of_a_run_says_the_step_of_its_weights_and_checkpoint(cache_folder, tmp_path):
+    def noted(*folders: Path) -> list[int]:
+        return [json.loads((folder / "training.json").read_text())["step"] for folder in folders]
+
+    config = settings(AutoencoderTraining, cache_folder, tmp_path, steps=3, checkpoint_every=2)
+    fgd_encoder.train(config)
+    assert noted(config.out, config.weights / fgd_encoder.FOLDER) == [3, 3]
+    fresh_accelerate()
+    longer = Run(replace(config, steps=5))  # and stopped before its first checkpoint
+    assert longer.step == 3
+    longer.close()
+    assert noted(config.out) == [3]
+    fresh_accelerate()
+    fgd_encoder.train(replace(config, steps=5))
+    assert noted(config.out, config.weights / fgd_encoder.FOLDER) == [5, 5]
+
+
 def test_validation_is_reported(trained):
     config = RunConfig(cache=trained, weights=trained, out=trained / "runs" / "lower")
     # The mean pose of these motions is 14 degrees and 130 mm away.

@@ -45,7 +45,8 @@ from train.data import Cache, Window, Windows
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "training.json"
-"""Beside the weights, and in the run's folder: the settings, and the revision of the code."""
+"""Beside the weights, and in the run's folder: the settings, the step of the weights or of the last checkpoint, and the
+revision of the code."""
 KEPT_CHECKPOINTS = 2
 _LEAST_DEVIATION = 0.02
 """Of a channel, so that rounding in one that never changes is not blown up. 1 degree of a rotation is 0.017."""
@@ -205,7 +206,8 @@ class Run:
                 f"A batch of {config.batch_size} cannot be shared evenly among {self.accelerator.num_processes} "
                 f"processes with {config.accumulation} micro-batches each. Make batch_size a multiple of {shares}."
             )
-        self.step = 0
+        checkpoints = self._checkpoints()
+        self.step = int(checkpoints[-1].name.removeprefix("step_")) if checkpoints else 0
         self._check_settings()
         self._sums: dict[str, Tensor] = {}
         self._recorded = 0
@@ -247,7 +249,6 @@ class Run:
         checkpoints = self._checkpoints()
         if checkpoints:
             self.accelerator.load_state(str(checkpoints[-1]))
-            self.step = int(checkpoints[-1].name.removeprefix("step_"))
         if self.is_main:
             self._writer = SummaryWriter(str(self.config.out / "log"), purge_step=self.step + 1)
         return model, optimizer
@@ -337,6 +338,7 @@ class Run:
         self.accelerator.wait_for_everyone()
         if self.is_main:
             os.replace(unfinished, folder / f"step_{self.step:08d}")
+            self._write_note(self.config.out)
             for old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
                 leaving = old.with_name(f".{old.name}")
                 os.replace(old, leaving)

@@ -15,16 +15,15 @@ from emage.render.scene import (
     Actor,
     Figure,
     Mesh,
-    RenderSettings,
     Shot,
     caption_lines,
     check_actors,
     count_frames,
     make_figures,
     posed_vertices,
-    rgb_of,
 )
 from emage.render.skeleton_renderer import SkeletonRenderer
+from emage.render_settings import RenderSettings, rgb_of
 
 _VERTICES_CHUNK = 16
 """Frames whose vertices are computed at once."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from emage.errors import RenderError
 from emage.render.gl import EGL_LOCK, INSTALL
-from emage.render.scene import Figure, Mesh, RenderSettings, Shadow, Shot, rgb_of
+from emage.render.scene import Figure, Mesh, Shadow, Shot
+from emage.render_settings import RenderSettings, rgb_of
 
 _SHADOW_UNIT, _BODY_UNIT = 0, 1
 _MAX_DEVICES = 8

@@ -24,7 +24,8 @@ from emage.landmarks import (
     RIGHT_EYE,
     Landmarks,
 )
-from emage.render.scene import Figure, RenderSettings, Shot, posed_joints, posed_points, rgb_of
+from emage.render.scene import Figure, Shot, posed_joints, posed_points
+from emage.render_settings import RenderSettings, rgb_of
 from emage.skeleton import JOINT_NAMES, LEAF_PARTS, NUM_JOINTS, PARENTS, PART_JOINTS
 
 _CHUNK_FRAMES = 64

@@ -120,6 +120,7 @@ class Making:
         try:
             with self._studio.visitors.jobs.running(session) as stop:
                 progress = Progress(bar, stop)
+                self._studio.load_weights(order)
                 with self._studio.turns.turn(session, progress.waiting):
                     take, note = self._studio.make(order, visitor, progress)
         except Cancelled:
@@ -143,6 +144,7 @@ class Making:
         self._check_room(visitor, len(grid))
         try:
             with self._studio.visitors.jobs.running(session) as stop:
+                self._studio.load_weights(order)
                 for number, variant in enumerate(grid, start=1):
                     progress = Progress(bar, stop)
                     progress.prefix = f"{number} of {len(grid)} ({variant.name}): "

@@ -141,6 +141,14 @@ class Studio:
         """Whether another body than the own one can be chosen."""
         return self.shelf.own.body.expression_basis != FLAME2020
 
+    def load_weights(self, order: Order) -> None:
+        """For `make`, before its turn comes: a download must not keep those waiting whose weights are there.
+
+        Raises:
+            WeightsError: see `Shelf.pipeline`.
+        """
+        self.shelf.pipeline(self.shelf.choice(order.settings.weights))
+
     def make(self, order: Order, visitor: Visitor, progress: Progress) -> tuple[KeptTake, str]:
         """A take, in files of the visitor's, and a sentence where it has no video.
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
@@ -118,21 +119,27 @@ class Visitors:
         timer.start()
 
     def _forget(self, session: str) -> None:
-        with self._lock:
+        def is_away() -> bool:
             left = self._left.get(session)
-            if left is None or time.monotonic() - left < 0.9 * self._grace_s:
-                return
-        self._delete(session)
+            return left is not None and time.monotonic() - left >= 0.9 * self._grace_s
+
+        self._delete_if(is_away, session)
 
     def _forget_idle(self) -> None:
-        with self._lock:
-            idle = [who for who, seen in self._seen.items() if time.monotonic() - seen > self._idle_s]
-        for session in idle:
-            if not self.jobs.runs(session):
-                self._delete(session)
+        def is_idle(session: str) -> bool:
+            seen = self._seen.get(session)
+            return seen is not None and time.monotonic() - seen > self._idle_s and not self.jobs.runs(session)
 
-    def _delete(self, session: str) -> None:
         with self._lock:
+            idle = [session for session in self._seen if is_idle(session)]
+        for session in idle:
+            self._delete_if(partial(is_idle, session), session)
+
+    def _delete_if(self, is_gone: Callable[[], bool], session: str) -> None:
+        """is_gone: asked under the lock under which the visitor is taken out, for they may come back at any moment."""
+        with self._lock:
+            if not is_gone():
+                return
             self._left.pop(session, None)
             self._seen.pop(session, None)
             visitor, folder = self._present.pop(session, (None, None))

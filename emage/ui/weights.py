@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from emage.batch import unlike
@@ -41,6 +42,7 @@ class Shelf:
         self._load = load
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, EmagePipeline] = OrderedDict()
+        self._loading: dict[str, Future[EmagePipeline]] = {}
 
     def choices(self) -> list[tuple[str, str]]:
         """(label, name)."""
@@ -66,7 +68,7 @@ class Shelf:
         return self.own if name in (OWN, self._own_name) else self._loaded.get(name)
 
     def pipeline(self, name: str | None = None) -> EmagePipeline:
-        """The pipeline of a name.
+        """The pipeline of a name. Weights that are being loaded keep those waiting who asked for them, and nobody else.
 
         Raises:
             WeightsError: not offered here, or what `EmagePipeline.from_pretrained` raises.
@@ -78,12 +80,28 @@ class Shelf:
             offered = ", ".join(label for label, _ in self.choices())
             raise WeightsError(f"Weights '{name[:80]}' are not offered here. Choose from: {offered}.")
         with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = self._load(self._named.get(name, name))
-            self._loaded.move_to_end(name)
+            if name in self._loaded:
+                self._loaded.move_to_end(name)
+                return self._loaded[name]
+            coming = self._loading.get(name)
+            if coming is None:
+                ours = self._loading[name] = Future()
+        if coming is not None:
+            return coming.result()
+        try:
+            pipeline = self._load(self._named.get(name, name))
+        except BaseException as error:
+            with self._lock:
+                del self._loading[name]  # who asks again tries again
+            ours.set_exception(error)
+            raise
+        with self._lock:
+            del self._loading[name]
+            self._loaded[name] = pipeline
             while len(self._loaded) > _KEPT:
                 self._loaded.popitem(last=False)
-            return self._loaded[name]
+        ours.set_result(pipeline)
+        return pipeline
 
 
 def named(pipeline: EmagePipeline) -> str | None:
