@@ -94,14 +94,18 @@ BEND_M = 0.022
 """Half the length over which a shoe bends at its ball."""
 
 
+def _before_ball(points: np.ndarray, skeleton: Skeleton, side: str) -> np.ndarray:
+    """(n,) 0 to 1, how much points (n, 3) of a foot turn with its ball."""
+    along, _ = foot_axes(side)
+    return smooth_step(0.5 + (points - skeleton.joint(f"{side}_foot")) @ along / (2 * BEND_M))
+
+
 def _foot_weights(part: Part, skeleton: Skeleton) -> np.ndarray:
     """Weights in which the foot bends at SMPL-X's ball, which lies farther back than Anny's."""
     weights = part.weights.copy()
     for side in SIDES:
         ankle, ball = (JOINT_NAMES.index(f"{side}_{joint}") for joint in ("ankle", "foot"))
-        along, _ = foot_axes(side)
-        reach = (part.vertices - skeleton.joints[ball]) @ along
-        fore = smooth_step(0.5 + reach / (2 * BEND_M))
+        fore = _before_ball(part.vertices, skeleton, side)
         both = weights[:, ankle] + weights[:, ball]
         weights[:, ball], weights[:, ankle] = both * fore, both * (1 - fore)
     return weights
@@ -171,8 +175,7 @@ def _grown(part: Part, rim: np.ndarray, rings: np.ndarray, tip: np.ndarray, skel
     vertices = np.concatenate([part.vertices, rings.reshape(-1, 3), tip[None]])
     weights = np.concatenate([part.weights, part.weights[of]])
     ankle, ball = (JOINT_NAMES.index(f"{side}_{joint}") for joint in ("ankle", "foot"))
-    along, _ = foot_axes(side)
-    fore = smooth_step(0.5 + (vertices[old:] - skeleton.joints[ball]) @ along / (2 * BEND_M))
+    fore = _before_ball(vertices[old:], skeleton, side)
     weights[old:] = 0
     weights[old:, ball], weights[old:, ankle] = fore, 1 - fore
     directions = np.concatenate([part.directions, part.directions[of]])

@@ -39,10 +39,15 @@ def grid_faces(rows: int, columns: int, closed: bool = False) -> np.ndarray:
     return np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=2).reshape(-1, 3)
 
 
+def edges_of(faces: np.ndarray) -> np.ndarray:
+    """(e, 2) each edge of the triangles once, its smaller vertex first."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    return np.unique(np.sort(edges, axis=1), axis=0)
+
+
 def neighbour_mean(faces: np.ndarray, count: int) -> csr_array:
     """(count, count) matrix that gives each vertex the mean of those it shares an edge with."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    edges = edges_of(faces)
     links = csr_array((np.ones(2 * len(edges)), np.r_[edges, edges[:, ::-1]].T), shape=(count, count))
     return diags_array(1 / np.maximum(links.sum(1), 1)) @ links
 
@@ -123,7 +128,7 @@ def cut(part: Part, field: np.ndarray) -> Part:
     New vertices come behind the old ones. A corner close to the line is moved onto it.
     """
     value = field.astype(np.float64).copy()
-    edges = np.unique(np.sort(np.concatenate([part.faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1), axis=0)
+    edges = edges_of(part.faces)
     first, second = edges[value[edges[:, 0]] * value[edges[:, 1]] < 0].T
     at = value[first] / (value[first] - value[second])
     moved = {}
