@@ -13,13 +13,13 @@ if importlib.util.find_spec("spaces"):
 import gradio as gr
 import tyro
 
-from emage.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
 from emage.errors import EmageError
+from emage.generation.settings import TakeSettings
 from emage.hints import Hints
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
 from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline
-from emage.settings import TakeSettings
+from emage.recording.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
 from emage.ui.page import build_page
 from emage.ui.studio import GenerateMotion, PageSettings, Studio
 from emage.ui.warm_up import warm_up_beside

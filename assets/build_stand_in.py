@@ -36,7 +36,7 @@ from assets.stand_in.source import (
     joint_weights,
 )
 from assets.stand_in.warp import HEAD_JOINTS, HEAD_SCALE, beta_directions, warp
-from emage.skeleton import ARKIT_ACTIONS, EYE_JOINTS, JOINT_NAMES, NUM_JOINTS, PARENTS
+from emage.motion.skeleton import ARKIT_ACTIONS, EYE_JOINTS, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 SMPLX_SHAPES = tuple(f"SMPL-X beta {i}" for i in range(NUM_SMPLX_BETAS))
 OUTPUT = Path(__file__).resolve().parent / "smplx_stand_in.npz"

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from emage.audio import SAMPLE_RATE_HZ
-from emage.examples import EXAMPLES_FOLDER, INDEX
 from emage.files import new_file
 from emage.hints import LOCK, HintPlan, Span
 from emage.motion import Motion
+from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.recording.examples import EXAMPLES_FOLDER, INDEX
 from train.synthetic.compose import perform
 from train.synthetic.corpus import write_textgrid
 from train.synthetic.gestures import Key

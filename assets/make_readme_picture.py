@@ -4,12 +4,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from emage.audio import load_audio, num_frames
-from emage.hints import LOCK, HintPlan, Hints, Span
+from emage.hints import LOCK, LOOP, HintPlan, Hints, Placement, Span
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
-from emage.reference import LOOP, Placement
-from emage.render import Actor, RenderSettings, render_frames
+from emage.recording.audio import load_audio, num_frames
+from emage.render.frames import render_frames
+from emage.render.scene import Actor
+from emage.render.settings import RenderSettings
 
 FOLDER = Path(__file__).parent
 SPEECH = FOLDER / "examples" / "welcome.flac"

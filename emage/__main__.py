@@ -15,17 +15,16 @@ from tqdm import tqdm
 
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable, output_error, write_text
-from emage.render_settings import RenderSettings
+from emage.render.settings import RenderSettings
 
 # Whatever imports torch is imported where it is used: to show --help must not take seconds.
 if TYPE_CHECKING:
     import numpy as np
 
     from emage.batch import Variant
-    from emage.hints import HintPlan, Hints
+    from emage.generation.settings import TakeSettings
+    from emage.hints import HintPlan, Hints, Placement
     from emage.pipeline import EmagePipeline
-    from emage.reference import Placement
-    from emage.settings import TakeSettings
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class RecordingOptions:
 
     def load(self, path: Path, sample_rate_hz: int) -> "np.ndarray":
         """The chosen part of a recording (N,)."""
-        from emage.audio import load_audio, second_to_frame, trimmed
+        from emage.recording.audio import load_audio, second_to_frame, trimmed
 
         for option, second in (("--start-s", self.start_s), ("--end-s", self.end_s)):
             if second is not None and not 0 <= second < 1e6:
@@ -108,7 +107,7 @@ class HintOptions:
     """Of a loop: over how many frames one pass goes over into the next."""
 
     def placement(self) -> "Placement":
-        from emage.reference import Placement
+        from emage.hints import Placement
 
         return Placement.from_seconds(self.hint_shift_s, self.hint_fill, self.hint_seam_frames)
 
@@ -123,7 +122,7 @@ class HintOptions:
         return None if self.plan is None or self.plan.lstrip().startswith("{") else Path(self.plan)
 
     def check(self) -> None:
-        from emage.reference import Placement
+        from emage.hints import Placement
 
         if self.hint_motion is None and self.placement() != Placement():
             raise EmageError("--hint-fill and --hint-shift-s lay the motion of --hint-motion: give that too.")
@@ -151,7 +150,7 @@ class TakeOptions:
     weights' own; 0 is off."""
 
     def settings(self) -> "TakeSettings":
-        from emage.settings import TakeSettings
+        from emage.generation.settings import TakeSettings
 
         return TakeSettings(
             self.weights,
@@ -184,8 +183,8 @@ class Generate:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
-        from emage.audio import SAMPLE_RATE_HZ, num_frames
         from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
+        from emage.recording.audio import SAMPLE_RATE_HZ, num_frames
 
         self._check()
         settings, picture = self.take.settings(), self.picture.settings()
@@ -262,11 +261,11 @@ class Batch:
     picture: tyro.conf.OmitArgPrefixes[PictureOptions] = PictureOptions()
 
     def run(self) -> None:
-        from emage.audio import SAMPLE_RATE_HZ, num_frames
         from emage.batch import batch_reports, make_takes, variant_hints
+        from emage.evaluation.report import reports_csv
         from emage.motion import Motion
         from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
-        from emage.report import reports_csv
+        from emage.recording.audio import SAMPLE_RATE_HZ, num_frames
 
         self._check()
         chosen, picture = self._variants(), self.picture.settings()
@@ -379,10 +378,10 @@ class Measure:
     body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
 
     def run(self) -> None:
-        from emage.audio import load_audio
         from emage.body import load_body
+        from emage.evaluation.report import common_mean_speed, reports_csv, take_report
         from emage.motion import Motion
-        from emage.report import common_mean_speed, reports_csv, take_report
+        from emage.recording.audio import load_audio
 
         if not self.motions:
             raise EmageError("Name one or more motion files (npz).")
@@ -409,7 +408,7 @@ class Doctor:
     body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
 
     def run(self) -> None:
-        from emage.doctor import examine
+        from emage.cli.examine import examine
 
         reports = examine(self.weights, self.body.smplx, self.body.accept_smplx_licence)
         for report in reports:

@@ -19,16 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from emage.audio import AudioSource
 from emage.body import Body
 from emage.errors import HintError
-from emage.hints import FOLLOW, HintPlan, Hints
+from emage.evaluation.report import TakeReport, common_mean_speed, take_report
+from emage.generation.settings import TakeSettings
+from emage.hints import FOLLOW, HintPlan, Hints, Placement
 from emage.motion import Motion
+from emage.motion.skeleton import HINT_PARTS
 from emage.pipeline import Progress, Take
-from emage.reference import Placement
-from emage.report import TakeReport, common_mean_speed, take_report
-from emage.settings import TakeSettings
-from emage.skeleton import HINT_PARTS
+from emage.recording.audio import AudioSource
 
 MAX_VARIANTS = 64
 MAX_NAME_CHARACTERS = 80

@@ -17,34 +17,30 @@ import safetensors.torch
 import torch
 from huggingface_hub import ModelHubMixin
 
-from emage.audio import AudioSource, load_audio, num_frames
 from emage.body import Body, load_body
-from emage.contacts import floor_height
+from emage.body.face import FaceMapLoader, loader_of
 from emage.errors import EmageError, OutputError, RenderError, WeightsError
-from emage.face import FaceMapLoader, loader_of
+from emage.export.video import write_video
 from emage.files import new_file, output_error
-from emage.grounding import translated
-from emage.hints import LOCK, Hints, NetworkHints, apply_locks, foot_contacts, motion_channels, network_hints
+from emage.generation.settings import TakeSettings
+from emage.generation.windows import Timing, Window, first_seed, join_codes, plan_windows, sample_windows
+from emage.hints import LOCK, Hints
+from emage.hints.locking import apply_locks
+from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
-from emage.low_pass import low_passed
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FLAME2020, FPS, Motion
-from emage.render import Actor, RenderSettings, frame_size, render_frames
-from emage.sampling import (
-    Timing,
-    Window,
-    first_seed,
-    join_codes,
-    plan_windows,
-    sample_windows,
-)
-from emage.seams import smoothed_seams
-from emage.settings import TakeSettings
-from emage.skeleton import LEAF_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
-from emage.video import write_video
+from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
+from emage.postprocess.contacts import floor_height
+from emage.postprocess.grounding import apply_translation
+from emage.postprocess.smoothing import low_pass, smooth_seams
+from emage.recording.audio import AudioSource, load_audio, num_frames
+from emage.render.frames import frame_size, render_frames
+from emage.render.scene import Actor
+from emage.render.settings import RenderSettings
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, frames done and frames in all. What it raises stops the work."""
@@ -116,7 +112,7 @@ class EmagePipeline(
             revision: of the repo.
             device: of the networks; by default a CUDA GPU where there is one, else the CPU. Raises EmageError where
                 it is not there.
-            smplx_file, accept_smplx_licence: which body to draw; see `emage.body.load_body`.
+            smplx_file, accept_smplx_licence: which body to draw; see `emage.body.model.load_body`.
             face_maps: where the matrix comes from that takes faces to another basis; by default from its authors.
 
         Raises:
@@ -169,10 +165,10 @@ class EmagePipeline(
             timing: "exact", or "reference" for the published code's arithmetic and frame count.
             progress: called after each window; what it raises stops the work.
             temperature, top_k: of the draw with a `seed`.
-            translation: "as-generated", "in-place" or "grounded", see `emage.grounding`; locked spans stay as they are.
-                None is grounded, or as generated in the published timing.
-            seam_frames: smooth the body over so many frames on both sides of where two windows join, see `emage.seams`;
-                0 leaves it as published, 10 is a good number, None is the weights' own.
+            translation: "as-generated", "in-place" or "grounded", see `emage.postprocess.grounding`; locked spans stay
+                as they are. None is grounded, or as generated in the published timing.
+            seam_frames: smooth the body over so many frames on both sides of where two windows join, see
+                `emage.postprocess.smoothing`; 0 leaves it as published, 10 is a good number, None is the weights' own.
             seed_motion: at least four frames that the motion goes on from, by their end; its path too.
             max_duration_s: refuse a longer recording.
 
@@ -212,15 +208,15 @@ class EmagePipeline(
         ]
         betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
         motion = self.decode(join_codes(codes), start_position, betas)
-        motion = low_passed(motion, config.low_pass_frames)
+        motion = low_pass(motion, config.low_pass_frames)
         seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
-        motion = smoothed_seams(motion, seams, config.seam_frames if seam_frames is None else seam_frames)
+        motion = smooth_seams(motion, seams, config.seam_frames if seam_frames is None else seam_frames)
         locked = None
         if hints is not None:
             motion = apply_locks(motion, hints)
-            locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, LEAF_PARTS.index("lower")]
+            locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, DISJOINT_PARTS.index("lower")]
         floor_y = 0.0 if seed_motion is None else floor_height(self.body.soles(seed_motion))
-        return translated(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
+        return apply_translation(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
 
     def take(
         self,

@@ -13,7 +13,8 @@ os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), f"emage-tests-{uuid.
 import numpy as np
 import pytest
 
-from emage.body import STAND_IN_FILE, Body
+from emage.body import Body
+from emage.body.model import STAND_IN_FILE
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 

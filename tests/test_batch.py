@@ -24,12 +24,11 @@ from emage.batch import (
     variants,
 )
 from emage.errors import EmageError, HintError
-from emage.hints import HintPlan, Span
+from emage.evaluation.report import GIVEN_MEAN_SPEED
+from emage.generation.settings import TakeSettings
+from emage.hints import HintPlan, Placement, Span
 from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION
-from emage.reference import Placement
-from emage.report import GIVEN_MEAN_SPEED
-from emage.settings import TakeSettings
 from tests.conftest import REGRESSION, make_motion
 
 UPPER, HANDS, LOWER = Span("upper", 10, 60, "lock"), Span("hands", 0, 90), Span("lower", 20, 40, "lock")

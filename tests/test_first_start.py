@@ -18,16 +18,19 @@ import soundfile
 import torch
 from playwright.sync_api import expect, sync_playwright
 
-from emage.body import STAND_IN_FILE, Body
-from emage.face import PUBLISHED_FACES, FaceMap, FaceMapLoader
+from emage.body import Body
+from emage.body.face import PUBLISHED_FACES, FaceMap, FaceMapLoader
+from emage.body.model import STAND_IN_FILE
 from emage.hub import CONFIG_NAME, DEFAULT_REPO, DEFAULT_REVISION, WEIGHTS_NAMES
 from emage.motion import FLAME2020, Motion
-from emage.render import Actor, RenderSettings, render_frames
-from tests.app_server import free_port, wait_for
+from emage.render.frames import render_frames
+from emage.render.scene import Actor
+from emage.render.settings import RenderSettings
+from tests.body.test_face import synthetic_matrix
+from tests.browser.app_server import free_port, wait_for
+from tests.browser.test_app import faultless_page, installed_browser, save, upload
 from tests.conftest import REGRESSION, ROOT, make_speech
 from tests.fake_hub import API, RESOLVE, FakeHub
-from tests.test_app import faultless_page, installed_browser, save, upload
-from tests.test_face import synthetic_matrix
 
 SIZE_PX = 256
 
@@ -35,7 +38,7 @@ SERVER = """
 import signal, sys
 from dataclasses import replace
 from app import create_app
-from emage.face import PUBLISHED_FACES, loader_of
+from emage.body.face import PUBLISHED_FACES, loader_of
 from emage.pipeline import EmagePipeline
 from emage.ui.studio import PageSettings
 
@@ -162,7 +165,7 @@ def test_later_without_a_network_the_cache_serves(start):
     script = """
 import sys, time
 from dataclasses import replace
-from emage.face import PUBLISHED_FACES, loader_of
+from emage.body.face import PUBLISHED_FACES, loader_of
 begun = time.monotonic()
 loader_of(replace(PUBLISHED_FACES, sha256=sys.argv[1])).load()
 print(time.monotonic() - begun < 2)

@@ -14,18 +14,17 @@ import soundfile
 import torch
 
 from emage.__main__ import main
-from emage.audio import num_frames
 from emage.errors import AudioError, EmageError, HintError, WeightsError
-from emage.grounding import AS_GENERATED
+from emage.generation.settings import TakeSettings
 from emage.hints import HintPlan, Hints
-from emage.low_pass import low_passed
 from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
+from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
-from emage.render import RenderSettings
-from emage.seams import smoothed_seams
-from emage.settings import TakeSettings
-from emage.skeleton import PART_JOINTS
+from emage.postprocess.grounding import AS_GENERATED
+from emage.postprocess.smoothing import low_pass, smooth_seams
+from emage.recording.audio import num_frames
+from emage.render.settings import RenderSettings
 from tests.conftest import REGRESSION, ROOT, make_motion, make_speech
 
 SMALL = RenderSettings(panel_width=128, panel_height=128)
@@ -373,7 +372,7 @@ from emage.models.codec import MotionCodec
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.pipeline import EmagePipeline
-from emage.skeleton import PART_CHANNELS
+from emage.motion.skeleton import PART_CHANNELS
 folder = Path(sys.argv[1])
 if sys.argv[2] == "make":
     parts = Parts.of(lambda part: VQVAE(VQVAEConfig(PART_CHANNELS[part], layers=4 if part == "lower" else 2)))
@@ -418,7 +417,7 @@ def test_weights_may_ask_for_a_low_pass_and_smooth_seams(tiny, speech):
         unsmoothed = tiny.generate((16000, speech), seam_frames=0, translation=AS_GENERATED)
     finally:
         tiny.generator.config = published
-    expected = smoothed_seams(low_passed(plain, 2), [(60, 64), (120, 124)], 6)
+    expected = smooth_seams(low_pass(plain, 2), [(60, 64), (120, 124)], 6)
     assert np.array_equal(filtered.poses, expected.poses)
-    assert not np.array_equal(filtered.poses, low_passed(plain, 2).poses)
-    assert np.array_equal(unsmoothed.poses, low_passed(plain, 2).poses)
+    assert not np.array_equal(filtered.poses, low_pass(plain, 2).poses)
+    assert np.array_equal(unsmoothed.poses, low_pass(plain, 2).poses)

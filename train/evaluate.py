@@ -30,10 +30,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from emage import metrics
-from emage.audio import SAMPLE_RATE_HZ, load_audio
 from emage.body import Body
 from emage.errors import AudioError, EmageError
+from emage.evaluation import metrics
 from emage.files import check_writable, new_file
 from emage.hub import EMBEDDED_DIR, NETWORK_FOLDERS
 from emage.models.codec import MotionCodec
@@ -42,14 +41,13 @@ from emage.models.generator import Generator, GeneratorConfig
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
 from emage.motion import FPS, Motion
+from emage.motion.rotations import matrix_to_axis_angle
+from emage.motion.skeleton import NETWORK_PARTS, NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
 from emage.pipeline import EmagePipeline
-from emage.rotations import matrix_to_axis_angle
-from emage.skeleton import NETWORK_PARTS, NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
+from emage.recording.audio import SAMPLE_RATE_HZ, load_audio
 from train import fgd_encoder
-from train.command import run_command
-from train.data import Cache, Clip, CorpusError, Window, Windows
-from train.kinematics import BodyPoints
-from train.scores import (
+from train.data.cache import Cache, Clip, CorpusError, Window, Windows
+from train.evaluation.scores import (
     MIN_FRAMES,
     AudioMatch,
     BodyErrors,
@@ -75,7 +73,9 @@ from train.scores import (
     speech_scores,
     wrong_pairs,
 )
-from train.training import NOTE, clip_motion, git_revision, to_device
+from train.run.command import run_command
+from train.run.kinematics import BodyPoints
+from train.run.training import NOTE, clip_motion, git_revision, to_device
 from train.vqvae import VQVAEReport, matrices, validate
 
 CLOSED_DEGREES = 2.0
@@ -96,7 +96,7 @@ class Evaluation:
     suite: Literal["demo"]
     """Which targets to hold the scores against: those of the embedded default."""
     cache: Path
-    """The folder that train.data has made; its split test is held out."""
+    """The folder that train.data.cache has made; its split test is held out."""
     weights: Path = EMBEDDED_DIR
     """The folder of all networks, that of FGD among them."""
     speech: Path | None = None
@@ -112,7 +112,7 @@ class Evaluation:
     top_k: int | None = None
     """Draw among the k likeliest codes only."""
     translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
-    """Of every generated motion, see `emage.grounding`."""
+    """Of every generated motion, see `emage.postprocess.grounding`."""
     max_seconds: float | None = None
     """Cut each recording of real speech to this."""
     takes: int = 4

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from emage.hub import load_config, load_state
 from emage.models.fgd import FRAME_MULTIPLE, MotionAutoencoder, MotionAutoencoderConfig
-from emage.rotations import angle_between
-from emage.skeleton import ROTATION_CHANNELS
-from train.command import run_command
-from train.data import Cache, Windows
-from train.training import Run, RunConfig, mean_of, scalars, validation_batches, validation_table
+from emage.motion.rotations import angle_between
+from emage.motion.skeleton import ROTATION_CHANNELS
+from train.data.cache import Cache, Windows
+from train.run.command import run_command
+from train.run.training import Run, RunConfig, mean_of, scalars, validation_batches, validation_table
 from train.vqvae import matrices
 
 FOLDER = "fgd"

@@ -6,7 +6,7 @@ A step has three passes over one batch: the seed alone is visible; a random mask
 the body without the audio. The share that is hidden grows from 5 % to all of it over the training. The targets are the
 latents and codes of the trained VQ-VAEs, which stay as they are; the audio is encoded once.
 
-What is visible here is what is visible when sampling (`emage.sampling`, `emage.hints`):
+What is visible here is what is visible when sampling (`emage.generation.windows`, `emage.hints.plan`):
 - Hints cover a body part over a span of frames. Their translation is a place in the room, wherever that is; so all of a
   window is moved about the ground at random. Eyes and expressions are never hinted.
 - A seed is decoded from codes, with the lower decoder's travel in its translation channels. Where a hint is visible in
@@ -26,18 +26,18 @@ from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
-from emage.grounding import AS_GENERATED
+from emage.generation.windows import rest_seed
 from emage.hub import NETWORK_FOLDERS, find_weights, load_state
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
+from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
 from emage.pipeline import EmagePipeline, Take
-from emage.sampling import rest_seed
-from emage.skeleton import LEAF_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
-from train.augment import Augmentation
-from train.command import run_command
-from train.data import Cache, Window, Windows, codec_motion
-from train.training import (
+from emage.postprocess.grounding import AS_GENERATED
+from train.data.augment import Augmentation
+from train.data.cache import Cache, Window, Windows, codec_motion
+from train.run.command import run_command
+from train.run.training import (
     Run,
     RunConfig,
     clip_motion,
@@ -52,7 +52,7 @@ from train.training import (
 SPAN_FRAMES = (1, 8, 16, 64)
 """A mask is drawn for each body part in spans of one of these lengths."""
 
-_HINT_COLUMNS = {leaf: np.array(hint_channels(leaf)) for leaf in LEAF_PARTS}
+_HINT_COLUMNS = {leaf: np.array(hint_channels(leaf)) for leaf in DISJOINT_PARTS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +120,10 @@ def mask_ratio(step: int, config: GeneratorTraining) -> float:
 def random_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """(T, 337) uint8, 1 hidden: each body part, over spans of one random length, is hidden with chance `ratio`."""
     span = rng.choice(SPAN_FRAMES)
-    hidden = rng.random((-(-frames // span), len(LEAF_PARTS))) < ratio
+    hidden = rng.random((-(-frames // span), len(DISJOINT_PARTS))) < ratio
     hidden = np.repeat(hidden, span, axis=0)[:frames]
     mask = np.ones((frames, MOTION_CHANNELS), dtype=np.uint8)
-    for column, leaf in enumerate(LEAF_PARTS):
+    for column, leaf in enumerate(DISJOINT_PARTS):
         mask[:, _HINT_COLUMNS[leaf]] = hidden[:, column, None]
     return mask
 

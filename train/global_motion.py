@@ -18,8 +18,7 @@ from emage.hub import NETWORK_FOLDERS
 from emage.models.codec import integrate_path, part_vectors
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FPS
-from emage.pipeline import Take
-from emage.skeleton import (
+from emage.motion.skeleton import (
     CONTACT_JOINTS,
     CONTACTS,
     LOWER_ROTATIONS,
@@ -28,10 +27,11 @@ from emage.skeleton import (
     PART_JOINTS,
     ROTATION_CHANNELS,
 )
-from train.command import run_command
-from train.data import Cache, Window, Windows, codec_motion
-from train.kinematics import BodyPoints, replaced
-from train.training import (
+from emage.pipeline import Take
+from train.data.cache import Cache, Window, Windows, codec_motion
+from train.run.command import run_command
+from train.run.kinematics import BodyPoints, replaced
+from train.run.training import (
     Run,
     RunConfig,
     begin_at_data,

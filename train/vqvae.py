@@ -22,9 +22,8 @@ from emage.models.codec import integrate_path, part_vectors
 from emage.models.quantizer import Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
 from emage.motion import FPS
-from emage.pipeline import Take
-from emage.rotations import angle_between, matrix_to_rotation_6d, rotation_6d_to_matrix
-from emage.skeleton import (
+from emage.motion.rotations import angle_between, matrix_to_rotation_6d, rotation_6d_to_matrix
+from emage.motion.skeleton import (
     CONTACT_JOINTS,
     CONTACTS,
     LOWER_TRANSLATION,
@@ -32,10 +31,11 @@ from emage.skeleton import (
     PART_JOINTS,
     ROTATION_CHANNELS,
 )
-from train.command import run_command
-from train.data import Cache, Window, Windows, codec_motion
-from train.kinematics import BodyPoints, Points, replaced
-from train.training import (
+from emage.pipeline import Take
+from train.data.cache import Cache, Window, Windows, codec_motion
+from train.run.command import run_command
+from train.run.kinematics import BodyPoints, Points, replaced
+from train.run.training import (
     Run,
     RunConfig,
     begin_at_data,
@@ -269,7 +269,8 @@ def _mean_distance(ours: Tensor, truth: Tensor) -> Tensor:
 def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
     """(B,): the mean way (metres a frame, on the ground) of feet that stand.
 
-    feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data`; contacts: (B, T, 4).
+    feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data.cache`; contacts: (B,
+        T, 4).
     """
     path = integrate_path(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
     way = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()

@@ -19,7 +19,7 @@ from scipy.sparse.linalg import spsolve
 from assets.stand_in.mesh import Part, cut, neighbour_mean, taken, vertex_normals
 from assets.stand_in.skeleton import Skeleton
 from assets.stand_in.warp import SOLE_M, TOES_BEFORE_M, foot_axes, smooth_step
-from emage.skeleton import JOINT_NAMES, PART_JOINTS
+from emage.motion.skeleton import JOINT_NAMES, PART_JOINTS
 
 HIND_PITCH_DEG, FORE_PITCH_DEG = 2.5, 8.5
 LOWEST_SOLE_M = -1.302

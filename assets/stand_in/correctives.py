@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from assets.stand_in.mesh import Part, neighbour_mean, turn_about
-from emage.skeleton import JOINT_NAMES, PARENTS
+from emage.motion.skeleton import JOINT_NAMES, PARENTS
 
 
 def wrist_twist(part: Part, heads: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from assets.stand_in.mesh import Part, carried, cross, grid_faces, neighbour_mean, one_joint, opaque, unit_rows
 from assets.stand_in.source import SHAPE_DIRECTIONS
-from emage.skeleton import ARKIT_ACTIONS
+from emage.motion.skeleton import ARKIT_ACTIONS
 
 EYE_RINGS_DEG = (9.5, 10.5, 14, 19, 24, 25.5, 27, 28.5, 34, 45, 60, 80, 105, 135, 160)
 EYE_COLORS = (

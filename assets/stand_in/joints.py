@@ -3,7 +3,7 @@
 import numpy as np
 
 from assets.stand_in.mesh import Part
-from emage.skeleton import JOINT_NAMES, PARENTS
+from emage.motion.skeleton import JOINT_NAMES, PARENTS
 
 NEAREST = 900
 """Vertices that a joint is told from."""

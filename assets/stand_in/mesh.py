@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 
 
 @dataclass(frozen=True)

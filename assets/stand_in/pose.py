@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 from assets.stand_in.skeleton import Skeleton
 from assets.stand_in.source import AnnySource, Person
 from assets.stand_in.warp import TURN_OUT_DEG
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 
 FINGERS = {"finger1": "thumb", "finger2": "index", "finger3": "middle", "finger4": "ring", "finger5": "pinky"}
 

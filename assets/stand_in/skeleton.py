@@ -11,7 +11,7 @@ from pathlib import Path
 import mannequin
 import numpy as np
 
-from emage.skeleton import JOINT_NAMES, NUM_JOINTS
+from emage.motion.skeleton import JOINT_NAMES, NUM_JOINTS
 
 CALIBRATION = Path(mannequin.__file__).parent / "assets" / "smplx_calibration.npz"
 NUM_SMPLX_BETAS = 10

@@ -7,7 +7,7 @@ from PIL import Image
 
 from assets.stand_in.mesh import neighbour_mean
 from assets.stand_in.source import MESH_SIZE, MPFB, SEGMENTATION, AnnySource
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 
 
 def softened(weights: np.ndarray, faces: np.ndarray, joints: tuple[str, ...], rounds: int) -> np.ndarray:

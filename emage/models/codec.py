@@ -9,13 +9,13 @@ from emage.models.generator import GeneratorOutput
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
 from emage.motion import FPS
-from emage.rotations import (
+from emage.motion.rotations import (
     axis_angle_to_rotation_6d,
     matrix_to_rotation_6d,
     rotation_6d_to_axis_angle,
     rotation_6d_to_matrix,
 )
-from emage.skeleton import (
+from emage.motion.skeleton import (
     CONTACTS,
     JAW_JOINT,
     LOWER_CONTACTS,

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from emage.errors import WeightsError
 from emage.models.layers import load_strictly
-from emage.skeleton import NUM_JOINTS, PARENTS, ROTATION_CHANNELS
+from emage.motion.skeleton import NUM_JOINTS, PARENTS, ROTATION_CHANNELS
 
 LAYERS = 4
 FRAME_MULTIPLE = 32

@@ -23,8 +23,8 @@ from emage.models.layers import (
 from emage.models.parts import Parts
 from emage.models.vqvae import config_field
 from emage.motion import EXPRESSION_BASES, FLAME2020
-from emage.seams import check_seam_frames
-from emage.skeleton import MOTION_CHANNELS, NETWORK_PARTS
+from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS
+from emage.postprocess.smoothing import check_seam_frames
 
 NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
 """Template layers that the released file stores and no forward pass of the published code calls."""
@@ -41,12 +41,12 @@ class GeneratorConfig:
     expression_basis: what the face's 100 expression channels mean;
     aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
     their audio by attention alone, over features that carry no positions;
-    smoothness: of the parts' codes when sampling, see `emage.sampling.likeliest_path`; 0 as published;
+    smoothness: of the parts' codes when sampling, see `emage.generation.decoding.decode_viterbi`; 0 as published;
     temperature: of the take that nobody asked a seed for; 0, the likeliest, as published;
-    guidance: how much more the audio tells for the body's codes when sampling, see `emage.sampling.guided`; 0 as
-    published;
-    low_pass_frames: of the decoded body and hands, see `emage.low_pass`; 0 as published;
-    seam_frames: over which the body is smoothed where windows join, see `emage.seams`; 0 as published;
+    guidance: how much more the audio tells for the body's codes when sampling, see `emage.generation.decoding.guide`;
+    0 as published;
+    low_pass_frames: of the decoded body and hands, see `emage.postprocess.smoothing`; 0 as published;
+    seam_frames: over which the body is smoothed where windows join, see `emage.postprocess.smoothing`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
     """

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from emage.audio import SAMPLE_RATE_HZ
 from emage.errors import WeightsError
 from emage.motion import FPS
+from emage.recording.audio import SAMPLE_RATE_HZ
 
 CONV_SLOPE = 0.2
 """LeakyReLU slope of the VQ-VAEs and the motion encoder."""

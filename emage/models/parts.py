@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from emage.skeleton import NETWORK_PARTS
+from emage.motion.skeleton import NETWORK_PARTS
 
 Value = TypeVar("Value")
 Other = TypeVar("Other")

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from emage.errors import RenderError
-from emage.skeleton import PARENTS
+from emage.motion.skeleton import PARENTS
 
 _BODY_FOV_DEGREES = 26.0
 _BODY_PITCH_DEGREES = 7.0

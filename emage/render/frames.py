@@ -22,8 +22,8 @@ from emage.render.scene import (
     make_figures,
     posed_vertices,
 )
+from emage.render.settings import RenderSettings, rgb_of
 from emage.render.skeleton_renderer import SkeletonRenderer
-from emage.render_settings import RenderSettings, rgb_of
 
 _VERTICES_CHUNK = 16
 """Frames whose vertices are computed at once."""

@@ -12,7 +12,7 @@ import numpy as np
 from emage.errors import RenderError
 from emage.render.gl import EGL_LOCK, INSTALL
 from emage.render.scene import Figure, Mesh, Shadow, Shot
-from emage.render_settings import RenderSettings, rgb_of
+from emage.render.settings import RenderSettings, rgb_of
 
 _SHADOW_UNIT, _BODY_UNIT = 0, 1
 _MAX_DEVICES = 8
@@ -318,13 +318,13 @@ class _BodyBuffers:
     def __init__(
         self, context: moderngl.Context, one_sided: moderngl.Program, two_sided: moderngl.Program, figure: Figure
     ):
-        num_vertices = len(figure.vertex_leaves)
+        num_vertices = len(figure.vertex_parts)
         self.vertices = context.buffer(reserve=num_vertices * 12, dynamic=True)
         self.normals = context.buffer(reserve=num_vertices * 12, dynamic=True)
         content = [
             (self.vertices, "3f4", "position"),
             (self.normals, "3f4", "normal"),
-            (context.buffer(figure.vertex_leaves), "1u1", "leaf"),
+            (context.buffer(figure.vertex_parts), "1u1", "leaf"),
             (context.buffer(np.rint(figure.vertex_colors * 255).astype(np.uint8)), "4f1", "own_color"),
         ]
 

@@ -15,7 +15,7 @@ import pyrender
 from emage.errors import RenderError
 from emage.render.gl import EGL_LOCK, INSTALL
 from emage.render.scene import Figure, Mesh, Shadow, Shot
-from emage.render_settings import RenderSettings, rgb_of
+from emage.render.settings import RenderSettings, rgb_of
 
 # Floats: integer colours of lights are taken for 0..1 after a division by 255 and draw nearly black.
 _LAMPS = (((-0.485, 0.661, 0.573), 2.6), ((0.830, 0.147, 0.538), 0.8), ((0.352, 0.553, -0.755), 1.0))
@@ -89,7 +89,7 @@ class PyrenderRenderer:
 
     def _body(self, figure: Figure, mesh: Mesh) -> pyrender.Primitive:
         own, opacity = figure.vertex_colors[:, :3], figure.vertex_colors[:, 3:]
-        colors = mesh.part_colors[figure.vertex_leaves] * (1 - opacity) + own * opacity  # (V, 3) sRGB
+        colors = mesh.part_colors[figure.vertex_parts] * (1 - opacity) + own * opacity  # (V, 3) sRGB
         return pyrender.Primitive(
             positions=mesh.vertices,
             normals=mesh.normals.astype(np.float32),

@@ -14,13 +14,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from emage.contacts import floor_height
 from emage.errors import RenderError
 from emage.motion import Motion
+from emage.motion.skeleton import DISJOINT_PARTS
+from emage.postprocess.contacts import floor_height
 from emage.render.camera import Bounds, Camera, face_camera, follow_camera, still_camera
 from emage.render.overlay import caption_line
-from emage.render_settings import RenderSettings, rgb_of
-from emage.skeleton import LEAF_PARTS
+from emage.render.settings import RenderSettings, rgb_of
 
 if TYPE_CHECKING:
     from emage.body import Body
@@ -44,7 +44,8 @@ class Actor:
 
     body: the body model.
     motion: T frames.
-    hints: (T, 5) bool in the order of `LEAF_PARTS`: this part is a hint in this frame and drawn grey. None: no hints.
+    hints: (T, 5) bool in the order of `DISJOINT_PARTS`: this part is a hint in this frame and drawn grey. None: no
+        hints.
     caption: one line below the body; may be empty. Latin, Greek, Cyrillic, Armenian and Georgian script, signs and
         arrows are drawn; characters of others (Chinese, Japanese, Korean, Arabic, Hebrew, Indic, emoji) are left out.
 
@@ -62,13 +63,13 @@ class Actor:
             raise RenderError(f"The caption of an actor is {self.caption!r}; it must be text.")
         if self.hints is None:
             return
-        shape = (self.motion.num_frames, len(LEAF_PARTS))
+        shape = (self.motion.num_frames, len(DISJOINT_PARTS))
         if not isinstance(self.hints, np.ndarray):
             raise RenderError(f"The hints of an actor are {type(self.hints).__name__}; they must be a bool array.")
         if self.hints.shape != shape or self.hints.dtype != np.bool_:
             raise RenderError(
                 f"The hints of an actor are {self.hints.dtype} of shape {self.hints.shape}; they must be bool of shape "
-                f"{shape}: frames x {', '.join(LEAF_PARTS)}."
+                f"{shape}: frames x {', '.join(DISJOINT_PARTS)}."
             )
 
 
@@ -124,7 +125,7 @@ class Shot:
 class Figure:
     """An actor made ready for drawing; holds what stays the same in all frames.
 
-    faces (F, 3) int32; closed_faces (F,) bool, of a surface without a border that faces outwards; vertex_leaves (V,)
+    faces (F, 3) int32; closed_faces (F,) bool, of a surface without a border that faces outwards; vertex_parts (V,)
     uint8; vertex_colors (V, 4) float32; floor_y metres; bounds; camera of the picture; inset of the face or None.
     origins (T, 3) float64: points near the body, to which each frame's mesh and shots are relative; floor_y, bounds and
     cameras are not. posed: the actor with its motion relative to the origins.
@@ -174,8 +175,8 @@ class Figure:
         return _closed_faces(self.faces, self._rest_vertices)
 
     @cached_property
-    def vertex_leaves(self) -> np.ndarray:
-        return np.ascontiguousarray(self.actor.body.vertex_leaves, dtype=np.uint8)
+    def vertex_parts(self) -> np.ndarray:
+        return np.ascontiguousarray(self.actor.body.vertex_parts, dtype=np.uint8)
 
     @cached_property
     def vertex_colors(self) -> np.ndarray:
@@ -211,7 +212,7 @@ class Figure:
         """(5, 3) sRGB colours of the leaf parts in a frame."""
         hints = self.actor.hints
         if hints is None:
-            return np.repeat(self._colors[:1], len(LEAF_PARTS), axis=0)
+            return np.repeat(self._colors[:1], len(DISJOINT_PARTS), axis=0)
         return self._colors[hints[frame].astype(int)]
 
     def _face_normals(self, vertices: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw
 
-from emage.landmarks import (
+from emage.body.landmarks import (
     FINGERTIP_JOINTS,
     INNER_LIPS,
     LEFT_BROW,
@@ -24,9 +24,9 @@ from emage.landmarks import (
     RIGHT_EYE,
     Landmarks,
 )
+from emage.motion.skeleton import DISJOINT_PARTS, JOINT_NAMES, NUM_JOINTS, PARENTS, PART_JOINTS
 from emage.render.scene import Figure, Shot, posed_joints, posed_points
-from emage.render_settings import RenderSettings, rgb_of
-from emage.skeleton import JOINT_NAMES, LEAF_PARTS, NUM_JOINTS, PARENTS, PART_JOINTS
+from emage.render.settings import RenderSettings, rgb_of
 
 _CHUNK_FRAMES = 64
 _SUPERSAMPLING = 2
@@ -139,7 +139,7 @@ class _Anatomy:
                 _Group.of(*_hand(f"{side}_hand", at["fingertips"])),
             ]
         torso = tuple(
-            _Torso(tuple(JOINT_NAMES.index(name) for name in names), radii_m, LEAF_PARTS.index(leaf))
+            _Torso(tuple(JOINT_NAMES.index(name) for name in names), radii_m, DISJOINT_PARTS.index(leaf))
             for names, radii_m, leaf in ((_PELVIS, _PELVIS_M, "lower"), (_CHEST, _CHEST_M, "upper"))
         )
         head, jaw, face = (
@@ -149,7 +149,7 @@ class _Anatomy:
 
 
 def _limb(start: str, end: int, start_m: float, end_m: float, leaf: str) -> _Limb:
-    return _Limb(JOINT_NAMES.index(start), end, start_m, end_m, LEAF_PARTS.index(leaf))
+    return _Limb(JOINT_NAMES.index(start), end, start_m, end_m, DISJOINT_PARTS.index(leaf))
 
 
 def _chain(names: Sequence[str], radii_m: Sequence[float], leaf: str) -> tuple[_Limb, ...]:
@@ -161,13 +161,13 @@ def _chain(names: Sequence[str], radii_m: Sequence[float], leaf: str) -> tuple[_
 
 def _hand(hand: str, first_tip: int) -> tuple[_Limb, ...]:
     """The palm, which is the upper body's as on a body's surface, for the wrist turns it; and the fingers."""
-    joints, leaf = PART_JOINTS[hand], LEAF_PARTS.index(hand)
+    joints, leaf = PART_JOINTS[hand], DISJOINT_PARTS.index(hand)
     limbs = []
     for joint in joints:
         if PARENTS[joint] in joints:
             limbs.append(_Limb(PARENTS[joint], joint, *_FINGER_M[:2], leaf))
         else:
-            limbs.append(_Limb(PARENTS[joint], joint, *_PALM_M, LEAF_PARTS.index("upper")))
+            limbs.append(_Limb(PARENTS[joint], joint, *_PALM_M, DISJOINT_PARTS.index("upper")))
         if joint in FINGERTIP_JOINTS:
             limbs.append(_Limb(joint, first_tip + FINGERTIP_JOINTS.index(joint), *_FINGER_M[1:], leaf))
     return tuple(limbs)
@@ -344,7 +344,7 @@ class _BodyPainter:
 
     def _paint_head(self) -> None:
         head, face = self._anatomy.head, self._anatomy.face
-        self._paint_hull(self._xy[head], 0.0, self._shaded(LEAF_PARTS.index("upper"), head.start))
+        self._paint_hull(self._xy[head], 0.0, self._shaded(DISJOINT_PARTS.index("upper"), head.start))
         if face.stop > face.start:
             self._paint_face(self._view.local[head].mean(axis=0))
 
@@ -358,7 +358,7 @@ class _BodyPainter:
         local, places = self._view.local[face], self._places[face]
         toward = -head / np.linalg.norm(head)
         thickness = max(_FEATURE_M * float(self._scale[face].mean()), 0.5 * _SUPERSAMPLING)
-        skin = self._shaded(LEAF_PARTS.index("face"), face.start)
+        skin = self._shaded(DISJOINT_PARTS.index("face"), face.start)
 
         def shows(feature: slice) -> bool:
             return float((local[feature].mean(axis=0) - head) @ toward) > _NEAR_SIDE_M

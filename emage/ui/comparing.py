@@ -6,12 +6,12 @@ from pathlib import Path
 import gradio as gr
 
 from emage.errors import Cancelled, EmageError
+from emage.evaluation.report import TakeReport, common_mean_speed, take_report
 from emage.hints import LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
+from emage.motion.skeleton import DISJOINT_PARTS
 from emage.pipeline import Take
-from emage.render import RenderSettings
-from emage.report import TakeReport, common_mean_speed, take_report
-from emage.skeleton import LEAF_PARTS
+from emage.render.settings import RenderSettings
 from emage.ui.kept import KeptTake, content
 from emage.ui.making import session_of
 from emage.ui.studio import MAX_BESIDE, Progress, Studio
@@ -51,7 +51,7 @@ def panels(takes: Sequence[KeptTake], with_hints: bool) -> list[tuple[str, Take]
 def _all_hint(reference: Motion, frames: int) -> Take:
     """The reference of a take with so many frames, grey from head to foot."""
     motion = reference.frames(0, min(reference.num_frames, frames))
-    spans = tuple(Span(leaf, 0, motion.num_frames, LOCK) for leaf in LEAF_PARTS)
+    spans = tuple(Span(leaf, 0, motion.num_frames, LOCK) for leaf in DISJOINT_PARTS)
     return Take(motion, HINT, Hints(motion, HintPlan(spans)))
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from emage.grounding import AS_GENERATED, GROUNDED, IN_PLACE
-from emage.render import RenderSettings
-from emage.seams import MAX_SEAM_FRAMES
-from emage.settings import TakeSettings
+from emage.generation.settings import TakeSettings
+from emage.postprocess.grounding import AS_GENERATED, GROUNDED, IN_PLACE
+from emage.postprocess.smoothing import MAX_SEAM_FRAMES
+from emage.render.settings import RenderSettings
 from emage.ui.studio import Studio
 from emage.ui.weights import OWN, described, speakers_of
 

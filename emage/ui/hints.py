@@ -8,13 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from emage.audio import frame_to_second, second_to_frame
 from emage.errors import EmageError, HintError
-from emage.examples import EXAMPLES_FOLDER, INDEX, load_examples
-from emage.hints import FOLLOW, MODES, HintPlan, Span
+from emage.hints import FOLLOW, LOOP, MODES, ONCE, STRETCH, HintPlan, Placement, Span
 from emage.motion import FPS, Motion
-from emage.reference import LOOP, ONCE, STRETCH, Placement
-from emage.skeleton import HINT_PARTS
+from emage.motion.skeleton import HINT_PARTS
+from emage.recording.audio import frame_to_second, second_to_frame
+from emage.recording.examples import EXAMPLES_FOLDER, INDEX, load_examples
 from emage.ui.kept import KeptTake
 from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Visitor

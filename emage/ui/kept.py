@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from emage.generation.settings import TakeSettings
 from emage.hints import HintPlan, Hints
 from emage.motion import Motion
+from emage.motion.skeleton import DISJOINT_PARTS
 from emage.pipeline import Take
-from emage.settings import TakeSettings
-from emage.skeleton import LEAF_PARTS
 
 _SHORT = {"face": "face", "upper": "upper", "left_hand": "left hand", "right_hand": "right hand", "lower": "lower"}
 
@@ -63,8 +63,8 @@ def content(motion: Motion) -> bytes:
 
 def described(plan: HintPlan, settings: TakeSettings) -> str:
     """A caption: which parts are hints, and which draw it is."""
-    parts = [_SHORT[leaf] for leaf in LEAF_PARTS if plan.spans_of(leaf)]
-    is_all = len(parts) == len(LEAF_PARTS)
+    parts = [_SHORT[leaf] for leaf in DISJOINT_PARTS if plan.spans_of(leaf)]
+    is_all = len(parts) == len(DISJOINT_PARTS)
     if plan.spans_of("left_hand") and plan.spans_of("right_hand"):
         parts = [part for part in parts if not part.endswith("hand")] + ["hands"]
     hinted = "no hints" if not parts else "hints: everything" if is_all else f"hints: {', '.join(parts)}"

@@ -9,15 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from emage.audio import load_audio, num_frames, second_to_frame
 from emage.batch import Variant, read_plans, subsets, variants
 from emage.errors import Cancelled, EmageError, HintError, RenderError
 from emage.files import write_text
-from emage.hints import HintPlan
+from emage.generation.settings import TakeSettings, rebuilt
+from emage.hints import HintPlan, Placement
 from emage.motion import FPS, Motion
-from emage.reference import Placement
-from emage.render import RenderSettings
-from emage.settings import TakeSettings, rebuilt
+from emage.recording.audio import load_audio, num_frames, second_to_frame
+from emage.render.settings import RenderSettings
 from emage.ui.controls import accepts_licence, picture_settings, take_settings
 from emage.ui.hints import load_reference, placement_of, plan_text
 from emage.ui.kept import KeptTake

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 
 from emage.errors import EmageError, HintError
-from emage.examples import Example
+from emage.evaluation.report import reports_csv, take_series
 from emage.files import write_text
 from emage.hints import HintPlan
 from emage.motion import Motion
-from emage.report import reports_csv, take_series
+from emage.recording.examples import Example
 from emage.ui import controls, hints, sessions, speech
 from emage.ui.comparing import Comparing, chosen_takes
 from emage.ui.kept import KeptTake

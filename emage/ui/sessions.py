@@ -5,11 +5,11 @@ from pathlib import Path
 
 import soundfile
 
-from emage.audio import load_audio, num_frames, trimmed
 from emage.hints import HintPlan
 from emage.motion import Motion
 from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
-from emage.session import SavedTake, Session
+from emage.project import SavedTake, Session
+from emage.recording.audio import load_audio, num_frames, trimmed
 from emage.ui.kept import KeptTake, content
 from emage.ui.making import Order
 from emage.ui.timeline import TimelineValue

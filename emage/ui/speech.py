@@ -6,12 +6,12 @@ from pathlib import Path
 import gradio as gr
 import soundfile
 
-from emage.audio import load_audio
 from emage.errors import AudioError
-from emage.examples import Example, load_examples
 from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
+from emage.recording.audio import load_audio
+from emage.recording.examples import Example, load_examples
+from emage.recording.transcript import load_words
 from emage.ui.timeline import Backdrop, Media, Word
-from emage.ui.words import load_words
 
 PLAYERS = ("#speech", "#video")
 

@@ -12,17 +12,16 @@ import gradio as gr
 import numpy as np
 import soundfile
 
-from emage.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
 from emage.batch import unlike
 from emage.body import Body, load_body
-from emage.command import generate_command
+from emage.cli.command import generate_command
 from emage.errors import EmageError, HintError, RenderError, VideoError
-from emage.hints import HintPlan, Hints
+from emage.generation.settings import TakeSettings
+from emage.hints import LOOP, STRETCH, HintPlan, Hints, Placement
 from emage.motion import FLAME2020, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, VIDEO_SAMPLE_RATE_HZ, Take, render_video
-from emage.reference import LOOP, STRETCH, Placement
-from emage.render import RenderSettings
-from emage.settings import TakeSettings
+from emage.recording.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
+from emage.render.settings import RenderSettings
 from emage.ui.jobs import check
 from emage.ui.kept import KeptTake, described
 from emage.ui.timeline import TimelineValue

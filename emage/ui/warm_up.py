@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emage.audio import SAMPLE_RATE_HZ
 from emage.body import Body
 from emage.errors import EmageError
+from emage.evaluation.report import take_report, take_series
 from emage.motion import FPS, Motion
 from emage.pipeline import Take, render_video
-from emage.render import RenderSettings
-from emage.report import take_report, take_series
+from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.render.settings import RenderSettings
 
 _SECONDS = 3
 

@@ -12,10 +12,10 @@ from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
+from emage.motion.skeleton import MOTION_CHANNELS, PART_CHANNELS
 from emage.pipeline import EmagePipeline
-from emage.skeleton import MOTION_CHANNELS, PART_CHANNELS
 from tests.conftest import REGRESSION, make_speech
-from tests.test_regression import run_case
+from tests.models.test_regression import run_case
 
 WIDTH, CODES = 16, 24
 

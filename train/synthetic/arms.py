@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 from train.synthetic.gestures import (
     BEAT_PALMS,
     DEVIATION,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emage.motion import ARKIT52, FPS, Motion
-from emage.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
+from emage.motion.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
 from train.synthetic.arms import SIDES, Arms, Stroke, perform_arms
 from train.synthetic.face import express, look, speak_with_mouth
 from train.synthetic.gestures import finger_turns

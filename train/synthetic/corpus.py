@@ -18,8 +18,8 @@ import torch
 from praatio import textgrid
 from tqdm import tqdm
 
-from emage.audio import SAMPLE_RATE_HZ
 from emage.files import new_file
+from emage.recording.audio import SAMPLE_RATE_HZ
 from train.synthetic.arms import BEAT, Stroke
 from train.synthetic.compose import perform
 from train.synthetic.errors import CorpusError

@@ -3,7 +3,7 @@
 import numpy as np
 
 from emage.motion import FPS
-from emage.skeleton import ARKIT_ACTIONS, NUM_EXPRESSIONS
+from emage.motion.skeleton import ARKIT_ACTIONS, NUM_EXPRESSIONS
 from train.synthetic.arms import accents
 from train.synthetic.phones import BILABIALS, SILENCE, VOWELS
 from train.synthetic.speakers import Habits

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emage.skeleton import JOINT_NAMES
+from emage.motion.skeleton import JOINT_NAMES
 from train.synthetic.kinematics import axis_angle_of, joints_as_left, matrix_of, twist_for_palm, unit
 
 FINGERS = ("index", "middle", "pinky", "ring")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from emage.body import STAND_IN_FILE
+from emage.body.model import STAND_IN_FILE
 from emage.errors import BodyError
 from emage.files import read_npz
-from emage.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from emage.skeleton import JOINT_NAMES
+from emage.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from emage.motion.skeleton import JOINT_NAMES
 
 LEFT_COLLAR, LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST = 13, 16, 18, 20
 

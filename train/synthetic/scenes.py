@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from emage.audio import SAMPLE_RATE_HZ
 from emage.motion import Motion
+from emage.recording.audio import SAMPLE_RATE_HZ
 from train.synthetic.arms import SIDES, follow_tracks
 from train.synthetic.compose import SHRUG, put_together
 from train.synthetic.gestures import REST, Key

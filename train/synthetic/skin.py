@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emage.body import STAND_IN_FILE
+from emage.body.model import STAND_IN_FILE
 from emage.errors import BodyError
 from emage.files import read_npz
-from emage.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from emage.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from train.synthetic.kinematics import (
     CHEST_PITCH,
     NECK_SHARES,

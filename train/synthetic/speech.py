@@ -19,7 +19,7 @@ import soundfile
 import soxr
 from librosa.core.spectrum import istft, phase_vocoder, stft
 
-from emage.audio import SAMPLE_RATE_HZ
+from emage.recording.audio import SAMPLE_RATE_HZ
 from train.synthetic.errors import CorpusError
 from train.synthetic.grammar import Token
 from train.synthetic.phones import SILENCE, VOWELS, from_espeak

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emage.audio import SAMPLE_RATE_HZ, num_frames
 from emage.files import new_file
+from emage.recording.audio import SAMPLE_RATE_HZ, num_frames
 from train.synthetic.errors import CorpusError
 from train.synthetic.phones import PHONES, SILENCE, VOWELS
 

@@ -8,8 +8,8 @@ import gradio as gr
 from emage.errors import EmageError
 from emage.hints import LOCK
 from emage.motion import FPS
-from emage.render import RenderSettings
-from emage.skeleton import HINT_PARTS
+from emage.motion.skeleton import HINT_PARTS
+from emage.render.settings import RenderSettings
 from emage.ui.plots.value import MAX_TAKES, PlotsValue
 from emage.ui.shared import PART_LABELS, PLAYERS, RULER, javascript
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from emage.audio import frame_to_second
-from emage.report import OWN_MEAN_SPEED, TakeReport
+from emage.evaluation.report import OWN_MEAN_SPEED, TakeReport
+from emage.recording.audio import frame_to_second
 from emage.ui.shared import PART_LABELS
 
 NONE = "—"

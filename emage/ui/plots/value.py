@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from emage.errors import EmageError
+from emage.evaluation.report import TakeSeries
 from emage.hints import HintPlan, Span
 from emage.motion import FPS
-from emage.report import TakeSeries
 
 MAX_POINTS = 4000
 """Of a curve; a longer series is sent as the least, mean and greatest value of each column of several frames."""

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from emage.errors import EmageError
-from emage.session import MAX_CAPTION_CHARACTERS
+from emage.project import MAX_CAPTION_CHARACTERS
 
 _FOLDER = Path(__file__).parent
 _MAX_ROWS = 1000

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from emage.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames, second_to_frame
 from emage.errors import HintError
 from emage.motion import FPS
+from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames, second_to_frame
 
 _PEAKS_PER_FRAME = 4
 _MAX_PEAKS = 24_000

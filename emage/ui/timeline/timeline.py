@@ -6,12 +6,12 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.components.base import server
 
-from emage.audio import frame_to_second
 from emage.errors import HintError
 from emage.hints import FOLLOW, LOCK, MODES, HintPlan
 from emage.motion import FPS
-from emage.render import RenderSettings
-from emage.skeleton import HINT_PARTS, LEAF_PARTS, LEAVES_OF
+from emage.motion.skeleton import DISJOINT_PARTS, DISJOINT_PARTS_OF, HINT_PARTS
+from emage.recording.audio import frame_to_second
+from emage.render.settings import RenderSettings
 from emage.ui.shared import PART_LABELS, PLAYERS, RULER, javascript
 from emage.ui.timeline.backdrop import Backdrop
 from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_FRAMES, MAX_SPANS, TimelineValue
@@ -28,8 +28,10 @@ def _javascript() -> str:
     """One function body of the settings and all files; Gradio runs it when the component appears."""
     settings = {
         "fps": FPS,
-        "rows": [{"leaf": leaf, "label": PART_LABELS[leaf][0], "short": PART_LABELS[leaf][1]} for leaf in LEAF_PARTS],
-        "leavesOf": LEAVES_OF,
+        "rows": [
+            {"leaf": leaf, "label": PART_LABELS[leaf][0], "short": PART_LABELS[leaf][1]} for leaf in DISJOINT_PARTS
+        ],
+        "leavesOf": DISJOINT_PARTS_OF,
         "follow": FOLLOW,
         "lock": LOCK,
         "blendFrames": HintPlan.blend_frames,

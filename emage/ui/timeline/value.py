@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from emage.audio import frame_to_second
 from emage.errors import HintError
 from emage.hints import HintPlan
 from emage.motion import FPS
+from emage.recording.audio import frame_to_second
 
 MAX_FRAMES = 24 * 3600 * FPS
 """The longest recording, a day."""

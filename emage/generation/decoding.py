@@ -1,0 +1,200 @@
+"""Which code is chosen for each frame: argmax, Viterbi decoding, or a sample that varies with speech."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import uniform_filter1d
+from torch import Tensor
+
+from emage.errors import EmageError
+from emage.models.codec import MotionCodec
+from emage.models.generator import GeneratorConfig, GeneratorOutput
+from emage.models.parts import Parts
+from emage.motion import FPS
+from emage.motion.skeleton import NETWORK_PARTS
+from emage.recording.features import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, loudness_envelope
+
+_PATH_CODES = 8
+
+# Of the draw's own time.
+_STEPS_PER_S = 1.2
+_STEP_SHARE_IN_PAUSES = 0.05
+_LEAD_FRAMES = 8
+_LOUDNESS_FRAMES = 5
+_MOST_LEVEL = 1.5
+"""Of what is far above the loud frames, as speech is where it is rare."""
+_LEAST_LOUDNESS = 1e-4
+"""-80 dB: whatever is quieter is no speech."""
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How a code is chosen.
+
+    temperature: 0 takes the likeliest code; above, codes are drawn from the softmax of logits / temperature.
+    top_k: draw among the k likeliest only. seed: makes the draw repeatable.
+
+    Weights may ask for smooth codes (`GeneratorConfig.smoothness`); then the likeliest path is taken, or a draw of one.
+
+    The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
+    over about a second of speech, see `sample_time`): each frame's code has exactly the softmax's distribution, and yet
+    neighbouring frames agree, where independent draws would tremble.
+
+    Raises:
+        EmageError: a value out of range.
+    """
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("seed", "top_k"):
+            value = getattr(self, name)
+            if not (value is None and name == "top_k") and type(value) is not int:
+                raise EmageError(f"{name} is {value!r}; it must be a whole number.")
+        if not (np.isfinite(self.temperature) and self.temperature >= 0):
+            raise EmageError(f"temperature is {self.temperature}; it must be 0 or more.")
+        if self.top_k is not None and self.top_k < 1:
+            raise EmageError(f"top_k is {self.top_k}; it must be 1 or more.")
+        if self.seed < 0:
+            raise EmageError(f"seed is {self.seed}; it must be 0 or more.")
+
+
+def guide(output: GeneratorOutput, without_audio: GeneratorOutput, guidance: float) -> GeneratorOutput:
+    """The output with more of what the audio changes in the body's classes (Ho and Salimans 2022, "Classifier-free
+    diffusion guidance"): log-probabilities with audio plus `guidance` times their difference from those without, which
+    the third pass of training teaches. The face always hears, so it stays as it is.
+    """
+
+    def logits(part: str) -> Tensor:
+        if part == "face":
+            return output.logits.face
+        heard, unheard = (each.logits[part].log_softmax(-1) for each in (output, without_audio))
+        return heard + guidance * (heard - unheard)
+
+    return GeneratorOutput(output.latents, Parts.of(logits))
+
+
+def choose_codes(
+    codec: MotionCodec,
+    output: GeneratorOutput,
+    config: GeneratorConfig,
+    sampler: SamplerConfig,
+    time: np.ndarray | None = None,
+    before: Parts[Tensor] | None = None,
+) -> Parts[Tensor]:
+    """Codes (1, T) of each part of a window.
+
+    time: (T,) of its frames, from `sample_time`; only a draw needs it.
+    before: (1, S) codes of its first frames by the window before, its seed, which smooth codes keep and go on from;
+        None at the beginning.
+    """
+    likeliest = codec.codes(output, config.class_weight) if sampler.temperature == 0 else None
+
+    def choose(part: str) -> Tensor:
+        smoothness = config.smoothness[part]
+        if likeliest is not None and smoothness == 0:
+            return likeliest[part]
+        scores = _scores(part, codec, output, config)
+        if sampler.temperature > 0:
+            scores = _perturb(scores, part, sampler, time)
+        if smoothness == 0:
+            return scores.argmax(-1)
+        embedding = codec.parts[part].quantizer.embedding.weight
+        if before is None:
+            return decode_viterbi(scores[0], embedding, smoothness)[None]
+        seed = before[part][:, : scores.shape[1]]
+        if seed.shape[1] == scores.shape[1]:
+            return seed
+        path = decode_viterbi(scores[0, seed.shape[1] :], embedding, smoothness, seed[0, -1:])
+        return torch.cat([seed, path[None]], 1)
+
+    return Parts.of(choose)
+
+
+def decode_viterbi(scores: Tensor, embedding: Tensor, smoothness: float, before: Tensor | None = None) -> Tensor:
+    """The codes (T,) of largest sum of scores less the cost of each change of code (Viterbi 1967).
+
+    Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `smoothness`
+    times the squared distance of the two codes, in units of that of two codes on the average.
+
+    The path goes over codes that are among the `_PATH_CODES` best of one of the T frames at least, and the one before.
+
+    Args:
+        scores: (T, K), log-probabilities but for a constant of each frame.
+        embedding: (K, D).
+        before: (1,) the code before the first; None where there is none.
+    """
+    likely = scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.flatten()
+    likely = (likely if before is None else torch.cat([likely, before])).unique()
+    scores = scores[:, likely]
+    cost = torch.cdist(embedding, embedding).square()
+    cost = cost * (smoothness / cost.mean().clamp_min(1e-12))
+    best = scores[0] if before is None else scores[0] - cost[before[0], likely]
+    cost = cost[likely][:, likely]
+    came_from = []
+    for score in scores[1:]:
+        best, origin = (best[:, None] - cost).max(0)
+        best = best + score
+        came_from.append(origin)
+    path = [best.argmax()]
+    for origin in reversed(came_from):
+        path.append(origin[path[-1]])
+    return likely[torch.stack(path[::-1])]
+
+
+def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig) -> Tensor:
+    """(1, T, K): logits, or nearness to the latent where the part's classes have no weight."""
+    if config.class_weight[part] > 0:
+        return output.logits[part]
+    # In units of a code's distance to its neighbour.
+    quantizer = codec.parts[part].quantizer
+    between = quantizer.distances(quantizer.embedding.weight[None])[0].fill_diagonal_(torch.inf)
+    return -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
+
+
+def _perturb(scores: Tensor, part: str, sampler: SamplerConfig, time: np.ndarray) -> Tensor:
+    """(1, T, K) -> (1, T, K), the largest of which is a draw from their softmax."""
+    if sampler.top_k is not None and sampler.top_k < scores.shape[-1]:
+        least = scores.topk(sampler.top_k, -1).values[..., -1:]
+        scores = scores.masked_fill(scores < least, -torch.inf)
+    noise = _gumbel_noise(sampler.seed, NETWORK_PARTS.index(part), time, scores.shape[-1])
+    return scores + sampler.temperature * noise.to(scores)
+
+
+def sample_time(audio: np.ndarray, frames: int) -> np.ndarray:
+    """When each frame is in a draw's own time, (T,) from 0 up; in one unit the draw becomes another.
+
+    Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
+    gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
+    the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
+    is loud for the recording, so a part of it alone is drawn otherwise. Where people speak less than a twentieth of the
+    time, the noise behind them counts as loud.
+
+    audio: (N,) at 16 kHz.
+    """
+    loudness = loudness_envelope(audio)
+    loud = max(float(np.percentile(loudness, LOUD_PERCENTILE)), _LEAST_LOUDNESS)
+    level = 1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / SPEECH_BELOW_LOUD_DB
+    level = np.where(loudness < _LEAST_LOUDNESS, 0, level.clip(0, _MOST_LEVEL))
+    speed = np.square(uniform_filter1d(level, _LOUDNESS_FRAMES))
+    usual = speed[level > 0].mean() if (level > 0).any() else 1.0
+    speed = _STEPS_PER_S / FPS * (speed / usual).clip(_STEP_SHARE_IN_PAUSES, None)
+    # Frames beyond the recording, and those without one so far ahead, are as the last one.
+    speed = speed[(np.arange(frames) + _LEAD_FRAMES).clip(max=len(speed) - 1)]
+    return np.concatenate([[0.0], np.cumsum(speed[:-1])])
+
+
+def _gumbel_noise(seed: int, part: int, time: np.ndarray, codes: int) -> Tensor:
+    """(T, K) of standard Gumbel distribution, always the same at a time."""
+    knot = np.floor(time).astype(int)
+    first = int(knot[0])
+    at_knots = np.stack(
+        [np.random.default_rng((seed, part, i)).standard_normal(codes) for i in range(first, int(knot[-1]) + 2)]
+    )
+    # Quarter-circle weights keep the variance at one between the knots.
+    angle = (time - knot)[:, None] * (np.pi / 2)
+    normal = np.cos(angle) * at_knots[knot - first] + np.sin(angle) * at_knots[knot - first + 1]
+    return -torch.log(-torch.special.log_ndtr(torch.from_numpy(normal)))

@@ -1,0 +1,154 @@
+"""Reference motion shifted, looped and stretched along a recording."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from emage.errors import HintError
+from emage.hints import FILLS, HintPlan, Hints, Placement, Span
+from emage.motion import Motion
+from tests.conftest import make_motion
+
+
+def steps(motion: Motion) -> np.ndarray:
+    """(T, 165) -> (T - 1, 55) radians from frame to frame."""
+    return between(motion.poses[:-1], motion.poses[1:])
+
+
+def between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(T, 165) twice -> (T, 55) radians."""
+    turn = Rotation.from_rotvec(first.reshape(-1, 3)).inv() * Rotation.from_rotvec(second.reshape(-1, 3))
+    return turn.magnitude().reshape(-1, 55)
+
+
+def walk(num_frames: int, speed_m: float = 0.02) -> Motion:
+    """Still but for a path along x, so much a frame, and a rise of 10 cm."""
+    trans = np.c_[speed_m * np.arange(num_frames), np.linspace(0.9, 1.0, num_frames), np.zeros(num_frames)]
+    return Motion(np.zeros((num_frames, 165)), np.zeros((num_frames, 100)), trans, np.zeros(300))
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize(("fps", "frames", "shift"), [(30, 50, 0), (60, 100, 20), (30, 50, -20), (30, 400, 0)])
+def test_a_placed_motion_has_the_recordings_frames(fill, fps, frames, shift):
+    placed = Placement(shift, fill).motion(make_motion(frames, fps=fps), 120)
+    assert (placed.num_frames, placed.fps) == (120, 30)
+
+
+def test_once_starts_where_it_is_shifted_and_stands_still_around():
+    motion = make_motion(50)
+    later = Placement(30).motion(motion, 120)
+    np.testing.assert_array_equal(later.poses[30:80], motion.poses)
+    np.testing.assert_array_equal(later.trans[:30], motion.trans[:1].repeat(30, 0))
+    np.testing.assert_array_equal(later.expressions[80:], motion.expressions[-1:].repeat(40, 0))
+    earlier = Placement(-30).motion(motion, 120)
+    np.testing.assert_array_equal(earlier.poses[:20], motion.poses[30:])
+
+
+def test_a_stretched_motion_begins_and_ends_with_the_recording():
+    motion = make_motion(50)
+    for frames in (20, 50, 173):
+        placed = Placement(fill="stretch").motion(motion, frames)
+        np.testing.assert_array_equal(placed.poses[0], motion.poses[0])
+        np.testing.assert_allclose(placed.poses[-1], motion.poses[-1], atol=1e-6)
+    late = Placement(40, "stretch").motion(motion, 120)
+    np.testing.assert_array_equal(late.poses[:41], motion.poses[:1].repeat(41, 0))
+    np.testing.assert_allclose(late.trans[-1], motion.trans[-1])
+    cut = Placement(-25, "stretch").motion(motion, 120)
+    np.testing.assert_array_equal(cut.poses[0], motion.poses[25])
+    np.testing.assert_allclose(cut.poses[-1], motion.poses[-1], atol=1e-6)
+
+
+def test_stretching_keeps_turns_steady():
+    poses = np.zeros((31, 165))
+    poses[:, 48:51] = Rotation.from_rotvec(np.arange(31)[:, None] * [0, 0, 0.25]).as_rotvec()  # past half a turn
+    turning = Motion(poses, np.zeros((31, 100)), np.zeros((31, 3)), np.zeros(300))
+    placed = Placement(fill="stretch").motion(turning, 91)
+    np.testing.assert_allclose(steps(placed)[:, 16], 0.25 / 3, atol=1e-5)
+
+
+def test_a_loop_repeats_the_motion():
+    motion = make_motion(50)
+    placed = Placement(fill="loop", seam_frames=10).motion(motion, 200)
+    np.testing.assert_array_equal(placed.poses[:40], motion.poses[:40])
+    np.testing.assert_array_equal(placed.poses[50:80], motion.poses[10:40])  # the second pass starts at frame 40
+    np.testing.assert_array_equal(placed.poses[90:120], motion.poses[10:40])
+    shifted = Placement(15, "loop", 10).motion(motion, 200)
+    np.testing.assert_array_equal(shifted.poses[25:55], motion.poses[10:40])
+    np.testing.assert_array_equal(shifted.poses[:15], motion.poses[25:40])  # the pass before
+    ahead = Placement(-15, "loop", 10).motion(motion, 200)
+    np.testing.assert_array_equal(ahead.poses[:25], motion.poses[15:40])
+
+
+def test_a_loops_seams_do_not_jump():
+    """Bare repetition takes nearly a radian in one step; here no joint turns faster than its own speed and a half
+    cosine over what the passes are apart."""
+    motion = make_motion(50, seed=2)
+    bare = steps(Placement(fill="loop", seam_frames=0).motion(motion, 100))
+    placed = Placement(fill="loop", seam_frames=10).motion(motion, 400)
+    assert bare[49].max() > 0.8
+    apart = between(motion.poses[40:], motion.poses[:10]).max(0)
+    limit = steps(motion).max(0) + apart * np.pi / 2 / 11 * 1.1  # turns do not quite add up
+    assert (steps(placed) < limit).all()
+    assert np.abs(np.diff(placed.expressions, axis=0)).max() < 0.25 * np.abs(np.diff(motion.expressions[[0, -1]])).max()
+
+
+def test_a_loops_path_goes_on():
+    placed = Placement(fill="loop", seam_frames=10).motion(walk(50), 200)
+    np.testing.assert_allclose(placed.trans[:, 0], 0.02 * np.arange(200), atol=1e-12)
+    assert np.abs(np.diff(placed.trans[:, 1])).max() < 0.02  # height comes back
+    assert np.ptp(placed.trans[:, 1]) <= 0.1 + 1e-12
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("fill", FILLS)
+def test_the_shortest_motions(frames, fill):
+    placed = Placement(0, fill).motion(make_motion(frames), 60)
+    assert placed.num_frames == 60
+    assert np.isfinite(placed.poses).all()
+    single = Placement(0, fill).motion(make_motion(20), 1)
+    np.testing.assert_array_equal(single.poses, make_motion(20).poses[:1])
+
+
+def test_spans_must_lie_where_the_reference_plays():
+    motion = make_motion(50)
+    plan = HintPlan((Span("upper", 20, 60),))
+    for placement, words in (
+        (Placement(), r"the reference motion has 50 frames"),
+        (Placement(30), r"plays from 30 to 80 \(1.00 to 2.67 s\)"),
+        (Placement(-1), r"plays from 0 to 49"),
+        (Placement(21, "stretch"), r"plays from 21 to 100"),
+    ):
+        with pytest.raises(HintError, match=words):
+            placement.hints(motion, plan, 100)
+    for placement in (Placement(20), Placement(21, "loop"), Placement(20, "stretch")):
+        hints = placement.hints(motion, plan, 100)
+        assert hints.plan == plan
+        assert hints.reference.num_frames == 100
+    with pytest.raises(HintError, match="the recording lasts 55 frames"):
+        Placement(fill="loop").hints(motion, plan, 55)
+
+
+def test_a_placement_that_changes_nothing_leaves_the_motion_as_long_as_it_is():
+    motion = make_motion(50)
+    hints = Placement().hints(motion, HintPlan(), 20)
+    assert isinstance(hints, Hints)
+    assert hints.reference is motion
+
+
+@pytest.mark.parametrize(("shift", "fill"), [(100, "once"), (-50, "once"), (100, "stretch"), (-50, "stretch")])
+def test_a_motion_shifted_out_of_the_recording(shift, fill):
+    with pytest.raises(HintError, match=r"plays nowhere in the recording of 3.33 s"):
+        Placement(shift, fill).motion(make_motion(50), 100)
+
+
+def test_faults():
+    for fault in ({"shift_frames": 0.5}, {"shift_frames": True}, {"shift_frames": 10**12}, {"seam_frames": -1}):
+        with pytest.raises(HintError, match="must be a whole number"):
+            replace(Placement(), **fault)
+    with pytest.raises(HintError, match="choose one of once, loop, stretch"):
+        Placement(fill="backwards")
+    with pytest.raises(HintError, match="sensible number of seconds"):
+        Placement.from_seconds(float("nan"))
+    assert Placement.from_seconds(-1.5, "loop") == Placement(-45, "loop")
