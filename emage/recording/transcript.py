@@ -1,16 +1,33 @@
 """The words of a transcript, for the timeline to snap to: Praat's TextGrid, long or short form."""
 
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from emage.errors import EmageError
-from emage.ui.timeline import Word
+from emage.errors import EmageError, HintError
 
 _MAX_BYTES = 8 << 20
 _MAX_WORDS = 20_000
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![\w\]])')
 """A text in quotes or a number; the rest of a TextGrid repeats what the order says already."""
 _REMEDY = "Export a TextGrid with an interval tier named 'words' from Praat or an aligner."
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the transcript, in seconds of the recording."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def __post_init__(self):
+        if not (math.isfinite(self.start_s) and math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s):
+            raise HintError(
+                f"The word '{self.text[:40]}' lasts from {self.start_s} s to {self.end_s} s; "
+                "its end must lie behind its start, and both in the recording."
+            )
 
 
 def load_words(path: str | Path) -> tuple[Word, ...]:

@@ -1,16 +1,15 @@
 """What lies behind the spans on the timeline: waveform, words, and how far the reference motion reaches."""
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from emage.errors import HintError
 from emage.motion import FPS
 from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames, second_to_frame
+from emage.recording.transcript import Word
 
 _PEAKS_PER_FRAME = 4
 _MAX_PEAKS = 24_000
@@ -20,22 +19,6 @@ _MIN_SILENCE_FRAMES = FPS // 2
 _FULL_SCALE = 0.99
 _CLIPPED_SHARE = 0.03
 """Of a frame's samples; speech that is only loud touches full scale in a few of them."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of the transcript, in seconds of the recording."""
-
-    text: str
-    start_s: float
-    end_s: float
-
-    def __post_init__(self):
-        if not (math.isfinite(self.start_s) and math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s):
-            raise HintError(
-                f"The word '{self.text[:40]}' lasts from {self.start_s} s to {self.end_s} s; "
-                "its end must lie behind its start, and both in the recording."
-            )
 
 
 @dataclass(frozen=True)
