@@ -21,7 +21,7 @@ from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
-from emage.postprocess.grounding import AS_GENERATED
+from emage.generation.settings import AS_GENERATED
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import num_frames
 from emage.render.settings import RenderSettings

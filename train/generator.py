@@ -33,7 +33,7 @@ from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, Ge
 from emage.models.parts import Parts
 from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
 from emage.pipeline import EmagePipeline, Take
-from emage.postprocess.grounding import AS_GENERATED
+from emage.generation.settings import AS_GENERATED
 from train.data.augment import Augmentation
 from train.data.cache import Cache, Window, Windows, codec_motion
 from train.run.command import run_command

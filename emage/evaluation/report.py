@@ -16,6 +16,7 @@ from emage.body import Body
 from emage.body.landmarks import INNER_LIPS
 from emage.errors import AudioError, MotionError
 from emage.evaluation import metrics
+from emage.generation.take import Take
 from emage.hints import Hints, Span
 from emage.motion import FPS, Motion
 from emage.motion.skeleton import DISJOINT_PARTS_OF, NUM_JOINTS, PART_JOINTS
@@ -212,6 +213,23 @@ def reports_csv(reports: Sequence[tuple[str, TakeReport]]) -> str:
         for name, report in reports
     ]
     return _csv([header, *rows])
+
+
+def report_takes(takes: Sequence[Take], body: Body) -> list[tuple[str, TakeReport]]:
+    """The metrics of takes that are to be compared, by their captions: which joints are at rest, all together tell.
+
+    Raises:
+        AudioError: a take whose recording is not known.
+    """
+    mean_speed = common_mean_speed([take.motion for take in takes], body)
+    reports = []
+    for take in takes:
+        if take.recording is None:
+            raise AudioError(f"The recording of the take '{take.caption}' is not known, so it cannot be measured.")
+        samples = take.recording.part_samples
+        report = take_report(take.motion, samples, body, take.hints, mean_speed, take.took_s)
+        reports.append((take.caption, report))
+    return reports
 
 
 def common_mean_speed(motions: Sequence[Motion], body: Body) -> np.ndarray | None:

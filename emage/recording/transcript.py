@@ -17,7 +17,10 @@ _REMEDY = "Export a TextGrid with an interval tier named 'words' from Praat or a
 _WITH_EXPONENT = re.compile(r"(?<![\w.])\d+(?:\.\d+)?[eE][-+]?\d+(?=[ \t]*$)", re.MULTILINE)
 _ENTRY = re.compile(r"(?:item|intervals|points) ?\[")
 _TEXT = re.compile(r'(?:text|name|mark) ?= ?"')
-_TIER_SIZE = re.compile(r'"IntervalTier"\s+(?:name = )?"[^\n]*"\s+(?:xmin = )?\S+\s+(?:xmax = )?\S+\s+(?:intervals: size = )?(\d+)')
+_TIER_SIZE = re.compile(
+    r'"IntervalTier"\s+(?:name = )?"[^"\n]*(?:""[^"\n]*)*"\s+(?:xmin = )?\S+\s+(?:xmax = )?\S+\s+'
+    r"(?:intervals: size = )?(\d+)"
+)
 
 
 @dataclass(frozen=True)

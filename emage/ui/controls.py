@@ -5,9 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from emage.generation.settings import TakeSettings
-from emage.postprocess.grounding import AS_GENERATED, GROUNDED, IN_PLACE
-from emage.postprocess.smoothing import MAX_SEAM_FRAMES
+from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, MAX_SEAM_FRAMES, TakeSettings
 from emage.render.settings import RenderSettings
 from emage.ui.studio import Studio
 from emage.ui.weights import OWN, described, speakers_of

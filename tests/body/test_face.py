@@ -33,7 +33,8 @@ from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, JAW_OPEN_RAD
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import GROUNDED, apply_translation
+from emage.generation.settings import GROUNDED
+from emage.postprocess.grounding import apply_translation
 from tests.benchmarks.face import lips_follow_loudness, remaining, round_trip_errors
 from tests.conftest import REGRESSION, make_motion
 from train.run.kinematics import BodyPoints

@@ -37,7 +37,7 @@ from emage.hub import WeightsSource
 from emage.motion import Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import GROUNDED, TRANSLATIONS
+from emage.generation.settings import GROUNDED, TRANSLATIONS
 from emage.recording.examples import load_examples
 from emage.recording.transcript import load_words
 from emage.render.settings import RenderSettings

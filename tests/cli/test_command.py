@@ -18,8 +18,8 @@ from emage.errors import EmageError
 from emage.generation.settings import TakeSettings
 from emage.hints import FILLS, HintPlan, Hints, Placement, Span
 from emage.motion import Motion
-from emage.postprocess.grounding import TRANSLATIONS
-from emage.postprocess.smoothing import MAX_SEAM_FRAMES
+from emage.generation.settings import TRANSLATIONS
+from emage.generation.settings import MAX_SEAM_FRAMES
 from emage.recording.audio import second_to_frame, trimmed
 from emage.render.settings import CAMERAS, RENDERERS, RenderSettings
 from tests.conftest import REGRESSION, ROOT, make_motion

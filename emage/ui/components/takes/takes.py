@@ -1,15 +1,27 @@
 """The list of takes as a Gradio component."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gradio as gr
+from pydantic import Field
 
 from emage.errors import EmageError
 from emage.project import MAX_CAPTION_CHARACTERS
 from emage.ui.components.shared import Component
+from emage.validation import build, checked
 
 _MAX_ROWS = 1000
+
+
+@checked(EmageError)
+class _Row:
+    number: int
+    caption: Annotated[str, Field(max_length=MAX_CAPTION_CHARACTERS)]
+    chosen: bool
+
+
+_Rows = Annotated[list[_Row], Field(max_length=_MAX_ROWS)]
 
 
 class TakeList(Component):
@@ -49,9 +61,8 @@ class TakeList(Component):
     def read(self, payload: Any) -> list[tuple[int, str, bool]]:
         if payload is None or payload == "":
             return []
-        if not isinstance(payload, list) or len(payload) > _MAX_ROWS:
-            raise EmageError(f"The takes are a list of at most {_MAX_ROWS}.")
-        return [_read_row(row) for row in payload]
+        rows = build(_Rows, payload, EmageError, "The list of takes")
+        return [(row.number, row.caption, row.chosen) for row in rows]
 
     def postprocess(self, value: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         return value or []
@@ -66,14 +77,3 @@ class TakeList(Component):
 
     def example_value(self) -> list[dict[str, Any]]:
         return [{"number": 1, "caption": "no hints", "chosen": True}]
-
-
-def _read_row(row: Any) -> tuple[int, str, bool]:
-    if not isinstance(row, dict) or set(row) != {"number", "caption", "chosen"}:
-        raise EmageError('A take in the list is {"number": ..., "caption": "...", "chosen": true} and nothing else.')
-    number, caption, chosen = row["number"], row["caption"], row["chosen"]
-    if type(number) is not int or not isinstance(caption, str) or type(chosen) is not bool:
-        raise EmageError("Of a take in the list number is a whole number, caption a text and chosen true or false.")
-    if len(caption) > MAX_CAPTION_CHARACTERS:
-        raise EmageError(f"A caption has at most {MAX_CAPTION_CHARACTERS} characters; this one has {len(caption)}.")
-    return number, caption, chosen

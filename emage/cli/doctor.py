@@ -1,4 +1,4 @@
-"""What is installed, what works on this machine, and what to do where something does not.
+"""`python -m emage doctor`: what is installed, what works on this machine, and what to do where something does not.
 
 Everything that could be missing is imported where it is tried.
 """
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import tyro
+
+from emage.cli.options import BodyOptions
 from emage.errors import EmageError
 
 PACKAGES = (
@@ -18,25 +21,41 @@ PACKAGES = (
 
 
 @dataclass(frozen=True)
-class Report:
+class Doctor:
+    """Say what is installed, whether pictures can be drawn, which weights and body are used, and how to mend it."""
+
+    weights: str | None = None
+    """As for generate."""
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+
+    def run(self) -> None:
+        findings = examine(self.weights, self.body.smplx, self.body.accept_smplx_licence)
+        for finding in findings:
+            print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.topic}: {finding.text}")
+        if not all(finding.ok for finding in findings):
+            raise SystemExit(1)
+
+
+@dataclass(frozen=True)
+class Finding:
     """One topic, whether it is well, and what was found or is to be done."""
 
     topic: str
     ok: bool
-    finding: str
+    text: str
 
 
-def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: bool) -> list[Report]:
+def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: bool) -> list[Finding]:
     """Try everything a run needs, in the order it is needed; what packages miss is not tried without them."""
     reports = [
-        Report("Python", True, f"{platform.python_version()} on {platform.platform()}"),
+        Finding("Python", True, f"{platform.python_version()} on {platform.platform()}"),
         *(_package(name) for name in PACKAGES),
     ]
     if not all(report.ok for report in reports):
         return reports
     return [
         *reports,
-        Report("GPU", True, _gpu()),
+        Finding("GPU", True, _gpu()),
         _try("ffmpeg", _ffmpeg),
         *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in ("moderngl", "pyrender")),
         _try("weights", lambda: _weights(weights)),
@@ -45,18 +64,18 @@ def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: 
     ]
 
 
-def _try(topic: str, find: Callable[[], str]) -> Report:
+def _try(topic: str, find: Callable[[], str]) -> Finding:
     try:
-        return Report(topic, True, find())
+        return Finding(topic, True, find())
     except (EmageError, RuntimeError) as error:  # RuntimeError is imageio-ffmpeg's word for a missing ffmpeg
-        return Report(topic, False, str(error))
+        return Finding(topic, False, str(error))
 
 
-def _package(name: str) -> Report:
+def _package(name: str) -> Finding:
     try:
-        return Report(name, True, version(name))
+        return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Report(name, False, "not installed; run `pip install -r requirements.txt`.")
+        return Finding(name, False, "not installed; run `pip install -r requirements.txt`.")
 
 
 def _ffmpeg() -> str:
