@@ -14,8 +14,8 @@ from emage.motion import FPS, Motion
 from emage.motion.skeleton import HINT_PARTS
 from emage.recording.audio import frame_to_second, second_to_frame
 from emage.recording.examples import EXAMPLES_FOLDER, INDEX, load_examples
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.kept import KeptTake
-from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Visitor
 
 UPLOADED = "uploaded"

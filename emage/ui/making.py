@@ -17,11 +17,11 @@ from emage.hints import HintPlan, Placement
 from emage.motion import FPS, Motion
 from emage.recording.audio import load_audio, num_frames, second_to_frame
 from emage.render.settings import RenderSettings
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.controls import accepts_licence, picture_settings, take_settings
 from emage.ui.hints import load_reference, placement_of, plan_text
 from emage.ui.kept import KeptTake
 from emage.ui.studio import MAX_TAKES, Order, Progress, Studio
-from emage.ui.timeline import TimelineValue
 from emage.ui.told import told
 from emage.ui.visitors import Visitor
 

@@ -14,8 +14,12 @@ from emage.files import write_text
 from emage.hints import HintPlan
 from emage.motion import Motion
 from emage.recording.examples import Example
+from emage.recording.transcript import Word
 from emage.ui import controls, hints, sessions, speech
 from emage.ui.comparing import Comparing, chosen_takes
+from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
+from emage.ui.components.takes import TakeList
+from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
 from emage.ui.kept import KeptTake
 from emage.ui.making import (
     CANCELLED,
@@ -25,10 +29,7 @@ from emage.ui.making import (
     result_values,
     session_of,
 )
-from emage.ui.plots import MetricsTable, Plots, PlotsValue, PlotTake, metrics_table
 from emage.ui.studio import Studio, reference_end
-from emage.ui.takes import TakeCard, TakeList, TakeRow
-from emage.ui.timeline import Backdrop, Media, Timeline, TimelineValue, Word
 from emage.ui.told import refused, shown, told
 from emage.ui.visitors import Visitor
 
@@ -171,7 +172,8 @@ class Builder:
             self.compared = gr.Video(
                 label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
             )
-            self.metrics = MetricsTable(elem_id="metrics")
+            self.metrics = build_metrics_table(elem_id="metrics")
+            self.metrics_note = gr.Markdown(elem_id="metrics-note")
             self.plots = Plots(video_id="compare-video", elem_id="plots")
             with gr.Row(elem_classes="chips"):
                 self.compared_file = gr.DownloadButton(
@@ -514,14 +516,22 @@ class Builder:
         made_all = self.batch.click(
             self.make_batch,
             [self.plans, self.by_parts, self.seeds, *self._order_inputs],
-            [self.batch_note, *self._list_outputs, self.metrics, self.scores_file],
+            [self.batch_note, *self._list_outputs, self.metrics, self.metrics_note, self.scores_file],
             api_name="batch",
             **(making | {"show_progress_on": self.batch_note}),
         )
         compared = self.compare.click(
             self.compare_takes,
             [self.takes, self.with_hints, *self.controls.of_picture, self.controls.body],
-            [self.compare_note, self.compared, self.compared_file, self.metrics, self.plots, self.scores_file],
+            [
+                self.compare_note,
+                self.compared,
+                self.compared_file,
+                self.metrics,
+                self.metrics_note,
+                self.plots,
+                self.scores_file,
+            ],
             api_name="compare",
             # Over the plots when there is no video yet.
             **(making | {"show_progress_on": [self.compared, self.plots]}),
@@ -584,11 +594,11 @@ class Builder:
         made, visitor = [], self._visitor(request)
         for made, planned in self._making.batch(request, progress, *values):
             visitor.chosen |= {take.number for take, _ in made}
-            yield f"{len(made)} of {planned} takes made.", *self._list_values(visitor), gr.skip(), gr.skip()
+            yield f"{len(made)} of {planned} takes made.", *self._list_values(visitor), gr.skip(), gr.skip(), gr.skip()
         takes = [take for take, _ in made if take in visitor.takes]
         if takes:
-            table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
-            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), table, csv
+            numbers = self._numbers(takes, self._comparing.reports(takes), visitor)
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *numbers
 
     # --- takes --------------------------------------------------------------------------------------------------------
 
@@ -599,16 +609,15 @@ class Builder:
             self.remove_take, self.hints.reference, self._list_outputs, api_name="remove_take", show_progress="hidden"
         )
 
-    def edit_takes(self, rows: list[TakeRow], request: gr.Request) -> None:
+    def edit_takes(self, rows: list[tuple[int, str, bool]], request: gr.Request) -> None:
         """Captions and choices."""
         visitor = self._visitor(request)
-        by_number = {row.number: row for row in rows}
+        captions = {number: caption for number, caption, _ in rows}
         with visitor.lock:
             visitor.takes[:] = [
-                replace(take, caption=by_number[take.number].caption) if take.number in by_number else take
-                for take in visitor.takes
+                replace(take, caption=captions.get(take.number, take.caption)) for take in visitor.takes
             ]
-            visitor.chosen = {row.number for row in rows if row.chosen}
+            visitor.chosen = {number for number, _, is_chosen in rows if is_chosen}
 
     @told
     def show_take(self, event: gr.EventData, request: gr.Request) -> list:
@@ -638,33 +647,31 @@ class Builder:
         rows, with_hints, *picture, body = values
         self.edit_takes(rows, request)
         visitor = self._visitor(request)
-        takes = chosen_takes(visitor, [row.number for row in rows if row.chosen])
+        takes = chosen_takes(visitor, [number for number, _, is_chosen in rows if is_chosen])
         picture = checked_picture(controls.picture_settings(*picture))
         path = self._comparing.video(takes, with_hints, picture, controls.accepts_licence(body), progress, request)
         if path is None:
-            return CANCELLED, *(gr.skip() for _ in range(5))
-        table, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
-        plots = PlotsValue.of([self._plotted(take) for take in takes])
+            return CANCELLED, *(gr.skip() for _ in range(6))
+        table, note, csv = self._numbers(takes, self._comparing.reports(takes), visitor)
+        plots = Plots.show([self._plotted(take) for take in takes])
         video, file = gr.update(value=str(path), visible=True), gr.update(value=str(path), interactive=True)
-        return "", video, file, table, plots, csv
+        return "", video, file, table, note, plots, csv
 
-    def _plotted(self, kept: KeptTake) -> PlotTake:
-        take = kept.load()
-        return PlotTake(
-            kept.caption, take_series(take.motion, self._studio.heard(kept), self._studio.shelf.own.body), kept.plan
-        )
+    def _plotted(self, kept: KeptTake) -> tuple:
+        series = take_series(kept.load().motion, self._studio.heard(kept), self._studio.shelf.own.body)
+        return kept.caption, series, kept.plan
 
-    def _numbers(self, takes: Sequence[KeptTake], reports: Sequence, visitor: Visitor) -> tuple[str, dict]:
+    def _numbers(self, takes: Sequence[KeptTake], reports: Sequence, visitor: Visitor) -> tuple:
         named = [(take.caption, report) for take, report in zip(takes, reports, strict=True)]
         path = write_text(visitor.new_folder() / "scores.csv", reports_csv(named))
-        return metrics_table(named), gr.update(value=str(path), interactive=True)
+        table = gr.update(value=tabulate_metrics(named), visible=True)
+        return table, describe_metrics(named), gr.update(value=str(path), interactive=True)
 
     def _list_values(self, visitor: Visitor) -> tuple:
         """For `_list_outputs`."""
-        rows = [TakeRow(take.number, take.caption, take.number in visitor.chosen) for take in visitor.takes]
-        cards = [TakeCard(take.number, _facts(take)) for take in visitor.takes]
+        rows = [(take.number, take.caption, take.number in visitor.chosen, _facts(take)) for take in visitor.takes]
         choices = hints.reference_choices(visitor)
-        return TakeList.show(rows, cards), gr.update(choices=choices), gr.update(interactive=bool(rows))
+        return TakeList.show(rows), gr.update(choices=choices), gr.update(interactive=bool(rows))
 
     # --- the session --------------------------------------------------------------------------------------------------
 

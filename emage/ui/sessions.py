@@ -10,9 +10,9 @@ from emage.motion import Motion
 from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
 from emage.project import SavedTake, Session
 from emage.recording.audio import load_audio, num_frames, trimmed
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.kept import KeptTake, content
 from emage.ui.making import Order
-from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Visitor
 
 FILE_NAME = "emage-session.zip"

@@ -10,8 +10,8 @@ from emage.errors import AudioError
 from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
 from emage.recording.audio import load_audio
 from emage.recording.examples import Example, load_examples
-from emage.recording.transcript import load_words
-from emage.ui.timeline import Backdrop, Media, Word
+from emage.recording.transcript import Word, load_words
+from emage.ui.components.timeline import Backdrop, Media
 
 PLAYERS = ("#speech", "#video")
 

@@ -22,9 +22,9 @@ from emage.motion import FLAME2020, Motion
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, VIDEO_SAMPLE_RATE_HZ, Take, render_video
 from emage.recording.audio import SAMPLE_RATE_HZ, load_audio, num_frames, trimmed
 from emage.render.settings import RenderSettings
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.jobs import check
 from emage.ui.kept import KeptTake, described
-from emage.ui.timeline import TimelineValue
 from emage.ui.visitors import Turns, Visitor, Visitors
 from emage.ui.weights import Shelf
 

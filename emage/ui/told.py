@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.exceptions import InvalidPathError
 
 from emage.errors import EmageError
+from emage.ui.components.shared import shown
 
-_LONGEST = 600
 _KINDS = {
     "number": "a number",
     "integer": "a whole number",
@@ -22,10 +22,6 @@ _KINDS = {
 }
 
 Handler = TypeVar("Handler", bound=Callable)
-
-
-def shown(sentence: str) -> gr.Error:
-    return gr.Error(sentence[:_LONGEST], duration=20, print_exception=False)
 
 
 def refused(component: gr.components.Component, value: Any, error: Exception) -> gr.Error:

@@ -16,10 +16,10 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from emage.errors import EmageError
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.jobs import Jobs
 from emage.ui.kept import KeptTake
 from emage.ui.memory import return_memory, share_heaps
-from emage.ui.timeline import TimelineValue
 
 GRACE_S = 90.0
 """A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""

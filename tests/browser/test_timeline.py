@@ -22,7 +22,7 @@ from emage.errors import HintError
 from emage.hints import FOLLOW, LOCK, HintPlan, Span
 from emage.motion.skeleton import DISJOINT_PARTS, DISJOINT_PARTS_OF, HINT_PARTS
 from emage.ui import timeline as package
-from emage.ui.timeline import Backdrop, Media, Timeline, TimelineValue, Word
+from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, Word
 from emage.ui.timeline.timeline import _SCRIPTS as SCRIPTS
 from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_SPANS
 from tests.browser.test_app import installed_browser
