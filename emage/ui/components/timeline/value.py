@@ -1,12 +1,15 @@
-"""What a person sets on the timeline: a plan, and which part of the recording is used."""
+"""What a user sets on the timeline: a plan, and which part of the recording is used."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from emage.errors import HintError
 from emage.hints import HintPlan
 from emage.motion import FPS
 from emage.recording.audio import frame_to_second
+from emage.validation import build, checked
 
 MAX_FRAMES = 24 * 3600 * FPS
 """The longest recording, a day."""
@@ -14,11 +17,10 @@ MAX_SPANS = 2000
 """More than a person paints, and few enough for a browser to draw."""
 MAX_BLEND_FRAMES = 10 * FPS
 
-_KEYS = {"num_frames", "trim", "plan"}
-_TRIM_KEYS = {"start_frame", "end_frame"}
+_Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
 
 
-@dataclass(frozen=True)
+@checked(HintError, "The timeline's")
 class TimelineValue:
     """The value of the timeline; all frames count from the start of the whole recording.
 
@@ -33,23 +35,23 @@ class TimelineValue:
         HintError: a length, trim or plan that does not fit the others, or is larger than the timeline takes.
     """
 
-    num_frames: int = 0
-    plan: HintPlan = field(default_factory=HintPlan)
-    trim_start_frame: int = 0
-    trim_end_frame: int | None = None
+    num_frames: _Frame = 0
+    plan: HintPlan = HintPlan()
+    trim_start_frame: _Frame = 0
+    trim_end_frame: _Frame | None = None
 
     def __post_init__(self):
-        _check_frame(self.num_frames, "num_frames", MAX_FRAMES)
         if self.trim_end_frame is None:
             object.__setattr__(self, "trim_end_frame", self.num_frames)
-        for name in ("trim_start_frame", "trim_end_frame"):
-            _check_frame(getattr(self, name), name, MAX_FRAMES)
         if self.trim_end_frame > self.num_frames or self.trim_start_frame > max(0, self.trim_end_frame - 1):
             raise HintError(
                 f"The trim from frame {self.trim_start_frame} to {self.trim_end_frame} does not lie within the "
                 f"recording of {self.num_frames} frames; its end must lie behind its start."
             )
-        _check_number_of_spans(len(self.plan.spans))
+        if len(self.plan.spans) > MAX_SPANS:
+            raise HintError(
+                f"The plan has {len(self.plan.spans)} spans; the timeline takes {MAX_SPANS}. Join those that touch."
+            )
         if self.plan.blend_frames > MAX_BLEND_FRAMES:
             raise HintError(
                 f"blend_frames is {str(self.plan.blend_frames)[:20]}; the timeline takes {MAX_BLEND_FRAMES} "
@@ -67,21 +69,13 @@ class TimelineValue:
         """From the browser or from a client; nothing in it is trusted. None or "" is an empty timeline.
 
         Raises:
-            HintError: as above, or not of the form that `to_json` writes.
+            HintError: as above, or not of the form that `to_json` writes; trim and plan may be left out.
         """
         if value is None or value == "":
             return cls()
-        if not isinstance(value, dict) or not set(value) <= _KEYS or "num_frames" not in value:
-            raise HintError(
-                'The timeline\'s value is {"num_frames": …, "trim": {"start_frame": …, "end_frame": …}, "plan": '
-                '{"spans": [...]}} and nothing else; trim and plan may be left out.'
-            )
-        trim, plan = value.get("trim", {}), value.get("plan", {"spans": []})
-        if not isinstance(trim, dict) or not set(trim) <= _TRIM_KEYS:
-            raise HintError('The trim is {"start_frame": …, "end_frame": …} and nothing else.')
-        if isinstance(plan, dict) and isinstance(plan.get("spans"), list):
-            _check_number_of_spans(len(plan["spans"]))
-        return cls(value["num_frames"], HintPlan.from_json(plan), trim.get("start_frame", 0), trim.get("end_frame"))
+        read = build(_ValueJson, value, HintError, "The timeline's value")
+        plan = HintPlan.from_json({"spans": []} if read.plan is None else read.plan)
+        return cls(read.num_frames, plan, read.trim.start_frame, read.trim.end_frame)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -103,14 +97,17 @@ class TimelineValue:
         return TimelineValue(num_frames, _cut(self.plan, 0, num_frames))
 
 
-def _check_frame(value: Any, name: str, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise HintError(f"{name} is {str(value)[:40]}; it must be a whole number of frames from 0 to {most}.")
+@checked(HintError)
+class _TrimJson:
+    start_frame: _Frame = 0
+    end_frame: _Frame | None = None
 
 
-def _check_number_of_spans(number: int) -> None:
-    if number > MAX_SPANS:
-        raise HintError(f"The plan has {number} spans; the timeline takes {MAX_SPANS}. Join those that touch.")
+@checked(HintError)
+class _ValueJson:
+    num_frames: _Frame
+    trim: _TrimJson = _TrimJson()
+    plan: dict[str, Any] | None = None
 
 
 def _cut(plan: HintPlan, start_frame: int, end_frame: int) -> HintPlan:
