@@ -64,6 +64,13 @@ class Placement:
             )
         return start, end
 
+    def end_frame(self, motion_frames: int, num_frames: int) -> int | None:
+        """The frame of a recording of `num_frames` at which a motion ends; None where it is long enough."""
+        if self.fill in (LOOP, STRETCH):
+            return None
+        end = self.shift_frames + motion_frames
+        return None if end >= num_frames else max(end, 0)
+
     def motion(self, motion: Motion, num_frames: int) -> Motion:
         """`motion` laid along a recording of `num_frames`, at 30 frames a second. Raises HintError as `extent`."""
         motion = motion.resample(FPS)

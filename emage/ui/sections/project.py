@@ -1,92 +1,120 @@
-"""A visitor's session as one zip, and back."""
+"""Project: all that the page shows in one zip, and back."""
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import soundfile
+import gradio as gr
 
-from emage.hints import HintPlan
-from emage.motion import Motion
-from emage.pipeline import VIDEO_SAMPLE_RATE_HZ
-from emage.project import SavedTake, Session
-from emage.recording.audio import load_audio, num_frames, trimmed
-from emage.ui.kept import KeptTake, content
-from emage.ui.making import Order
-from emage.ui.timeline import TimelineValue
-from emage.ui.visitors import Visitor
+from emage.motion import FPS
+from emage.project import Project
+from emage.recording.audio import frame_to_second
+from emage.ui.components.shared.faults import tell
+from emage.ui.components.timeline import Timeline, TimelineValue
+from emage.ui.sections.hints import list_references, load_reference, read_placement, show_plan_forms
+from emage.ui.sections.section import Section
+from emage.ui.sections.settings import read_picture, show_picture
+from emage.ui.sections.speech import show_recording
+
+if TYPE_CHECKING:
+    from emage.ui.page import Page
 
 FILE_NAME = "emage-session.zip"
+_CLICK_SESSION_FILE = "() => setTimeout(() => document.querySelector('#session-file')?.click(), 300)"
 
 
-def save(order: Order | None, value: TimelineValue, reference: Motion | None, visitor: Visitor) -> Path:
-    """Everything that the page shows, in the visitor's folder. order: None without a recording.
+class ProjectSection(Section):
+    """Save and load."""
 
-    Raises:
-        SessionError, OutputError.
-    """
-    references: dict[tuple, Motion] = {}
+    def build(self) -> None:
+        gr.Markdown("## 5 · The whole session\nRecording, plan, settings and takes in one file that loads back.")
+        with gr.Row():
+            self.save = gr.Button("Save the session", elem_id="save-session", min_width=140)
+            self.load = gr.UploadButton("Load a session…", file_types=[".zip"], elem_id="load-session", min_width=140)
+            self.file = gr.DownloadButton("Download it again", elem_id="session-file", visible="hidden", min_width=140)
+        self.note = gr.Markdown(elem_id="session-note")
 
-    def saved(kept: KeptTake) -> SavedTake:
-        take = kept.load()
-        if take.hints is not None:  # what several share is stored once
-            shared = references.setdefault(content(take.hints.reference), take.hints.reference)
-            take = replace(take, hints=replace(take.hints, reference=shared))
-        return SavedTake(take, kept.settings, kept.video, kept.took_s)
+    def wire(self, page: "Page") -> None:
+        self._page = page
+        self.save.click(
+            self.save_session,
+            page.request_inputs,
+            [self.file, self.note],
+            api_name="save_session",
+            show_progress_on=self.note,
+        ).success(None, js=_CLICK_SESSION_FILE, api_name=False)
+        hints, settings = page.hints, page.settings
+        self.load.upload(
+            self.load_session,
+            self.load,
+            [
+                page.speech.audio, hints.timeline, page.speech.note, *hints.forms, hints.shift_s, hints.fill,
+                *settings.of_take, *settings.of_picture, *page.takes.list_outputs, self.note,
+            ],
+            api_name="load_session",
+            show_progress_on=self.note,
+        )  # fmt: skip
 
-    session = Session(takes=tuple(saved(kept) for kept in visitor.takes), plan=value.plan, reference=reference)
-    if order is not None:
-        session = replace(
-            session,
-            recording=order.audio,
-            trim_start_frame=value.trim_start_frame,
-            trim_end_frame=value.trim_end_frame if value.is_trimmed else None,
-            placement=order.placement,
-            settings=order.settings,
-            picture=order.picture,
-        )
-    return session.save(visitor.new_folder() / FILE_NAME)
-
-
-def load(path: Path, visitor: Visitor, max_duration_s: float) -> Session:
-    """The session of a zip; its takes replace the visitor's.
-
-    Raises:
-        SessionError, OutputError; AudioError: no recording, or one that is longer than `max_duration_s`.
-    """
-    folder = visitor.new_folder()
-    session = Session.load(path, folder)
-    sound = None
-    if session.recording is not None:
-        samples = load_audio(session.recording, max_duration_s, VIDEO_SAMPLE_RATE_HZ)
-        part = trimmed(samples, session.trim_start_frame, session.trim_end_frame, VIDEO_SAMPLE_RATE_HZ)
-        sound = folder / "sound.flac"
-        soundfile.write(sound, part, VIDEO_SAMPLE_RATE_HZ)
-        sound_frames = num_frames(len(load_audio(sound)))
-    kept = []
-    for number, saved in enumerate(session.takes, start=1):
-        own = folder / f"take-{number}"
-        own.mkdir()
-        motion, hints = saved.take.motion, saved.take.hints
-        of_recording = sound is not None and motion.num_frames == sound_frames
-        kept.append(
-            KeptTake(
-                number=visitor.next_number(),
-                caption=saved.take.caption or f"take {number}",
-                motion=motion.save(own / f"take-{number}.npz"),
-                num_frames=motion.num_frames,
-                duration_s=motion.duration_s,
-                # A take of another recording has that in its video.
-                sound=sound if of_recording or saved.video is None else saved.video,
-                video=saved.video,
-                settings=saved.settings,
-                reference=None if hints is None else hints.reference.save(own / "hint.npz"),
-                plan=HintPlan() if hints is None else hints.plan,
-                recording=session.recording if of_recording else None,
-                start_frame=session.trim_start_frame if of_recording else 0,
-                end_frame=session.trim_end_frame if of_recording else None,
-                stages_s=() if saved.took_s is None else (("All", saved.took_s),),
+    @tell
+    def save_session(self, request: gr.Request, *values) -> tuple:
+        """All that the page shows, in one zip."""
+        audio, value, choice, shift_s, fill, *settings = values
+        user = self.service.user(request)
+        reference = load_reference(choice, user)
+        project = Project(plan=value.plan, reference=None if reference is None else reference.motion, takes=user.takes)
+        if audio:
+            *of_take, renderer, camera, face, size, quality, _ = settings
+            recording = self.service.decode(user, user.receive(audio))
+            if value.is_trimmed:
+                recording = recording.trim(value.trim_start_frame, value.trim_end_frame)
+            project = replace(
+                project,
+                recording=recording,
+                placement=read_placement(shift_s, fill),
+                settings=self._page.settings.read_take(*of_take),
+                picture=read_picture(renderer, camera, face, size, quality),
             )
+        path = project.save(user.new_folder() / FILE_NAME)
+        size_mb = path.stat().st_size / 1e6
+        return gr.update(value=str(path), visible=True), f"Saved: {size_mb:.1f} MB, {len(user.takes)} takes."
+
+    @tell
+    def load_session(self, path: str, request: gr.Request) -> tuple:
+        """The page as it was when the zip was saved; its takes replace those in the list."""
+        user = self.service.user(request)
+        folder = user.new_folder()
+        max_duration_s = self.service.settings.max_duration_s
+        project = Project.load(user.receive(path), folder, max_duration_s=max_duration_s)
+        shown, value, reference = None, TimelineValue(), None
+        if project.recording is not None:
+            recording = project.recording.store(folder)
+            shown = show_recording(recording.trim(0))
+            frames = recording.num_frames
+            value = TimelineValue(frames, project.plan, recording.start_frame, recording.end_frame)
+        if project.reference is not None:
+            reference = project.reference.save(folder / "reference.npz")
+            if shown is not None:
+                motion_frames = project.reference.resample(FPS).num_frames
+                end = project.placement.end_frame(motion_frames, shown.recording.num_frames)
+                shown = replace(shown, backdrop=replace(shown.backdrop, reference_frames=end))
+        takes = [replace(take, caption=take.caption or f"take {take.number}") for take in project.takes]
+        user.replace_all(takes, shown, reference)
+        note = f"Loaded: {len(user.takes)} takes."
+        registry = self.service.registry
+        if not registry.offers(registry.choice(project.settings.weights)):
+            note += f" Its weights, {project.settings.weights}, are not offered here: the page's own are chosen."
+        rows, _, keep = self._page.takes.show_list(user)
+        choices = list_references(user)
+        return (
+            None if shown is None else str(shown.recording.file),
+            Timeline.show(value, None if shown is None else shown.backdrop),
+            "",
+            *show_plan_forms(value.plan),
+            frame_to_second(project.placement.shift_frames),
+            project.placement.fill,
+            *self._page.settings.show_take(project.settings),
+            *show_picture(project.picture),
+            rows,
+            gr.update(choices=choices, value=choices[0][1] if choices else None),
+            keep,
+            note,
         )
-    with visitor.lock:
-        visitor.takes[:] = kept
-    return session

@@ -20,7 +20,7 @@ from emage.generation.take import Request, StoredTake, Take
 from emage.hints import LOCK, HintPlan, Hints, Placement, Span
 from emage.motion import FLAME2020
 from emage.motion.skeleton import DISJOINT_PARTS
-from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, Progress, render_video
+from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
 from emage.project import MAX_TAKES
 from emage.recording.recording import Recording
 from emage.render.settings import RenderSettings
@@ -109,6 +109,11 @@ class Service:
     def decode(self, user: User, path: str | Path) -> Recording:
         """Raises AudioError: see `User.decode`."""
         return user.decode(path, self.settings.max_duration_s)
+
+    def load_weights(self, name: str, request: gr.Request, bar: gr.Progress) -> EmagePipeline:
+        """Raises WeightsError: see `WeightsRegistry.pipeline`."""
+        with self.users.tokens.running(session_of(request)) as token:
+            return self.registry.pipeline(name, queue.Progress(bar, token))
 
     # --- bodies
 
@@ -215,9 +220,7 @@ class Service:
                 return self._measure([take.load() for take in takes], progress)
 
     def _measure(self, takes: Sequence[Take], progress: Progress) -> list[tuple[str, TakeReport]]:
-        return report_takes(
-            takes, self.registry.own.body, lambda done, total: progress(_STAGE_MEASURE, done, total)
-        )
+        return report_takes(takes, self.registry.own.body, lambda done, total: progress(_STAGE_MEASURE, done, total))
 
 
 def session_of(request: gr.Request) -> str:

@@ -21,9 +21,9 @@ from emage.errors import EmageError
 from emage.generation.take import StoredTake
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
+from emage.ui.components.timeline import Backdrop, TimelineValue
 from emage.ui.service.memory import return_memory, share_heaps
 from emage.ui.service.queue import CancelTokens
-from emage.ui.components.timeline import Backdrop, TimelineValue
 
 GRACE_S = 90.0
 """A tab on a phone that is looked away from seems to have left; it finds its takes again when it is back so soon."""
@@ -100,9 +100,7 @@ class User:
     def edit_takes(self, captions: dict[int, str], chosen: Iterable[int]) -> None:
         """Captions of some takes, and which ones are chosen."""
         with self._lock:
-            self._takes = tuple(
-                replace(take, caption=captions.get(take.number, take.caption)) for take in self._takes
-            )
+            self._takes = tuple(replace(take, caption=captions.get(take.number, take.caption)) for take in self._takes)
             self._chosen = frozenset(chosen)
 
     def replace_all(self, takes: Iterable[StoredTake], shown: Shown | None, reference: Path | None) -> None:

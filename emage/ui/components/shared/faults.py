@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import gradio as gr
 
-from emage.errors import Cancelled, EmageError
+from emage.errors import EmageError
 
 _LONGEST = 600
 Handler = TypeVar("Handler", bound=Callable)
@@ -26,7 +26,9 @@ def _telling() -> Iterator[None]:
     except EmageError as error:
         raise make_error(str(error)) from error
     except OSError as error:
-        raise make_error(f"The server has no room for this, or a file has gone ({error.strerror}). Try again.") from error
+        raise make_error(
+            f"The server has no room for this, or a file has gone ({error.strerror}). Try again."
+        ) from error
 
 
 def tell(handler: Handler) -> Handler:

@@ -1,5 +1,6 @@
 """Gradio's input components, whose faults with what a program sends are told in a sentence that names the field."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -16,10 +17,10 @@ _KINDS = {
 }
 
 
-def _telling(kind: type[gr.components.Component]) -> type[gr.components.Component]:
-    """The same component under the same name; only what it raises is another."""
+def _tell_faults(kind: type[gr.components.Component]) -> Callable[[gr.components.Component, Any], Any]:
+    """The component's `preprocess`; only what it raises is another."""
 
-    def preprocess(self, payload: Any) -> Any:
+    def preprocess(self: gr.components.Component, payload: Any) -> Any:
         try:
             return kind.preprocess(self, payload)
         except gr.Error as error:
@@ -29,14 +30,36 @@ def _telling(kind: type[gr.components.Component]) -> type[gr.components.Componen
             must = _KINDS.get(str(self.api_info().get("type")), "what the API view says")
             raise make_error(f"{self.label}: {str(payload)[:40]!r} cannot be used. Give {must}.") from error
 
-    return type(kind.__name__, (kind,), {"preprocess": preprocess, "__module__": __name__})
+    return preprocess
 
 
-Checkbox = _telling(gr.Checkbox)
-Code = _telling(gr.Code)
-Dataframe = _telling(gr.Dataframe)
-Dropdown = _telling(gr.Dropdown)
-Number = _telling(gr.Number)
-Radio = _telling(gr.Radio)
-Slider = _telling(gr.Slider)
-Textbox = _telling(gr.Textbox)
+class Checkbox(gr.Checkbox):
+    preprocess = _tell_faults(gr.Checkbox)
+
+
+class Code(gr.Code):
+    preprocess = _tell_faults(gr.Code)
+
+
+class Dataframe(gr.Dataframe):
+    preprocess = _tell_faults(gr.Dataframe)
+
+
+class Dropdown(gr.Dropdown):
+    preprocess = _tell_faults(gr.Dropdown)
+
+
+class Number(gr.Number):
+    preprocess = _tell_faults(gr.Number)
+
+
+class Radio(gr.Radio):
+    preprocess = _tell_faults(gr.Radio)
+
+
+class Slider(gr.Slider):
+    preprocess = _tell_faults(gr.Slider)
+
+
+class Textbox(gr.Textbox):
+    preprocess = _tell_faults(gr.Textbox)
