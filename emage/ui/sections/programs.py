@@ -95,7 +95,8 @@ class ProgramsSection(Section):
         Raises:
             EmageError: a field that none of them has, or what they raise.
         """
-        settings = build(dict[str, Any], settings or {}, EmageError, "The settings")
+        given = {} if settings in (None, "") else settings
+        settings = build(dict[str, Any], given, EmageError, "The settings")
         known = {field.name for kind in _KINDS for field in fields(kind)}
         if not set(settings) <= known:
             raise EmageError(f"The settings must be an object with no other fields than {', '.join(sorted(known))}.")

@@ -13,7 +13,7 @@ from emage.errors import Cancelled, EmageError, HintError
 from emage.evaluation.report import TakeReport, reports_csv
 from emage.files import write_text
 from emage.generation.take import StoredTake
-from emage.ui.components.plots import MetricsTable, Plots, PlotsValue, metrics_table
+from emage.ui.components.plots import Plots, describe_metrics, tabulate_metrics
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Code, Radio, Textbox
 from emage.ui.components.takes import TakeList
@@ -51,7 +51,10 @@ class TakesSection(Section):
         self.video = gr.Video(
             label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
         )
-        self.metrics = MetricsTable(elem_id="metrics")
+        self.metrics = gr.Dataframe(
+            label="Metrics", elem_id="metrics", visible=False, interactive=False, buttons=[], wrap=True
+        )
+        self.metrics_note = gr.Markdown(elem_id="metrics-note")
         self.plots = Plots(video_id="compare-video", elem_id="plots")
         with gr.Row(elem_classes="chips"):
             self.video_file = make_download_button("Side by side (mp4)", "compare-mp4")
@@ -100,7 +103,7 @@ class TakesSection(Section):
         made = self.batch.click(
             self.make_batch,
             [self.plans, self.by_parts, self.seeds, *page.request_inputs],
-            [self.batch_note, *self.list_outputs, self.metrics, self.scores_file],
+            [self.batch_note, *self.list_outputs, self.metrics, self.scores_file, self.metrics_note],
             api_name="batch",
             show_progress_on=self.batch_note,
             **MAKING,
@@ -108,7 +111,15 @@ class TakesSection(Section):
         compared = self.compare.click(
             self.compare_takes,
             [self.list, self.with_hints, *settings.of_picture, settings.body],
-            [self.compare_note, self.video, self.video_file, self.metrics, self.plots, self.scores_file],
+            [
+                self.compare_note,
+                self.video,
+                self.video_file,
+                self.metrics,
+                self.plots,
+                self.scores_file,
+                self.metrics_note,
+            ],
             api_name="compare",
             show_progress_on=[self.video, self.plots],  # over the plots when there is no video yet
             **MAKING,
@@ -174,10 +185,10 @@ class TakesSection(Section):
                 takes, with_hints, read_picture(*picture), accepts_licence(body), request, progress
             )
         except Cancelled:
-            return CANCELLED, *(gr.skip() for _ in range(5))
-        table, csv = _show_numbers(user, reports)
+            return CANCELLED, *(gr.skip() for _ in range(6))
+        table, csv, note = _show_numbers(user, reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, series, strict=True)]
-        return "", gr.update(value=str(path), visible=True), offer(path), table, PlotsValue.of(shown), csv
+        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown), csv, note
 
     # --- the grid
 
@@ -211,12 +222,12 @@ class TakesSection(Section):
         with suppress(Cancelled):
             for take, _ in self.service.make(wanted, request, progress):
                 made.append(take)
-                yield f"{len(made)} of {len(takes)} takes made.", *self.show_list(user), gr.skip(), gr.skip()
+                yield f"{len(made)} of {len(takes)} takes made.", *self.show_list(user), *(gr.skip() for _ in range(3))
         made = [take for take in made if take.number in {each.number for each in user.takes}]
         if made:
             with suppress(Cancelled):
-                table, csv = _show_numbers(user, self.service.measure(made, request, progress))
-                yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), table, csv
+                numbers = _show_numbers(user, self.service.measure(made, request, progress))
+                yield *(gr.skip() for _ in range(4)), *numbers
 
 
 def read_seeds(text: str | None) -> tuple[int, ...]:
@@ -238,8 +249,9 @@ def _check_painted(value: TimelineValue):
 
 
 def _show_numbers(user: User, reports: Sequence[tuple[str, TakeReport]]) -> tuple:
+    """For table, file and note."""
     path = write_text(user.new_folder() / "scores.csv", reports_csv(reports))
-    return metrics_table(reports), offer(path)
+    return gr.update(value=tabulate_metrics(reports), visible=True), offer(path), describe_metrics(reports)
 
 
 def _find_take(event: gr.EventData, user: User) -> StoredTake:
