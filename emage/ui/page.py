@@ -8,6 +8,7 @@ from gradio.exceptions import InvalidPathError
 
 from emage.ui.components.shared.faults import make_error
 from emage.ui.sections.hints import HintsSection
+from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.programs import ProgramsSection
 from emage.ui.sections.project import ProjectSection
 from emage.ui.sections.result import ResultSection
@@ -53,19 +54,18 @@ class Page:
         with gr.Column(elem_classes="card"):
             self.project = ProjectSection(service)
         self.programs = ProgramsSection(service)
-        for section in (
-            self.speech, self.hints, self.settings, self.takes, self.result, self.project, self.programs
-        ):  # fmt: skip
-            section.wire(self)
+        self._wire()
 
-    @property
-    def request_inputs(self) -> list[gr.components.Component]:
-        """All that a take is made from, in the order of `emage.ui.sections.result.read_request`."""
-        settings = self.settings
-        return [
-            self.speech.audio, self.hints.timeline, *self.hints.reference_inputs, *settings.of_take,
-            *settings.of_picture, settings.body,
-        ]  # fmt: skip
+    def _wire(self) -> None:
+        inputs = PageInputs(self.service, self.speech, self.hints, self.settings)
+        list_outputs = self.takes.list_outputs(self.hints)
+        self.settings.wire()
+        self.hints.wire(self.settings)
+        self.speech.wire(self.hints, self.settings)
+        self.result.wire(inputs, list_outputs)
+        self.takes.wire(inputs, self.result)
+        self.project.wire(inputs, list_outputs)
+        self.programs.wire()
 
     def leave(self, request: gr.Request) -> None:
         """The tab is closed."""

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -20,10 +20,8 @@ from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Code, Dataframe, Dropdown, Number, Radio
 from emage.ui.components.timeline import Backdrop, Timeline, TimelineValue
 from emage.ui.sections.section import QUIETLY, Section
+from emage.ui.sections.settings import SettingsSection, next_seed
 from emage.ui.service.users import User
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
 
 UPLOADED = "uploaded"
 _EXAMPLE, _TAKE = "example:", "take:"
@@ -136,7 +134,7 @@ class HintsSection(Section):
         """In the order of `mark_reference`."""
         return [self.reference, self.shift_s, self.fill]
 
-    def wire(self, page: "Page") -> None:
+    def wire(self, settings: SettingsSection) -> None:
         outputs = [self.note, self.timeline]
         gr.on(
             [self.reference.input, self.shift_s.input, self.fill.input],
@@ -156,7 +154,7 @@ class HintsSection(Section):
         self.keep.click(
             self.keep_take,
             self.timeline,
-            [*self.reference_inputs, *outputs, page.settings.sample, page.settings.seed, self.plan_note],
+            [*self.reference_inputs, *outputs, settings.sample, settings.seed, self.plan_note],
             api_name="keep_take",
             show_progress="hidden",
         )
@@ -254,14 +252,6 @@ class HintsSection(Section):
         except HintError as error:
             return gr.skip(), gr.skip(), f"**The table does not count yet:** {error}"
         return value, write_plan(plan), note
-
-
-MAX_SEED = 999_999_999
-
-
-def next_seed(seed: float | None) -> int:
-    """Never the seed that is set: weights that sample by themselves do so with seed 0."""
-    return (int(seed or 0) + 1) % (MAX_SEED + 1)
 
 
 # --- the motion that hints are taken from -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import gradio as gr
 from pydantic import Field
@@ -15,15 +15,12 @@ from emage.motion import FPS, Motion
 from emage.recording.audio import second_to_frame
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
-from emage.ui.sections.result import NOTHING_RECORDED
+from emage.ui.sections.inputs import NOTHING_RECORDED
 from emage.ui.sections.section import CANCELLED, MAKING, Section
 from emage.ui.sections.settings import check_picture
 from emage.ui.service.service import PageRequest
 from emage.ui.service.users import User
 from emage.validation import build, checked
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
 
 _Second = Annotated[float, Field(ge=0, lt=1e6)]
 
@@ -53,7 +50,7 @@ class ProgramsSection(Section):
             self._outputs = [gr.Video(label="video"), gr.File(label="motion"), gr.JSON(label="report")]
             self._button = gr.Button("generate")
 
-    def wire(self, page: "Page") -> None:
+    def wire(self) -> None:
         self._button.click(self.generate, self._inputs, self._outputs, api_name="generate", **MAKING)
 
     @tell

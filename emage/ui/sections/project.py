@@ -1,7 +1,6 @@
 """Project: all that the page shows in one zip, and back."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -11,12 +10,11 @@ from emage.recording.audio import frame_to_second
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.timeline import Timeline, TimelineValue
 from emage.ui.sections.hints import list_references, load_reference, read_placement, show_plan_forms
+from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.section import Section
 from emage.ui.sections.settings import read_picture, show_picture
 from emage.ui.sections.speech import show_recording
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
+from emage.ui.sections.take_list import show_list
 
 FILE_NAME = "emage-session.zip"
 _CLICK_SESSION_FILE = "() => setTimeout(() => document.querySelector('#session-file')?.click(), 300)"
@@ -33,22 +31,23 @@ class ProjectSection(Section):
             self.file = gr.DownloadButton("Download it again", elem_id="session-file", visible="hidden", min_width=140)
         self.note = gr.Markdown(elem_id="session-note")
 
-    def wire(self, page: "Page") -> None:
-        self._page = page
+    def wire(self, inputs: PageInputs, list_outputs: list[gr.components.Component]) -> None:
+        """list_outputs: in the order of `show_list`."""
+        self._inputs = inputs
         self.save.click(
             self.save_session,
-            page.request_inputs,
+            inputs.components,
             [self.file, self.note],
             api_name="save_session",
             show_progress_on=self.note,
         ).success(None, js=_CLICK_SESSION_FILE, api_name=False)
-        hints, settings = page.hints, page.settings
+        speech, hints, settings = inputs.speech, inputs.hints, inputs.settings
         self.load.upload(
             self.load_session,
             self.load,
             [
-                page.speech.audio, hints.timeline, page.speech.note, *hints.forms, hints.shift_s, hints.fill,
-                *settings.of_take, *settings.of_picture, *page.takes.list_outputs, self.note,
+                speech.audio, hints.timeline, speech.note, *hints.forms, hints.shift_s, hints.fill,
+                *settings.of_take, *settings.of_picture, *list_outputs, self.note,
             ],
             api_name="load_session",
             show_progress_on=self.note,
@@ -63,14 +62,11 @@ class ProjectSection(Section):
         project = Project(plan=value.plan, reference=None if reference is None else reference.motion, takes=user.takes)
         if audio:
             *of_take, renderer, camera, face, size, quality, _ = settings
-            recording = self.service.decode(user, user.receive(audio))
-            if value.is_trimmed:
-                recording = recording.trim(value.trim_start_frame, value.trim_end_frame)
             project = replace(
                 project,
-                recording=recording,
+                recording=self._inputs.read_recording(user, audio, value),
                 placement=read_placement(shift_s, fill),
-                settings=self._page.settings.read_take(*of_take),
+                settings=self._inputs.settings.read_take(*of_take),
                 picture=read_picture(renderer, camera, face, size, quality),
             )
         path = project.save(user.new_folder() / FILE_NAME)
@@ -102,7 +98,7 @@ class ProjectSection(Section):
         registry = self.service.registry
         if not registry.offers(registry.choice(project.settings.weights)):
             note += f" Its weights, {project.settings.weights}, are not offered here: the page's own are chosen."
-        rows, _, keep = self._page.takes.show_list(user)
+        rows, _, keep = show_list(user)
         choices = list_references(user)
         return (
             None if shown is None else str(shown.recording.file),
@@ -111,7 +107,7 @@ class ProjectSection(Section):
             *show_plan_forms(value.plan),
             frame_to_second(project.placement.shift_frames),
             project.placement.fill,
-            *self._page.settings.show_take(project.settings),
+            *self._inputs.settings.show_take(project.settings),
             *show_picture(project.picture),
             rows,
             gr.update(choices=choices, value=choices[0][1] if choices else None),

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from emage.errors import Cancelled, EmageError
+from emage.errors import Cancelled
 from emage.files import write_text
-from emage.generation.take import Request, StoredTake
-from emage.hints import place_hints
+from emage.generation.take import StoredTake
 from emage.ui.components.shared.faults import tell
-from emage.ui.components.timeline import Media, TimelineValue
-from emage.ui.sections.hints import load_reference, next_seed, read_placement, write_plan
+from emage.ui.components.timeline import Media
+from emage.ui.sections.hints import write_plan
+from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.section import (
     CANCELLED,
     MAKING,
@@ -22,15 +22,11 @@ from emage.ui.sections.section import (
     offer,
     wire_cancel,
 )
-from emage.ui.sections.settings import accepts_licence, read_picture
+from emage.ui.sections.settings import next_seed
 from emage.ui.sections.speech import PLAYERS
-from emage.ui.service.service import PageRequest
+from emage.ui.sections.take_list import show_list
 from emage.ui.service.users import User
 
-if TYPE_CHECKING:
-    from emage.ui.page import Page
-
-NOTHING_RECORDED = "There is no recording yet: record some speech, upload a file or choose an example."
 FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
 
 # On a phone the result lies below what was pressed.
@@ -66,12 +62,13 @@ class ResultSection(Section):
         """In the order of `show_take`."""
         return [self.video, self.details, self.mp4, self.npz, self.plan, self.command]
 
-    def wire(self, page: "Page") -> None:
-        self._page = page
-        settings = page.settings
-        outputs = [*self.outputs, *page.takes.list_outputs, page.hints.timeline]
+    def wire(self, inputs: PageInputs, list_outputs: list[gr.components.Component]) -> None:
+        """list_outputs: in the order of `show_list`."""
+        self._inputs = inputs
+        settings = inputs.settings
+        outputs = [*self.outputs, *list_outputs, inputs.hints.timeline]
         making = {**MAKING, "show_progress_on": self.video, "js": _SHOW_RESULT}
-        made = self.go.click(self.generate, page.request_inputs, outputs, api_name="generate_on_page", **making)
+        made = self.go.click(self.generate, inputs.components, outputs, api_name="generate_on_page", **making)
         seeded = self.another.click(
             self.next_seed,
             settings.seed,
@@ -79,52 +76,23 @@ class ResultSection(Section):
             api_name="next_seed",
             show_progress="hidden",
         )
-        other = seeded.then(self.generate, page.request_inputs, outputs, api_name="another_on_page", **making)
+        other = seeded.then(self.generate, inputs.components, outputs, api_name="another_on_page", **making)
         wire_cancel(self.stop, self.service, self.details, "cancel", [made, other])
 
     @tell
     def generate(self, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
         """Make a take, show it and add it to the list."""
         user = self.service.user(request)
-        wanted = read_request(self._page, user, *values)
+        wanted = self._inputs.read(user, *values)
         with suppress(Cancelled):
             for take, note in self.service.make(wanted, request, bar):
-                yield *show_take(take, note), *self._page.takes.show_list(user), _follow_video(user, take)
+                yield *show_take(take, note), *show_list(user), _follow_video(user, take)
             return
         yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(8))
 
     def next_seed(self, seed: float | None) -> tuple:
         """Another sample than the one that is set."""
         return True, next_seed(seed)
-
-
-def read_request(
-    page: "Page",
-    user: User,
-    audio: str | None,
-    value: TimelineValue,
-    reference_choice: str | None,
-    shift_s: float | None,
-    fill: str,
-    *settings,
-) -> PageRequest:
-    """From `Page.request_inputs`: one take. Raises EmageError."""
-    *of_take, renderer, camera, face, size, quality, body = settings
-    if not audio:
-        raise EmageError(NOTHING_RECORDED)
-    recording = page.service.decode(user, user.receive(audio))
-    if value.is_trimmed:
-        recording = recording.trim(value.trim_start_frame, value.trim_end_frame)
-    reference = load_reference(reference_choice, user) if value.plan.spans else None
-    placement = read_placement(shift_s, fill)
-    hints = place_hints(recording, value.plan, reference and reference.motion, placement)
-    return PageRequest(
-        takes=[Request(recording, page.settings.read_take(*of_take), hints)],
-        picture=read_picture(renderer, camera, face, size, quality),
-        reference_name="reference.npz" if reference is None else reference.name,
-        placement=placement,
-        smplx=accepts_licence(body),
-    )
 
 
 def show_take(take: StoredTake, note: str = "") -> list[Any]:

@@ -1,15 +1,12 @@
 """What the sections share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from emage.ui.components.shared.faults import tell
 from emage.ui.service.service import Service
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
 
 QUIETLY = {"show_progress": "hidden", "trigger_mode": "always_last"}
 """Of an event that runs at every edit: nothing is covered while its handler runs, and the last edit counts."""
@@ -23,8 +20,8 @@ CANCELLED = "Cancelled."
 class Section:
     """A card of the page.
 
-    It is built where it is made, inside the page's layout; `wire` connects it when all are there. Handlers are methods;
-    what a user has lies in `service`, never here.
+    It is built where it is made, inside the page's layout; its `wire` connects events to handlers when all sections
+    that they need are there. Handlers are methods; what a user has lies in `service`, never here.
     """
 
     def __init__(self, service: Service):
@@ -33,10 +30,6 @@ class Section:
 
     def build(self) -> None:
         """Make the components, as attributes."""
-        raise NotImplementedError
-
-    def wire(self, page: "Page") -> None:
-        """Connect events to handlers. page: the other sections, as attributes."""
         raise NotImplementedError
 
 

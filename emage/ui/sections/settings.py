@@ -1,6 +1,6 @@
 """Settings of the next take and its picture: views of `TakeSettings` and `RenderSettings`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -9,14 +9,11 @@ from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, MAX_SEAM
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Dropdown, Number, Radio, Slider
-from emage.ui.sections.hints import MAX_SEED
 from emage.ui.sections.section import Section
 from emage.ui.service.registry import OWN, list_speakers
 
-if TYPE_CHECKING:
-    from emage.ui.page import Page
-
 MAX_SIZE_PX = 1280
+MAX_SEED = 999_999_999
 _SIZES = (384, 512, 640, 720, 960, 1280)
 _QUALITIES = {"Draft": 1, "Good": 4, "Finest": 8}
 _MAX_TOP_K = 1_000_000
@@ -160,7 +157,7 @@ class SettingsSection(Section):
         """In the order of `read_picture`; the body is not among them."""
         return [self.renderer, self.camera, self.face, self.size, self.quality]
 
-    def wire(self, page: "Page") -> None:
+    def wire(self) -> None:
         self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers")
 
     @tell
@@ -212,6 +209,11 @@ class SettingsSection(Section):
             settings.resolved_translation,
             _SEAMS_OF_WEIGHTS if settings.seam_frames is None else str(settings.seam_frames),
         ]
+
+
+def next_seed(seed: float | None) -> int:
+    """Never the seed that is set: weights that sample by themselves do so with seed 0."""
+    return (int(seed or 0) + 1) % (MAX_SEED + 1)
 
 
 def read_picture(renderer: str, camera: str, face: bool, size: int, quality: str) -> RenderSettings:

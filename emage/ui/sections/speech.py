@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import soundfile
@@ -14,12 +14,10 @@ from emage.recording.recording import Recording
 from emage.recording.transcript import Word, load_words
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
-from emage.ui.sections.hints import show_plan_forms
+from emage.ui.sections.hints import HintsSection, show_plan_forms
 from emage.ui.sections.section import QUIETLY, Section
+from emage.ui.sections.settings import SettingsSection
 from emage.ui.service.users import Shown, User
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
 
 PLAYERS = ("#speech", "#video")
 SPEAKER_STAYS = "The chosen weights do not know this example's speaker: the speaker stays as it is set."
@@ -61,9 +59,8 @@ class SpeechSection(Section):
                 "Words (TextGrid)…", file_types=[".TextGrid", ".textgrid"], size="sm", elem_id="words-file", min_width=0
             )
 
-    def wire(self, page: "Page") -> None:
-        self._page = page
-        hints = page.hints
+    def wire(self, hints: HintsSection, settings: SettingsSection) -> None:
+        self._hints, self._settings = hints, settings
         inputs = [hints.timeline, *hints.reference_inputs]
         outputs = [hints.timeline, self.note, *hints.forms]
         gr.on(
@@ -85,8 +82,8 @@ class SpeechSection(Section):
         for example, button in self.examples:
             button.click(
                 self._taking(example),
-                [page.settings.weights, *inputs],
-                [self.audio, page.settings.speaker, *outputs],
+                [settings.weights, *inputs],
+                [self.audio, settings.speaker, *outputs],
                 api_name=f"example_{example.name}",
                 show_progress="hidden",
             )
@@ -121,7 +118,7 @@ class SpeechSection(Section):
         @tell
         def take_example(request: gr.Request, weights: str | None, value: TimelineValue, *reference) -> tuple:
             user, text, speaker = self.service.user(request), _quote(example), gr.update(value=example.speaker)
-            if not self._page.settings.knows_speaker(weights, example.speaker):
+            if not self._settings.knows_speaker(weights, example.speaker):
                 speaker, text = gr.skip(), f"{text}\n\n{SPEAKER_STAYS}"
             recording = replace(self.service.decode(user, example.audio), words=load_example_words(example))
             user.remember(recording)
@@ -135,7 +132,7 @@ class SpeechSection(Section):
         """For timeline, note and the plan's forms."""
         shown = None if recording is None else show_recording(recording)
         value = user.show(shown, value)
-        backdrop = self._page.hints.mark_reference(user, reference)
+        backdrop = self._hints.mark_reference(user, reference)
         return Timeline.show(value, backdrop), text, *show_plan_forms(value.plan)
 
     @tell

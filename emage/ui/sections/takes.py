@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -18,8 +17,9 @@ from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Code, Radio, Textbox
 from emage.ui.components.takes import TakeList
 from emage.ui.components.timeline import TimelineValue
-from emage.ui.sections.hints import choice_of_take, list_references, load_reference
-from emage.ui.sections.result import read_request, show_take
+from emage.ui.sections.hints import HintsSection, choice_of_take, load_reference
+from emage.ui.sections.inputs import PageInputs
+from emage.ui.sections.result import ResultSection, show_take
 from emage.ui.sections.section import (
     CANCELLED,
     MAKING,
@@ -31,10 +31,8 @@ from emage.ui.sections.section import (
     wire_cancel,
 )
 from emage.ui.sections.settings import accepts_licence, read_picture
+from emage.ui.sections.take_list import show_list
 from emage.ui.service.users import User
-
-if TYPE_CHECKING:
-    from emage.ui.page import Page
 
 
 class TakesSection(Section):
@@ -88,22 +86,26 @@ class TakesSection(Section):
             self.stop_batch = make_cancel_button("cancel-batch")
         self.batch_note = gr.Markdown(elem_id="batch-note")
 
-    def wire(self, page: "Page") -> None:
-        self._page = page
-        settings, self.list_outputs = page.settings, [self.list, page.hints.reference, page.hints.keep]
+    def list_outputs(self, hints: HintsSection) -> list[gr.components.Component]:
+        """In the order of `show_list`."""
+        return [self.list, hints.reference, hints.keep]
+
+    def wire(self, inputs: PageInputs, result: ResultSection) -> None:
+        self._inputs = inputs
+        settings, list_outputs = inputs.settings, self.list_outputs(inputs.hints)
         self.list.input(self.edit_takes, self.list, api_name="edit_takes", **QUIETLY)
-        self.list.select(self.show_take, None, page.result.outputs, api_name="show_take", show_progress="hidden")
+        self.list.select(self.show_take, None, result.outputs, api_name="show_take", show_progress="hidden")
         self.list.delete(
             self.remove_take,
-            page.hints.reference,
-            self.list_outputs,
+            inputs.hints.reference,
+            list_outputs,
             api_name="remove_take",
             show_progress="hidden",
         )
         made = self.batch.click(
             self.make_batch,
-            [self.plans, self.by_parts, self.seeds, *page.request_inputs],
-            [self.batch_note, *self.list_outputs, self.metrics, self.scores_file, self.metrics_note],
+            [self.plans, self.by_parts, self.seeds, *inputs.components],
+            [self.batch_note, *list_outputs, self.metrics, self.scores_file, self.metrics_note],
             api_name="batch",
             show_progress_on=self.batch_note,
             **MAKING,
@@ -137,11 +139,6 @@ class TakesSection(Section):
 
     # --- the list
 
-    def show_list(self, user: User) -> tuple:
-        """For `list_outputs`."""
-        rows = [(take.number, take.caption, take.number in user.chosen, _say_facts(take)) for take in user.takes]
-        return TakeList.show(rows), gr.update(choices=list_references(user)), gr.update(interactive=bool(rows))
-
     @tell
     def edit_takes(self, rows: list[tuple[int, str, bool]], request: gr.Request) -> None:
         """Captions and choices."""
@@ -159,7 +156,7 @@ class TakesSection(Section):
         user = self.service.user(request)
         take = _find_take(event, user)
         user.remove_take(take.number)
-        rows, choices, keep = self.show_list(user)
+        rows, choices, keep = show_list(user)
         if reference == choice_of_take(take):
             choices = gr.update(choices=choices["choices"], value=choices["choices"][0][1])
         return rows, choices, keep
@@ -202,7 +199,7 @@ class TakesSection(Section):
         """Make a grid of takes; at the end the table of their metrics."""
         plans_text, by_parts, seeds_text, *page_values = values
         user = self.service.user(request)
-        wanted = read_request(self._page, user, *page_values)
+        wanted = self._inputs.read(user, *page_values)
         value, choice = page_values[1:3]
         named = list_subsets(_check_painted(value)) if by_parts else read_plans(plans_text or "")
         reference = load_reference(choice, user) if any(each.plan.spans for each in named) else None
@@ -222,7 +219,7 @@ class TakesSection(Section):
         with suppress(Cancelled):
             for take, _ in self.service.make(wanted, request, progress):
                 made.append(take)
-                yield f"{len(made)} of {len(takes)} takes made.", *self.show_list(user), *(gr.skip() for _ in range(3))
+                yield f"{len(made)} of {len(takes)} takes made.", *show_list(user), *(gr.skip() for _ in range(3))
         made = [take for take in made if take.number in {each.number for each in user.takes}]
         if made:
             with suppress(Cancelled):
@@ -261,8 +258,3 @@ def _find_take(event: gr.EventData, user: User) -> StoredTake:
     except (AttributeError, TypeError):
         number = None
     return user.find_take(number)
-
-
-def _say_facts(take: StoredTake) -> str:
-    made = "" if take.took_s is None else f" · made in {take.took_s:.1f} s"
-    return f"{take.duration_s:.1f} s{made}{'' if take.video else ' · no video'}"
