@@ -32,7 +32,7 @@ class SpanDeviation:
     """How far a take is from the hint in one span; 0 where it is locked.
 
     mean_rad, max_rad: geodesic distance of the part's joint rotations. path_m: of the lower body, mean distance between
-    the ways over the floor, both counted from the span's first frame. expressions: of a face, the mean difference in
+    the root trajectories, both counted from the span's first frame. expressions: of a face, the mean difference in
     the take's basis; None where the hint's cannot be had in it.
     """
 
@@ -263,15 +263,15 @@ def _deviation(motion: Motion, reference: Motion, span: Span) -> SpanDeviation:
     angles = metrics.hint_deviation(made.poses, shown.poses, np.tile(joints, (made.num_frames, 1)))
     path_m = expressions = None
     if span.part == "lower":
-        ways = [(each.trans - each.trans[:1])[:, [0, 2]] for each in (made, shown)]
-        path_m = float(np.linalg.norm(ways[0] - ways[1], axis=1).mean())
+        trajectories = [(each.trans - each.trans[:1])[:, [0, 2]] for each in (made, shown)]
+        path_m = float(np.linalg.norm(trajectories[0] - trajectories[1], axis=1).mean())
     if span.part == "face" and made.expression_basis == shown.expression_basis:
         expressions = float(np.abs(made.expressions - shown.expressions).mean())
     return SpanDeviation(span, angles.mean_rad, angles.max_rad, path_m, expressions)
 
 
 def _num_angles(span: Span) -> int:
-    return (span.end_frame - span.start_frame) * sum(len(PART_JOINTS[leaf]) for leaf in DISJOINT_PARTS_OF[span.part])
+    return (span.end_frame - span.start_frame) * sum(len(PART_JOINTS[part]) for part in DISJOINT_PARTS_OF[span.part])
 
 
 def _lips(motion: Motion, body: Body, frames: int) -> np.ndarray | None:

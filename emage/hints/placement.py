@@ -132,7 +132,7 @@ def loop_motion(motion: Motion, played: np.ndarray, seam_frames: int) -> Motion:
     """Frames of an endless repetition.
 
     Each pass starts `seam_frames` before the one in front of it ends (at most half of the motion), and for so long the
-    one goes over into the other: rotations, face and height by their values, the way over the floor by its speed, so
+    one goes over into the other: rotations, face and height by their values, the root trajectory by its velocity, so
     that the path goes on from where it is.
 
     played: (N,) consecutive frames, counted from the start of one pass on; may be negative.
