@@ -162,8 +162,8 @@ def sample_time(audio: np.ndarray, frames: int) -> np.ndarray:
     Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
     gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
     the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
-    is loud for the recording, so a part of it alone is sampled otherwise. Where people speak less than a twentieth of the
-    time, the noise behind them counts as loud.
+    is loud for the recording, so a part of it alone is sampled otherwise. Where people speak less than a twentieth of
+    the time, the noise behind them counts as loud.
 
     audio: (N,) at 16 kHz.
     """
