@@ -12,7 +12,7 @@ from emage.errors import Cancelled, EmageError, HintError
 from emage.evaluation.report import TakeReport, reports_csv
 from emage.files import write_text
 from emage.generation.take import StoredTake
-from emage.ui.components.plots import Plots, describe_metrics, tabulate_metrics
+from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Code, Radio, Textbox
 from emage.ui.components.takes import TakeList
@@ -49,9 +49,7 @@ class TakesSection(Section):
         self.video = gr.Video(
             label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
         )
-        self.metrics = gr.Dataframe(
-            label="Metrics", elem_id="metrics", visible=False, interactive=False, buttons=[], wrap=True
-        )
+        self.metrics = build_metrics_table(elem_id="metrics")
         self.metrics_note = gr.Markdown(elem_id="metrics-note")
         self.plots = Plots(video_id="compare-video", elem_id="plots")
         with gr.Row(elem_classes="chips"):

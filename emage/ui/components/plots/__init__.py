@@ -1,7 +1,7 @@
-"""Takes over time, and takes in numbers. See `Plots` and `MetricsTable`."""
+"""Takes over time, and takes in numbers. See `Plots` and `tabulate_metrics`."""
 
-from emage.ui.plots.plots import Plots
-from emage.ui.plots.table import MetricsTable, metrics_table
-from emage.ui.plots.value import MAX_TAKES, PlotsValue, PlotTake
+from emage.ui.components.plots.metrics import build_metrics_table, describe_metrics, tabulate_metrics
+from emage.ui.components.plots.plots import Plots
+from emage.ui.components.plots.value import MAX_TAKES
 
-__all__ = ["MAX_TAKES", "MetricsTable", "PlotTake", "Plots", "PlotsValue", "metrics_table"]
+__all__ = ["MAX_TAKES", "Plots", "build_metrics_table", "describe_metrics", "tabulate_metrics"]

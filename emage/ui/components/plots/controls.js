@@ -1,31 +1,19 @@
 // Mouse, touch, keys and the player.
 
-const MEDIA_POLL_MS = 500;
-const PLAY_ICON = "M7 4.5v15l12-7.5z";
-const PAUSE_ICON = "M8 5v14M16 5v14";
-
 const players = makePlayers({
-  fps: SETTINGS.fps,
-  signal: listening.signal,
-  isHere: () => element.isConnected,
+  play: part("play"),
   show(frame) {
     playhead = clamp(frame, 0, numFrames);
     showTime();
   },
-  changed(hasPlayers, isPlayingNow) {
-    const play = part("play");
-    play.hidden = !hasPlayers;
-    if (isPlaying === isPlayingNow) return;
+  changed(isPlayingNow) {
     isPlaying = isPlayingNow;
-    play.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    part("play-icon").setAttribute("d", isPlaying ? PAUSE_ICON : PLAY_ICON);
     describeCursor();
   },
-  failed: () => announce("There is nothing to play yet."),
 });
 
 function findMedia() {
-  const wanted = SETTINGS.player ? [{ selector: `#${CSS.escape(SETTINGS.player)}`, start_frame: 0 }] : [];
+  const wanted = props.player ? [{ selector: `#${CSS.escape(props.player)}`, start_frame: 0 }] : [];
   players.find(wanted);
   // A video that was put in the place of another begins anew and tells nobody.
   const now = players.now();
@@ -34,6 +22,7 @@ function findMedia() {
   showTime();
 }
 
+/** @param {number} frame */
 function seek(frame) {
   playhead = clamp(frame, 0, numFrames);
   const hasMoved = players.seek(playhead);
@@ -41,12 +30,13 @@ function seek(frame) {
   return hasMoved;
 }
 
+/** @param {number | null} frame */
 function lookAt(frame) {
   pointed = frame === null ? null : clamp(frame, 0, Math.max(0, numFrames - 1));
   showTime();
 }
 
-// The whole frame under a pointer.
+/** The whole frame under a pointer. @param {number} clientX */
 function frameAt(clientX) {
   const bounds = part("cursor").getBoundingClientRect();
   return clamp(Math.floor(((clientX - bounds.left) / bounds.width) * numFrames), 0, Math.max(0, numFrames - 1));
@@ -54,6 +44,7 @@ function frameAt(clientX) {
 
 function listenToPointers() {
   const surface = part("surface");
+  /** @type {number | null} */
   let pressed = null; // id of the pointer that scrubs
   surface.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || pressed !== null) return;
@@ -79,6 +70,7 @@ function listenToPointers() {
   });
   surface.addEventListener("pointerleave", () => pressed === null && lookAt(null));
 
+  /** @param {PointerEvent} event */
   function go(event) {
     const frame = frameAt(event.clientX);
     pointed = frame;
@@ -90,12 +82,12 @@ function listenToKeys() {
   part("cursor").addEventListener("keydown", (event) => {
     if (!event.metaKey && !event.altKey && handleKey(event)) event.preventDefault();
   });
-  part("play").addEventListener("click", () => players.toggle());
 }
 
+/** @param {KeyboardEvent} event */
 function handleKey({ key, shiftKey, ctrlKey }) {
   const frame = shownFrame();
-  const direction = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 1, PageDown: -1 }[key];
+  const direction = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 1, PageDown: -1 }[key] ?? 0;
   if (direction && key.startsWith("Page")) lookAt(frame + direction * Math.max(1, Math.round(numFrames / 10)));
   else if (direction && ctrlKey) lookAt(nextOnset(frame, direction));
   else if (direction) lookAt(frame + direction * (shiftKey ? 10 : 1));
@@ -103,15 +95,16 @@ function handleKey({ key, shiftKey, ctrlKey }) {
   else if (key === "End") lookAt(numFrames - 1);
   else if (key === "Escape" && pointed !== null) lookAt(null);
   else if (key === "Enter") {
-    announce(seek(frame) ? `The video is at ${secondsOf(frame)} seconds.` : "There is no video yet.");
+    announce(seek(frame) ? `The video is at ${inSeconds(frame)} seconds.` : "There is no video yet.");
     lookAt(null);
   } else if (key === " ") players.toggle();
   else return false;
   return true;
 }
 
+/** @param {number} frame @param {number} direction */
 function nextOnset(frame, direction) {
-  const frames = onsets.map(Math.floor);
+  const frames = onsets_s.map((second) => Math.floor(second * SETTINGS.fps));
   const next =
     direction > 0 ? frames.find((each) => each > frame) : frames.findLast((each) => each < frame);
   return next ?? (direction > 0 ? numFrames - 1 : 0);

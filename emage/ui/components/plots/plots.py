@@ -1,38 +1,18 @@
 """The plots over time as a Gradio component."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import gradio as gr
-
 from emage.errors import EmageError
-from emage.hints import LOCK
-from emage.motion import FPS
+from emage.evaluation.report import MotionSeries
+from emage.hints import HintPlan
 from emage.motion.skeleton import HINT_PARTS
-from emage.render.settings import RenderSettings
-from emage.ui.plots.value import MAX_TAKES, PlotsValue
-from emage.ui.shared import PART_LABELS, PLAYERS, RULER, javascript
-
-_FOLDER = Path(__file__).parent
-
-_SCRIPTS = ("curves", "state", "charts", "words", "controls", "plots")
-"""In the order in which they are read."""
-
-_LONGEST_MESSAGE = 600
+from emage.ui import web
+from emage.ui.components.plots.value import EMPTY, MAX_TAKES, build_value
+from emage.ui.components.shared import Component
 
 
-def _javascript(video_id: str | None) -> str:
-    settings = {
-        "fps": FPS,
-        "player": video_id,
-        "parts": [{"part": part, "label": PART_LABELS[part][0], "short": PART_LABELS[part][1]} for part in HINT_PARTS],
-        "lock": LOCK,
-        "hintColor": RenderSettings.hint_color,
-    }
-    return javascript(settings, [PLAYERS, RULER, *(_FOLDER / f"{name}.js" for name in _SCRIPTS)])
-
-
-class Plots(gr.HTML):
+class Plots(Component):
     """Curves of takes over the time of their recording; a click or tap moves a video elsewhere on the page there.
 
     Above: the speed of the hands, and the audio's onsets. Below: how far the jaw is open, and the audio's loudness.
@@ -42,80 +22,69 @@ class Plots(gr.HTML):
         plots = Plots(video_id="video")
 
         def compare(takes):
-            shown = [PlotTake(take.caption, take_series(take.motion, audio, body), take.hints.plan) for take in takes]
-            return PlotsValue.of(shown)
+            return Plots.show([(take.caption, take_series(take.motion, audio, body), plan_of(take)) for take in takes])
 
-    Second 0 of the plots is second 0 of the video. Handlers return a `PlotsValue`, which holds at most 4000 points of a
-    curve (see `Curve`): 20 minutes of 8 takes are half a megabyte.
+    Second 0 of the plots is second 0 of the video. Without uPlot, which draws the curves, a sentence stands in their
+    place; see `emage.ui.web`.
     """
+
+    NAME = "plots"
+    SCRIPTS = (
+        "shared/dom",
+        "shared/players",
+        "shared/ruler",
+        "plots/curves",
+        "plots/state",
+        "plots/charts",
+        "plots/words",
+        "plots/controls",
+        "plots/plots",
+    )
+    SETTINGS = {"parts": HINT_PARTS}  # noqa: RUF012
 
     def __init__(
         self,
-        value: PlotsValue | dict | None = None,
+        value: dict[str, Any] | None = None,
         *,
         video_id: str | None = None,
         label: str = "Takes over time",
-        scale: int | None = None,
-        min_width: int | None = None,
         visible: bool | Literal["hidden"] = True,
         elem_id: str | None = None,
-        elem_classes: list[str] | str | None = None,
         render: bool = True,
-        key: int | str | tuple[int | str, ...] | None = None,
     ):
-        """
-        Args:
-            value: a `PlotsValue` or its JSON.
-            video_id: `elem_id` of the component whose video or audio is followed and moved.
-            label: read out by screen readers; not shown.
-            scale, min_width, visible, elem_id, elem_classes, render, key: as everywhere in Gradio.
-        """
+        """value: of `show`. video_id: `elem_id` of the component whose video or audio is followed and moved."""
         super().__init__(
             value,
             label=label,
-            html_template=(_FOLDER / "plots.html").read_text("utf-8"),
-            css_template=(_FOLDER / "plots.css").read_text("utf-8"),
-            js_on_load=_javascript(video_id),
-            apply_default_css=False,
-            scale=scale,
-            min_width=min_width,
             visible=visible,
             elem_id=elem_id,
-            elem_classes=elem_classes,
             render=render,
-            key=key,
+            props={"player": video_id},
+            library=web.read("uplot/dist/uPlot.iife.min.js") or "",
+            library_css=web.read("uplot/dist/uPlot.min.css") or "",
         )
 
-    def preprocess(self, payload: dict | None) -> PlotsValue:
-        """Check what the browser sent.
+    @staticmethod
+    def show(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str, Any]:
+        """What a handler returns: caption, series and plan of each take, 8 at most, of one recording.
 
         Raises:
-            gr.Error: with the words of the EmageError.
+            EmageError: too many takes, or a series with other than finite numbers.
         """
-        try:
-            return PlotsValue.from_json(payload)
-        except EmageError as error:
-            raise gr.Error(str(error)[:_LONGEST_MESSAGE], duration=20, print_exception=False) from error
+        return build_value(takes)
 
-    def postprocess(self, value: PlotsValue | dict | None) -> dict[str, Any]:
-        """Raises EmageError for a value that cannot be shown."""
-        return (value if isinstance(value, PlotsValue) else PlotsValue.from_json(value)).to_json()
+    def read(self, payload: Any) -> None:
+        raise EmageError("The plots only show what they are given.")
+
+    def postprocess(self, value: dict[str, Any] | None) -> dict[str, Any]:
+        return value or EMPTY
 
     def api_info(self) -> dict[str, Any]:
         numbers = {"type": "string", "description": "numbers with spaces between them"}
-        curve = {
-            "type": "object",
-            "properties": {
-                "num_frames": {"type": "integer"},
-                "frames_per_column": {"type": "integer"},
-                "low": numbers,
-                "mean": numbers,
-                "high": numbers,
-            },
-        }
-        take = {
-            "type": "object",
-            "properties": {
+        counts = {name: {"type": "integer"} for name in ("num_frames", "frames_per_column")}
+        curve = _object(counts | dict.fromkeys(("low", "mean", "high"), numbers))
+        take = _object(
+            {
                 "caption": {"type": "string"},
                 "color": {"type": "string"},
                 "hand_speed": curve,
@@ -123,20 +92,19 @@ class Plots(gr.HTML):
                 "mean_hand_speed": {"type": "number"},
                 "mean_jaw": {"type": "number"},
                 "spans": {"type": "array", "items": {"type": "object"}},
-            },
-        }
-        return {
-            "type": "object",
-            "properties": {
-                "takes": {"type": "array", "items": take, "maxItems": MAX_TAKES},
-                "loudness": curve,
-                "onsets_s": numbers,
-            },
-            "description": "hand_speed in m/s, jaw in degrees, at 30 frames a second",
+            }
+        )
+        takes = {"type": "array", "items": take, "maxItems": MAX_TAKES}
+        return _object({"takes": takes, "loudness": curve, "onsets_s": numbers}) | {
+            "description": "hand_speed in m/s, jaw in degrees, at 30 frames a second"
         }
 
     def example_payload(self) -> dict[str, Any]:
-        return PlotsValue().to_json()
+        return EMPTY
 
-    def example_value(self) -> PlotsValue:
-        return PlotsValue()
+    def example_value(self) -> dict[str, Any]:
+        return EMPTY
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}

@@ -4,11 +4,14 @@ const MOST_PIXELS_PER_FRAME = 24;
 const TAG_PIXELS = 66; // a narrower span shows its icon alone
 const TINY_PIXELS = 20; // and one still narrower nothing
 
+/** @type {Map<string, { row: HTMLElement, lane: HTMLElement, toggle: HTMLElement }>} by leaf */
 const rowElements = new Map();
+/** @type {Map<number, HTMLElement>} by id */
 const spanElements = new Map();
 
 function makeRows() {
-  for (const { leaf, label, short } of SETTINGS.rows) {
+  for (const leaf of SETTINGS.rows) {
+    const [label, short] = SETTINGS.labels[leaf];
     const toggle = make(
       "button",
       { type: "button", "data-leaf": leaf, "aria-label": `${label}: whole row as hint`, title: `${label}: whole row` },
@@ -25,20 +28,22 @@ function makeRows() {
   }
 }
 
+/** @param {string} leaf */
 function rowElement(leaf) {
-  return rowElements.get(leaf).row;
+  return /** @type {HTMLElement} */ (rowElements.get(leaf)?.row);
 }
 
+/** @param {number} id */
 function makeSpanElement(id) {
   const tag = make("span", { class: "tag" });
-  const node = make("div", { class: "span", role: "gridcell", tabindex: "0", "data-id": id }, tag);
+  const node = make("div", { class: "span hint", role: "gridcell", tabindex: "0", "data-id": id }, tag);
   for (const edge of ["start", "end"]) {
     node.append(make("div", { class: "handle", role: "slider", tabindex: "-1", "data-edge": edge }));
   }
   return node;
 }
 
-// Width of the lanes in view.
+/** Of the lanes in view. */
 function laneWidth() {
   return Math.max(0, scroller.clientWidth - headWidth());
 }
@@ -47,7 +52,10 @@ function headWidth() {
   return part("corner").offsetWidth;
 }
 
-// After the length, the zoom or the size of the component has changed. `anchor` is the frame that stays in place.
+/**
+ * After the length, the zoom or the size of the component has changed.
+ * @param {number | null} anchor the frame that stays in place
+ */
 function layOut(anchor = null) {
   const anchorFrame = anchor ?? cursor;
   const before = anchorFrame * pixelsPerFrame - scroller.scrollLeft;
@@ -55,9 +63,9 @@ function layOut(anchor = null) {
   const most = numFrames ? Math.max(1, (MOST_PIXELS_PER_FRAME * numFrames) / Math.max(1, width)) : 1;
   zoom = clamp(zoom, 1, most);
   pixelsPerFrame = numFrames ? (width / numFrames) * zoom : 0;
-  content.style.setProperty("--frames", numFrames);
+  content.style.setProperty("--frames", String(numFrames));
   content.style.setProperty("--ppf", `${pixelsPerFrame}px`);
-  content.style.setProperty("--tick", tickStep(pixelsPerFrame * SETTINGS.fps) * SETTINGS.fps);
+  content.style.setProperty("--tick", String(tickStep(pixelsPerFrame * SETTINGS.fps) * SETTINGS.fps));
   const isInView = 0 <= before && before <= width;
   scroller.scrollLeft = anchorFrame * pixelsPerFrame - (isInView ? before : width / 2);
   setDisabled("out", zoom <= 1);
@@ -68,47 +76,12 @@ function layOut(anchor = null) {
   render();
 }
 
+/** @param {string} name @param {boolean} isDisabled */
 function setDisabled(name, isDisabled) {
-  tool(name).setAttribute("aria-disabled", isDisabled);
+  tool(name).setAttribute("aria-disabled", String(isDisabled));
 }
 
-let drawing = 0;
-function drawSoon() {
-  drawing ||= requestAnimationFrame(() => {
-    drawing = 0;
-    draw();
-  });
-}
-
-function draw() {
-  const style = getComputedStyle(root);
-  const color = (name) => style.getPropertyValue(name).trim();
-  const canvas = part("canvas");
-  canvas.style.width = `${laneWidth()}px`;
-  drawBackdrop(
-    {
-      canvas,
-      width: laneWidth(),
-      firstFrame: pixelsPerFrame ? scroller.scrollLeft / pixelsPerFrame : 0,
-      pixelsPerFrame,
-      numFrames,
-      currentFrame: cursor,
-      font: style.fontFamily,
-      colors: {
-        text: color("--muted"),
-        line: color("--border-color-primary"),
-        wave: color("--wave"),
-        silent: color("--silent"),
-        clipped: color("--clipped"),
-        word: color("--word"),
-        wordText: color("--body-text-color"),
-        currentWord: color("--focus"),
-        currentWordText: color("--background-fill-primary"),
-      },
-    },
-    behind()
-  );
-}
+const drawSoon = soon(draw);
 
 function render(spans = drag?.spans ?? edit.spans) {
   const isEmpty = numFrames === 0;
@@ -116,30 +89,30 @@ function render(spans = drag?.spans ?? edit.spans) {
   part("toolbar").inert = isEmpty;
   scroller.inert = isEmpty;
   part("of-words").hidden = !behind()?.words.length;
-  if (!spanById(spans, selectedId)) selectedId = null;
+  if (!findSpan(spans, selectedId)) selectedId = null;
   renderRows(spans);
   renderTools(spans);
   const [trimStart, trimEnd] = drag?.trim ?? [edit.trimStart, edit.trimEnd];
-  place("trim-start", trimStart, "shade-start");
-  place("trim-end", trimEnd, "shade-end");
+  place(trimStart, "trim-start", "shade-start");
+  place(trimEnd, "trim-end", "shade-end");
   describeSlider(part("trim-start"), trimStart, 0, Math.max(0, trimEnd - 1));
   describeSlider(part("trim-end"), trimEnd, trimStart + 1, numFrames);
-  place("beyond", limit());
+  place(limit(), "beyond");
   part("beyond").hidden = !numFrames || limit() >= numFrames;
   renderCursor();
   renderWarnings();
   drawSoon();
 }
 
+/** @param {Span[]} spans */
 function renderRows(spans) {
   const seen = new Set();
-  for (const { leaf, label } of SETTINGS.rows) {
-    const { row, lane, toggle } = rowElements.get(leaf);
+  for (const [leaf, { row, lane, toggle }] of rowElements) {
     const inRow = rowOf(spans, leaf);
     const coverage = coverageOf(spans, leaf, limit());
     toggle.setAttribute("aria-pressed", { none: "false", some: "mixed", all: "true" }[coverage]);
-    const count = { 0: "generated", 1: "1 hint" }[inRow.length] ?? `${inRow.length} hints`;
-    row.setAttribute("aria-label", `${label}, ${count}`);
+    const count = ["generated", "1 hint"][inRow.length] ?? `${inRow.length} hints`;
+    row.setAttribute("aria-label", `${labelOf(leaf)}, ${count}`);
     const nodes = inRow.map((span) => renderSpan(span));
     arrange(lane, nodes);
     for (const span of inRow) seen.add(span.id);
@@ -151,25 +124,29 @@ function renderRows(spans) {
   }
 }
 
+/** @param {Span} span */
 function renderSpan(span) {
-  if (!spanElements.has(span.id)) spanElements.set(span.id, makeSpanElement(span.id));
-  const node = spanElements.get(span.id);
+  const node = spanElements.get(span.id) ?? makeSpanElement(span.id);
+  spanElements.set(span.id, node);
   const isLocked = span.mode === SETTINGS.lock;
   const isSelected = span.id === selectedId;
   const width = (span.end - span.start) * pixelsPerFrame;
-  node.style.setProperty("--start", span.start);
-  node.style.setProperty("--end", span.end);
-  node.style.setProperty("--blend-before", Math.min(edit.blendFrames, span.start));
-  node.style.setProperty("--blend-after", Math.min(edit.blendFrames, numFrames - span.end));
+  const places = {
+    start: span.start,
+    end: span.end,
+    "blend-before": Math.min(edit.blendFrames, span.start),
+    "blend-after": Math.min(edit.blendFrames, numFrames - span.end),
+  };
+  for (const [name, frames] of Object.entries(places)) node.style.setProperty(`--${name}`, String(frames));
   node.classList.toggle("locked", isLocked);
   node.classList.toggle("selected", isSelected);
   node.classList.toggle("narrow", width < TAG_PIXELS);
   node.classList.toggle("tiny", width < TINY_PIXELS);
-  node.classList.toggle("drawn", drag?.paints === span.id);
+  node.classList.toggle("painted", drag?.paints === span.id);
   node.setAttribute("aria-label", describe(span));
-  node.setAttribute("aria-selected", isSelected);
+  node.setAttribute("aria-selected", String(isSelected));
   node.title = `${describe(span)} (${span.end - span.start} frames)`;
-  const [tag, first, last] = node.children;
+  const [tag, first, last] = /** @type {HTMLCollectionOf<HTMLElement>} */ (node.children);
   if (tag.dataset.mode !== span.mode) {
     tag.dataset.mode = span.mode;
     tag.replaceChildren(icon(isLocked ? "lock" : "follow"), make("b", {}, isLocked ? "locked" : "follow"));
@@ -183,7 +160,10 @@ function renderSpan(span) {
   return node;
 }
 
-// In the order of time, for that is the order of Tab. The focused one is not moved, or it would lose the focus.
+/**
+ * In the order of time, for that is the order of Tab. The focused one is not moved, or it would lose the focus.
+ * @param {HTMLElement} lane @param {HTMLElement[]} nodes
+ */
 function arrange(lane, nodes) {
   if (nodes.length === lane.children.length && nodes.every((node, i) => lane.children[i] === node)) return;
   const kept = Math.max(0, nodes.findIndex((node) => node.contains(active())));
@@ -193,29 +173,30 @@ function arrange(lane, nodes) {
 }
 
 function active() {
-  return root.getRootNode().activeElement;
+  return document.activeElement;
 }
 
+/** @param {HTMLElement} node @param {number} frame @param {number} least @param {number} most */
 function describeSlider(node, frame, least, most) {
-  node.setAttribute("aria-valuemin", least);
-  node.setAttribute("aria-valuemax", most);
-  node.setAttribute("aria-valuenow", Math.round(frame));
-  node.setAttribute("aria-valuetext", seconds(frame));
+  const told = { valuemin: least, valuemax: most, valuenow: Math.round(frame), valuetext: seconds(frame) };
+  for (const [name, value] of Object.entries(told)) node.setAttribute(`aria-${name}`, String(value));
 }
 
-function place(name, frame, ...others) {
-  for (const each of [name, ...others]) part(each).style.setProperty("--frame", frame);
+/** @param {number} frame @param {string[]} names of the parts that stand there */
+function place(frame, ...names) {
+  for (const name of names) part(name).style.setProperty("--frame", String(frame));
 }
 
+/** @param {Span[]} spans */
 function renderTools(spans) {
-  const selected = spanById(spans, drag?.paints ?? selectedId);
+  const selected = findSpan(spans, drag?.paints ?? selectedId);
   setDisabled("undo", !past.length);
   setDisabled("redo", !future.length);
   setDisabled("split", !selected || selected.end - selected.start < 2);
   setDisabled("delete", !selected);
   part("modes").setAttribute("aria-label", selected ? `Mode of ${describe(selected)}` : "Mode of new hints");
-  for (const input of part("modes").querySelectorAll("input")) input.checked = input.value === (selected?.mode ?? mode);
-  part("blend").value = edit.blendFrames;
+  for (const input of modes) input.checked = input.value === (selected?.mode ?? mode);
+  blend.valueAsNumber = edit.blendFrames;
   part("selection").textContent = selected
     ? `${describe(selected)} · ${selected.end - selected.start} frames`
     : "Drag in a row to paint a hint.";
@@ -223,7 +204,7 @@ function renderTools(spans) {
 }
 
 function renderCursor() {
-  place("playhead", cursor, "knob");
+  place(cursor, "playhead", "knob");
   describeSlider(part("knob"), cursor, 0, numFrames);
   part("clock").textContent = seconds(cursor);
   part("playhead").hidden = part("knob").hidden = !numFrames;

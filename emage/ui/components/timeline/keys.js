@@ -9,13 +9,14 @@ function listenToKeys() {
   root.addEventListener("keyup", sendWhatIsUnsent);
   root.addEventListener("focusout", sendWhatIsUnsent);
   root.addEventListener("focusin", (event) => {
-    const node = event.target.closest(".span");
-    if (node) select(Number(node.dataset.id));
+    const node = targetOf(event).closest(".span");
+    if (node) select(spanOf(node).id);
   });
 }
 
+/** Whether it has done something. @param {KeyboardEvent} event */
 function handleKey(event) {
-  const { target } = event;
+  const target = targetOf(event);
   const isTyping = target.matches("input[type=number]");
   const isCommand = event.ctrlKey || event.metaKey;
   if (isCommand && !isTyping && /^[zy]$/i.test(event.key)) {
@@ -33,21 +34,22 @@ function handleKey(event) {
   if (!direction && isCommand) return false;
   if (handleViewKey(event.key)) return true;
   // How an arrow key changes a frame.
-  const shift = (frame, exceptId = null) => {
+  const shift = (/** @type {number} */ frame, /** @type {number | null} */ exceptId = null) => {
     if (isCommand || event.altKey) return nextEdge(frame, direction, exceptId);
     return frame + direction * (event.shiftKey ? 10 : 1);
   };
-  if (node) return handleSpanKey(event, spanById(edit.spans, Number(node.dataset.id)), direction, shift);
-  const trimEdge = target.closest(".trim")?.dataset.part;
+  if (node) return handleSpanKey(event, spanOf(node), direction, shift);
+  const trimEdge = /** @type {HTMLElement | null} */ (target.closest(".trim"))?.dataset.part;
   if (trimEdge && direction) {
     commitTrim(trimmed(trimEdge, shift(trimEdge === "trim-start" ? edit.trimStart : edit.trimEnd)), true);
     return true;
   }
-  const row = target.closest(".row");
+  const row = /** @type {HTMLElement | null} */ (target.closest(".row"));
   if (row || target === part("knob")) return handleRowKey(event.key, row?.dataset.leaf, direction, shift);
   return false;
 }
 
+/** @param {string} key */
 function handleViewKey(key) {
   if (key === "+" || key === "=") zoomBy(ZOOM_STEP);
   else if (key === "-") zoomBy(1 / ZOOM_STEP);
@@ -57,8 +59,14 @@ function handleViewKey(key) {
   return true;
 }
 
+/**
+ * @param {KeyboardEvent} event
+ * @param {Span} span
+ * @param {number} direction
+ * @param {(frame: number, exceptId: number) => number} shift
+ */
 function handleSpanKey(event, span, direction, shift) {
-  const edge = event.target.dataset.edge;
+  const edge = /** @type {Edge | undefined} */ (targetOf(event).dataset.edge);
   const told = () => `${describe(spanById(edit.spans, span.id))}.`;
   if (direction) {
     const spans = edge
@@ -71,7 +79,7 @@ function handleSpanKey(event, span, direction, shift) {
   else if (event.key === "l" || event.key === "L") {
     setMode(span, span.mode === SETTINGS.lock ? SETTINGS.follow : SETTINGS.lock);
   } else if (event.key === "Escape") {
-    if (edge) spanElements.get(span.id).focus();
+    if (edge) spanElements.get(span.id)?.focus();
     else {
       rowElement(span.leaf).focus();
       select(null);
@@ -82,6 +90,12 @@ function handleSpanKey(event, span, direction, shift) {
   return true;
 }
 
+/**
+ * @param {string} key
+ * @param {string | undefined} leaf
+ * @param {number} direction
+ * @param {(frame: number) => number} shift
+ */
 function handleRowKey(key, leaf, direction, shift) {
   if (direction) goTo(shift(Math.round(cursor)));
   else if (key === "Home") goTo(0);
@@ -93,33 +107,39 @@ function handleRowKey(key, leaf, direction, shift) {
   return true;
 }
 
+/** @param {number} frame */
 function goTo(frame) {
   setCursor(frame);
   bringIntoView(cursor);
   announceCursor();
 }
 
-// The row above or below; coming from a span, the span there that lies nearest.
+/**
+ * The row above or below; coming from a span, the span there that lies nearest.
+ * @param {string} leaf @param {number} direction @param {number | null} nearFrame
+ */
 function focusRow(leaf, direction, nearFrame = null) {
-  const leaves = SETTINGS.rows.map((row) => row.leaf);
-  const next = leaves[leaves.indexOf(leaf) + direction];
+  const next = SETTINGS.rows[SETTINGS.rows.indexOf(leaf) + direction];
   if (!next) return;
-  const there = nearFrame === null ? [] : rowOf(edit.spans, next);
-  if (!there.length) return rowElement(next).focus();
+  const there = rowOf(edit.spans, next);
+  if (nearFrame === null || !there.length) return rowElement(next).focus();
   focusSpan(there.reduce((a, b) => (Math.abs(b.start - nearFrame) < Math.abs(a.start - nearFrame) ? b : a)).id);
 }
 
 function listenToTools() {
-  const selected = () => spanById(edit.spans, selectedId);
+  /** @param {(span: Span) => void} action */
+  const withSelected = (action) => {
+    const span = findSpan(edit.spans, selectedId);
+    if (span) action(span);
+  };
   const actions = {
-    play: players.toggle,
     undo,
     redo,
-    split: () => split(selected()),
-    delete: () => deleteSpan(selected()),
+    split: () => withSelected(split),
+    delete: () => withSelected(deleteSpan),
     snap() {
       isSnapping = !isSnapping;
-      tool("snap").setAttribute("aria-pressed", isSnapping);
+      tool("snap").setAttribute("aria-pressed", String(isSnapping));
     },
     back: () => scrollPage(-1),
     on: () => scrollPage(1),
@@ -132,14 +152,13 @@ function listenToTools() {
       if (tool(name).getAttribute("aria-disabled") !== "true") action();
     });
   }
-  for (const input of part("modes").querySelectorAll("input")) {
+  for (const input of modes) {
     input.name = `${element.id}-mode`;
     input.addEventListener("change", () => {
       mode = input.value; // of what is painted next, too
-      if (selected()) setMode(selected(), input.value);
+      withSelected((span) => setMode(span, input.value));
     });
   }
-  const blend = part("blend");
-  blend.max = SETTINGS.maxBlendFrames;
+  blend.max = String(SETTINGS.maxBlendFrames);
   blend.addEventListener("change", () => setBlend(blend.valueAsNumber));
 }

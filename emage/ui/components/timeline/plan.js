@@ -1,11 +1,12 @@
-// Editing a plan. A span is {id, leaf, start, end, mode, group}: frames, the end exclusive, and `leaf` the row that it
-// lies in. A list of spans is never changed; every function returns another one, so undoing is keeping the old list.
+// Editing a plan. A list of spans is never changed; every function returns another one, so undoing is keeping the old
+// list.
 //
 // A span of both hands lies in two rows. Its halves share the object `group`, and as long as they are alike they are
 // written as the one span that they were read from.
 
 let lastSpanId = 0;
 
+/** @param {PlanJson} plan @returns {Span[]} */
 function spansOfPlan(plan) {
   return plan.spans.flatMap(({ part, start_frame, end_frame, mode }) => {
     const leaves = SETTINGS.leavesOf[part];
@@ -14,39 +15,48 @@ function spansOfPlan(plan) {
   });
 }
 
+/** @param {Span[]} spans @param {number} blendFrames @returns {PlanJson} */
 function planOfSpans(spans, blendFrames) {
   const written = new Set();
   const result = [];
   for (const span of spans) {
     if (written.has(span)) continue;
-    const twins = span.group ? spans.filter((other) => other.group === span.group && isAlike(other, span)) : [];
-    const isWhole = span.group && twins.length === SETTINGS.leavesOf[span.group.part].length;
+    const { group } = span;
+    const twins = group ? spans.filter((other) => other.group === group && isAlike(other, span)) : [];
+    const isWhole = group && twins.length === SETTINGS.leavesOf[group.part].length;
     for (const twin of isWhole ? twins : [span]) written.add(twin);
-    const part = isWhole ? span.group.part : span.leaf;
+    const part = isWhole ? group.part : span.leaf;
     result.push({ part, start_frame: span.start, end_frame: span.end, mode: span.mode });
   }
   return { spans: result, blend_frames: blendFrames };
 }
 
+/** @param {Span} a @param {Span} b */
 function isAlike(a, b) {
   return a.start === b.start && a.end === b.end && a.mode === b.mode;
 }
 
-function clamp(value, least, most) {
-  return Math.max(least, Math.min(most, value));
-}
-
-function spanById(spans, id) {
+/** @param {Span[]} spans @param {number | null} id */
+function findSpan(spans, id) {
   return spans.find((span) => span.id === id) ?? null;
 }
 
-// The spans of a row by time.
-function rowOf(spans, leaf) {
-  return spans.filter((span) => span.leaf === leaf).sort((a, b) => a.start - b.start || a.end - b.end);
+/** @param {Span[]} spans @param {number} id */
+function spanById(spans, id) {
+  return /** @type {Span} */ (findSpan(spans, id));
 }
 
-// Where a row has no span, as [start, end]; the span `exceptId` is looked through.
+/** The spans of a row by time. @param {Span[]} spans @param {string} leaf */
+function rowOf(spans, leaf) {
+  return spans.filter((span) => span.leaf === leaf).toSorted((a, b) => a.start - b.start || a.end - b.end);
+}
+
+/**
+ * Where a row has no span; the span `exceptId` is looked through.
+ * @param {Span[]} spans @param {string} leaf @param {number} limit @param {number | null} exceptId
+ */
 function gapsOf(spans, leaf, limit, exceptId = null) {
+  /** @type {[start: number, end: number][]} */
   const gaps = [];
   let reached = 0;
   for (const span of rowOf(spans, leaf)) {
@@ -58,41 +68,55 @@ function gapsOf(spans, leaf, limit, exceptId = null) {
   return gaps.filter(([start, end]) => end > start);
 }
 
-// The gap around a frame; at the very end of the row, the one before it.
+/**
+ * The gap around a frame; at the very end of the row, the one before it.
+ * @param {Span[]} spans @param {string} leaf @param {number} limit @param {number} frame
+ */
 function gapAt(spans, leaf, limit, frame) {
   const gaps = gapsOf(spans, leaf, limit);
   return gaps.find(([start, end]) => start <= frame && frame < end) ?? gaps.find(([, end]) => end === frame) ?? null;
 }
 
-// A plan may come with spans of one mode that overlap. Before a row is edited they are joined; `keepId` lives on.
+/**
+ * A plan may come with spans of one mode that overlap. Before a row is edited they are joined; `keepId` lives on.
+ * @param {Span[]} spans @param {string} leaf @param {number | null} keepId
+ */
 function withoutOverlaps(spans, leaf, keepId = null) {
   let result = spans;
-  let joined = null;
+  /** @type {Span | null} */
+  let last = null;
   for (const span of rowOf(spans, leaf)) {
-    if (joined && span.start < joined.end) {
-      const [kept, gone] = span.id === keepId ? [span, joined] : [joined, span];
-      joined = { ...kept, start: joined.start, end: Math.max(joined.end, span.end) };
-      result = result.filter((other) => other.id !== gone.id).map((other) => (other.id === kept.id ? joined : other));
-    } else {
-      joined = span;
+    if (!last || span.start >= last.end) {
+      last = span;
+      continue;
     }
+    const [kept, gone] = span.id === keepId ? [span.id, last.id] : [last.id, span.id];
+    const reach = { start: last.start, end: Math.max(last.end, span.end) };
+    result = replaceSpan(removeSpan(result, gone), kept, reach);
+    last = spanById(result, kept);
   }
   return result;
 }
 
+/** @param {Span[]} spans @param {number} id @param {Partial<Span>} changes */
 function replaceSpan(spans, id, changes) {
   return spans.map((span) => (span.id === id ? { ...span, ...changes } : span));
 }
 
+/** @param {Span[]} spans @param {string} leaf @param {number} start @param {number} end @param {string} mode */
 function addSpan(spans, leaf, start, end, mode, id = ++lastSpanId) {
   return [...spans, { id, leaf, start, end, mode, group: null }];
 }
 
+/** @param {Span[]} spans @param {number} id */
 function removeSpan(spans, id) {
   return spans.filter((span) => span.id !== id);
 }
 
-// To the free place nearest to `start`, beyond neighbours if need be.
+/**
+ * To the free place nearest to `start`, beyond neighbours if need be.
+ * @param {Span[]} spans @param {number} id @param {number} start @param {number} limit
+ */
 function moveSpan(spans, id, start, limit) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
@@ -106,7 +130,10 @@ function moveSpan(spans, id, start, limit) {
   return replaceSpan(spans, id, { start: nearest, end: nearest + length });
 }
 
-// One end of a span, up to its neighbour and not past its other end.
+/**
+ * One end of a span, up to its neighbour and not past its other end.
+ * @param {Span[]} spans @param {number} id @param {Edge} edge @param {number} frame @param {number} limit
+ */
 function resizeSpan(spans, id, edge, frame, limit) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
@@ -123,7 +150,10 @@ function resizeSpan(spans, id, edge, frame, limit) {
   return replaceSpan(spans, id, { end: clamp(frame, span.start + 1, most) });
 }
 
-// In two at `frame`, or in the middle where that is not inside. The first half keeps its id. null: too short.
+/**
+ * In two at `frame`, or in the middle where that is not inside. The first half keeps its id. null: too short.
+ * @param {Span[]} spans @param {number} id @param {number} frame
+ */
 function splitSpan(spans, id, frame) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
@@ -137,20 +167,23 @@ function splitSpan(spans, id, frame) {
   return spans.flatMap((other) => (other.id === id ? halves : [other]));
 }
 
+/** @param {Span[]} spans @param {number} id @param {string} mode */
 function setSpanMode(spans, id, mode) {
   const { leaf } = spanById(spans, id);
   return replaceSpan(withoutOverlaps(spans, leaf, id), id, { mode });
 }
 
+/** @param {Span[]} spans @param {string} leaf */
 function clearRow(spans, leaf) {
   return spans.filter((span) => span.leaf !== leaf);
 }
 
+/** @param {Span[]} spans @param {string} leaf @param {number} limit @param {string} mode */
 function fillRow(spans, leaf, limit, mode) {
   return addSpan(clearRow(spans, leaf), leaf, 0, limit, mode);
 }
 
-// How much of a row is a hint: "none", "some" or "all".
+/** How much of a row is a hint. @param {Span[]} spans @param {string} leaf @param {number} limit */
 function coverageOf(spans, leaf, limit) {
   if (!spans.some((span) => span.leaf === leaf)) return "none";
   return gapsOf(spans, leaf, limit).length ? "some" : "all";

@@ -3,21 +3,33 @@
 const DRAG_PIXELS = 4; // a shorter one is a tap
 const SCROLL_EDGE_PIXELS = 28;
 
-// Where a pointer is, in frames and fractions of them.
+/** Where a pointer is, in frames and fractions of them. @param {number} clientX */
 function frameAt(clientX) {
   return (clientX - content.getBoundingClientRect().left - headWidth()) / pixelsPerFrame;
 }
 
-// handlers: move(frame) while it goes on, then drop(drag), or tap(drag) where it never moved.
+/**
+ * move(frame) is called while it goes on, then drop(drag), or tap(drag) where it never moved.
+ * @param {PointerEvent} event
+ * @param {DragHandlers} handlers
+ */
 function startDrag(event, handlers) {
   if (event.button !== 0 || drag || !numFrames) return;
   sendWhatIsUnsent();
-  drag = { ...handlers, pointerId: event.pointerId, downX: event.clientX, x: event.clientX, hasMoved: false };
-  event.target.setPointerCapture(event.pointerId);
+  const { pointerId, clientX: x } = event;
+  const { spans, trimStart, trimEnd } = edit;
+  drag = { ...handlers, pointerId, downX: x, x, hasMoved: false, spans, trim: [trimStart, trimEnd] };
+  targetOf(event).setPointerCapture(pointerId);
 }
 
+/** @param {Event} event */
+function targetOf(event) {
+  return /** @type {HTMLElement} */ (event.target);
+}
+
+/** @param {PointerEvent} event */
 function moveDrag(event) {
-  if (event.pointerId !== drag?.pointerId) return;
+  if (!drag || event.pointerId !== drag.pointerId) return;
   drag.x = event.clientX;
   if (!drag.hasMoved && Math.abs(drag.x - drag.downX) < DRAG_PIXELS) return;
   if (!drag.hasMoved) {
@@ -27,8 +39,9 @@ function moveDrag(event) {
   drag.move(frameAt(drag.x));
 }
 
+/** @param {PointerEvent} event */
 function endDrag(event) {
-  if (event.pointerId !== drag?.pointerId) return;
+  if (!drag || event.pointerId !== drag.pointerId) return;
   const done = drag;
   drag = null;
   showGuide(null);
@@ -57,19 +70,23 @@ function scrollAtEdge() {
   requestAnimationFrame(scrollAtEdge);
 }
 
+/** @param {PointerEvent} event @param {string} leaf */
 function startPaint(event, leaf) {
   const anchor = snapped(frameAt(event.clientX)).frame;
   const gap = gapAt(edit.spans, leaf, limit(), clamp(Math.floor(frameAt(event.clientX)), 0, numFrames));
+  /** @type {Span | null} */
   let painted = null;
+  /** @type {number | undefined} */
   let id;
   startDrag(event, {
     move(frame) {
-      if (!gap) return;
+      if (!gap || !drag) return;
       const snap = snapped(frame);
       showGuide(snap);
-      const [from, to] = [anchor, snap.frame].map((end) => clamp(end, gap[0], gap[1])).sort((a, b) => a - b);
+      const ends = [anchor, snap.frame].map((end) => clamp(end, gap[0], gap[1]));
+      const [from, to] = [Math.min(...ends), Math.max(...ends)];
       drag.spans = from < to ? addSpan(edit.spans, leaf, from, to, mode, id) : edit.spans;
-      painted = from < to ? drag.spans.at(-1) : null;
+      painted = from < to ? drag.spans[drag.spans.length - 1] : null;
       id ??= painted?.id;
       drag.paints = id;
       render();
@@ -86,12 +103,14 @@ function startPaint(event, leaf) {
   });
 }
 
+/** @param {PointerEvent} event @param {number} id */
 function startMove(event, id) {
   const span = spanById(edit.spans, id);
   const offset = frameAt(event.clientX) - span.start;
   const length = span.end - span.start;
   startDrag(event, {
     move(frame) {
+      if (!drag) return;
       // Whichever end has an edge nearer to it snaps.
       const start = frame - offset;
       const byStart = snapped(start, id);
@@ -108,10 +127,12 @@ function startMove(event, id) {
   });
 }
 
+/** @param {PointerEvent} event @param {number} id @param {Edge} edge */
 function startResize(event, id, edge) {
   const offset = frameAt(event.clientX) - spanById(edit.spans, id)[edge];
   startDrag(event, {
     move(frame) {
+      if (!drag) return;
       const snap = snapped(frame - offset, id);
       showGuide(snap);
       drag.spans = resizeSpan(edit.spans, id, edge, snap.frame, limit());
@@ -123,10 +144,12 @@ function startResize(event, id, edge) {
   });
 }
 
+/** @param {PointerEvent} event @param {string} edge */
 function startTrim(event, edge) {
   const offset = frameAt(event.clientX) - (edge === "trim-start" ? edit.trimStart : edit.trimEnd);
   startDrag(event, {
     move(frame) {
+      if (!drag) return;
       const snap = snapped(frame - offset);
       showGuide(snap);
       drag.trim = trimmed(edge, snap.frame);
@@ -138,7 +161,7 @@ function startTrim(event, edge) {
   });
 }
 
-// A mouse scrubs; a finger scrolls, taps, or drags the playhead by its knob.
+/** A mouse scrubs; a finger scrolls, taps, or drags the playhead by its knob. @param {PointerEvent} event */
 function startScrub(event) {
   startDrag(event, {
     move: (frame) => setCursor(Math.round(frame)),
@@ -153,17 +176,17 @@ function listenToPointers() {
     });
   }
   root.addEventListener("pointerdown", (event) => {
-    const node = event.target.closest(".span");
+    const target = targetOf(event);
+    const node = target.closest(".span");
     if (!node || event.button !== 0) return;
-    const id = Number(node.dataset.id);
-    const { edge } = event.target.dataset;
+    const { id } = spanOf(node);
     select(id);
-    event.target.focus({ preventScroll: true });
-    if (edge) startResize(event, id, edge);
+    target.focus({ preventScroll: true });
+    if (target.dataset.edge) startResize(event, id, /** @type {Edge} */ (target.dataset.edge));
     else startMove(event, id);
   });
   part("header").addEventListener("pointerdown", (event) => {
-    if (event.target === part("canvas")) startScrub(event);
+    if (event.target === canvas) startScrub(event);
   });
   part("knob").addEventListener("pointerdown", startScrub);
   for (const edge of ["trim-start", "trim-end"]) {
@@ -175,7 +198,7 @@ function listenToPointers() {
   root.addEventListener("pointercancel", (event) => {
     if (event.pointerId === drag?.pointerId) cancelDrag();
   });
-  const zoomByWheel = (event) => {
+  const zoomByWheel = (/** @type {WheelEvent} */ event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     zoomBy(ZOOM_STEP ** (-event.deltaY / 100), frameAt(event.clientX));

@@ -1,59 +1,47 @@
 // What the component knows, how it comes from and goes to Gradio, and the way back through earlier edits.
-// Gradio gives `element`, `props`, `trigger`, `watch` and `server`.
 
 const KEPT_STEPS = 200;
 const KEY_PAUSE_MS = 400; // after which a held key's edit is sent even if it is still down
 
-const root = element.querySelector(".timeline");
-const part = (name) => root.querySelector(`[data-part="${name}"]`);
-const tool = (name) => root.querySelector(`[data-tool="${name}"]`);
+/** @param {string} name */
+const tool = (name) => /** @type {HTMLElement} */ (root.querySelector(`[data-tool="${name}"]`));
+const canvas = /** @type {HTMLCanvasElement} */ (part("canvas"));
+const blend = /** @type {HTMLInputElement} */ (part("blend"));
+const modes = /** @type {NodeListOf<HTMLInputElement>} */ (part("modes").querySelectorAll("input"));
 const scroller = part("scroller");
 const content = part("content");
-const listening = new AbortController(); // of what outlives the component: document, timers
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 // What the value holds. `edit` is never changed in place, so that undoing is to go back to an earlier one.
 let numFrames = 0;
+/** @type {Edit} */
 let edit = { spans: [], blendFrames: SETTINGS.blendFrames, trimStart: 0, trimEnd: 0 };
+/** @type {Edit[]} */
 let past = [];
+/** @type {Edit[]} */
 let future = [];
 
 // What is seen, and not part of the value.
+/** @type {Backdrop | null} */
 let backdrop = null;
 let shownValue = "";
 let shownBackdrop = "";
+/** @type {number | null} */
 let selectedId = null;
 let mode = SETTINGS.follow; // of new spans
 let isSnapping = true;
 let cursor = 0; // a whole frame, but for when a player is running
 let zoom = 1;
 let pixelsPerFrame = 0;
+/** @type {Drag | null} */
 let drag = null;
 let unsent = 0; // timer of an edit by held keys
 
-const seconds = (frame) => `${(frame / SETTINGS.fps).toFixed(2)} s`;
-const labelOf = (leaf) => SETTINGS.rows.find((row) => row.leaf === leaf).label;
-const modeName = (span) => (span.mode === SETTINGS.lock ? "locked" : "follows");
-const describe = (span) => `${labelOf(span.leaf)}, ${modeName(span)}, ${seconds(span.start)} to ${seconds(span.end)}`;
-
-function announce(text) {
-  // The same words twice in a row are read out only if they differ.
-  const spoken = part("spoken");
-  spoken.textContent = spoken.textContent === text ? `${text}\u00a0` : text;
-}
-
-function icon(name) {
-  const holder = document.createElement("div");
-  holder.innerHTML = `<svg aria-hidden="true"><use href="#emage-tl-${name}"></use></svg>`;
-  return holder.firstChild;
-}
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
+/** @param {string} leaf */
+const labelOf = (leaf) => SETTINGS.labels[leaf][0];
+/** @param {Span} span */
+const describe = ({ leaf, start, end, mode: does }) =>
+  describeSpan({ part: leaf, start_frame: start, end_frame: end, mode: does });
 
 function valueOf() {
   return {
@@ -79,19 +67,21 @@ function readProps() {
   readBackdrop(props.backdrop ?? {});
 }
 
+/** @param {BackdropJson | {}} given */
 function readBackdrop(given) {
   if (JSON.stringify(given) === shownBackdrop) return;
   shownBackdrop = JSON.stringify(given);
-  backdrop = given.num_frames ? { ...given, peaks: decodePeaks(given.peaks) } : null;
+  backdrop = "peaks" in given ? { ...given, peaks: decodePeaks(given.peaks) } : null;
   layOut();
   findMedia();
 }
 
+/** @param {TimelineJson | null} value */
 function readValue(value) {
   cancelDrag();
   clearTimeout(unsent);
   unsent = 0;
-  const selected = spanById(edit.spans, selectedId);
+  const selected = findSpan(edit.spans, selectedId);
   const isSameRecording = numFrames > 0 && value?.num_frames === numFrames;
   if (isSameRecording) {
     remember();
@@ -135,13 +125,18 @@ function remember() {
   future = [];
 }
 
+/** @param {Edit} a @param {Edit} b */
 function isSameEdit(a, b) {
-  const text = ({ spans, ...rest }) => JSON.stringify([planOfSpans(spans, rest.blendFrames), rest]);
+  const text = (/** @type {Edit} */ { spans, ...rest }) => JSON.stringify([planOfSpans(spans, rest.blendFrames), rest]);
   return a === b || text(a) === text(b);
 }
 
-// The one way in which the person's edits reach the value. Those of a key that is held down become one step and one
-// event, sent when it is let go.
+/**
+ * The one way in which the user's edits reach the value. Those of a key that is held down become one step and one event,
+ * sent when it is let go.
+ * @param {Partial<Edit>} changes
+ * @param {string | (() => string)} text what is read out
+ */
 function commit(changes, text, isHeldKey = false) {
   const next = { ...edit, ...changes };
   if (planOfSpans(next.spans, 0).spans.length > SETTINGS.maxSpans) {
@@ -177,17 +172,16 @@ function redo() {
   step(future, past, "Redone.");
 }
 
+/** @param {Edit[]} from @param {Edit[]} to @param {string} text */
 function step(from, to, text) {
   sendWhatIsUnsent();
-  if (!from.length) {
-    announce("There is nothing more.");
-    return;
-  }
+  const next = from.pop();
+  if (!next) return announce("There is nothing more.");
   const focused = focusedSpan();
   to.push(edit);
-  edit = from.pop();
+  edit = next;
   render();
-  if (focused && !spanById(edit.spans, focused.id)) rowElement(focused.leaf).focus();
+  if (focused && !findSpan(edit.spans, focused.id)) rowElement(focused.leaf).focus();
   announce(text);
   send();
 }

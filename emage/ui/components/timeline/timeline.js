@@ -1,23 +1,24 @@
 // All put together.
 
-root.setAttribute("aria-label", props.label);
-root.style.setProperty("--hint", SETTINGS.hintColor);
-root.style.setProperty("--generated", SETTINGS.generatedColor);
+const players = makePlayers({
+  play: tool("play"),
+  show(frame, isPlaying) {
+    if (drag) return;
+    setCursor(frame, false);
+    if (isPlaying) bringIntoView(cursor);
+  },
+});
+
+function findMedia() {
+  players.find(backdrop?.media ?? []);
+}
+
 makeRows();
 listenToPointers();
 listenToKeys();
 listenToTools();
 new ResizeObserver(() => layOut()).observe(scroller);
-const themes = new MutationObserver(drawSoon);
-for (const node of [document.documentElement, document.body]) {
-  themes.observe(node, { attributes: true, attributeFilter: ["class"] });
-}
-const polling = setInterval(() => {
-  if (element.isConnected) return findMedia();
-  clearInterval(polling);
-  themes.disconnect();
-  listening.abort();
-}, MEDIA_POLL_MS);
+attend(drawSoon, findMedia);
 watch(Object.keys({ value: 0, backdrop: 0 }), readProps); // quoted names would become Gradio events of the component
 readProps();
 layOut();

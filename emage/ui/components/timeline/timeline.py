@@ -77,7 +77,7 @@ class Timeline(Component):
         elem_id: str | None = None,
         render: bool = True,
     ):
-        """value: a `TimelineValue` or its JSON. backdrop: behind the spans; see `show` for how to change it."""
+        """value: a `TimelineValue` or its JSON. backdrop: what lies behind the spans; `show` changes both."""
         props = {"backdrop": backdrop.to_json() if isinstance(backdrop, Backdrop) else backdrop or {}}
         super().__init__(value, label=label, visible=visible, elem_id=elem_id, render=render, props=props)
 
