@@ -6,9 +6,8 @@ import pytest
 
 from emage.errors import EmageError
 from emage.generation.decoding import Sampler
-from emage.generation.settings import TakeSettings, rebuilt
+from emage.generation.settings import AS_GENERATED, GROUNDED, TRANSLATIONS, TakeSettings, rebuilt
 from emage.generation.windows import Timing
-from emage.generation.settings import AS_GENERATED, GROUNDED, TRANSLATIONS
 from emage.render.settings import RenderSettings
 
 

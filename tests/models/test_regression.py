@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from emage.generation.decoding import Sampler
+from emage.generation.settings import AS_GENERATED
 from emage.generation.windows import Timing, plan_windows, sample_windows
 from emage.hints import HintPlan, Hints
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
-from emage.generation.settings import AS_GENERATED
 from emage.recording.audio import SAMPLE_RATE_HZ
 from tests.conftest import REGRESSION, make_motion, make_speech
 

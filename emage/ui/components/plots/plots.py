@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from emage.errors import EmageError
-from emage.evaluation.report import TakeSeries
+from emage.evaluation.report import MotionSeries
 from emage.hints import HintPlan
 from emage.motion.skeleton import HINT_PARTS
 from emage.ui import web
@@ -65,7 +65,7 @@ class Plots(Component):
         )
 
     @staticmethod
-    def show(takes: Sequence[tuple[str, TakeSeries, HintPlan]]) -> dict[str, Any]:
+    def show(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str, Any]:
         """What a handler returns: caption, series and plan of each take, 8 at most, of one recording.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from emage.errors import EmageError
-from emage.evaluation.report import TakeSeries
+from emage.evaluation.report import MotionSeries
 from emage.hints import HintPlan
 
 MAX_POINTS = 4000
@@ -21,7 +21,7 @@ EMPTY = {"takes": [], "loudness": None, "onsets_s": ""}
 _SPEED_DIGITS, _DEGREE_DIGITS, _LOUDNESS_DIGITS, _TIME_DIGITS = 3, 2, 3, 3
 
 
-def build_value(takes: Sequence[tuple[str, TakeSeries, HintPlan]]) -> dict[str, Any]:
+def build_value(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str, Any]:
     """Takes of one recording as JSON, in the order of their colours; what is heard is taken from the longest.
 
     20 minutes of 8 takes are about half a megabyte.
@@ -74,7 +74,7 @@ def build_curve(values: np.ndarray, digits: int) -> dict[str, Any]:
     return {"num_frames": frames, "frames_per_column": per_column, **texts}
 
 
-def _build_take(caption: str, series: TakeSeries, plan: HintPlan, color: str) -> dict[str, Any]:
+def _build_take(caption: str, series: MotionSeries, plan: HintPlan, color: str) -> dict[str, Any]:
     """Spans are cut to the take: the published timing shows hints that lie behind its last frame."""
     jaw_degrees = np.degrees(series.jaw_rad)
     frames = len(series.loudness)

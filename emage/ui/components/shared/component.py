@@ -10,6 +10,7 @@ from emage.errors import EmageError
 from emage.hints import FOLLOW, LOCK
 from emage.motion import FPS
 from emage.render.settings import RenderSettings
+from emage.ui.components.shared.faults import make_error
 
 PART_LABELS = {
     "face": ("Face", "Face"),
@@ -30,12 +31,6 @@ _SETTINGS = {
     "hintColor": RenderSettings.hint_color,
     "generatedColor": RenderSettings.generated_color,
 }
-_LONGEST_MESSAGE = 600
-
-
-def shown(sentence: str) -> gr.Error:
-    """A fault of a user's, told on the page and not in the server's log."""
-    return gr.Error(sentence[:_LONGEST_MESSAGE], duration=20, print_exception=False)
 
 
 class Component(gr.HTML):
@@ -99,4 +94,4 @@ class Component(gr.HTML):
         try:
             return self.read(payload)
         except EmageError as error:
-            raise shown(str(error)) from error
+            raise make_error(str(error)) from error

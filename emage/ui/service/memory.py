@@ -1,4 +1,4 @@
-"""Memory goes back to the system when visitors leave.
+"""Memory goes back to the system when users leave.
 
 glibc gives each busy thread a heap of its own, up to eight per processor core, and keeps what was freed in them; a web
 server has dozens of threads. Other C libraries do not, and nothing is done there.

@@ -1,4 +1,4 @@
-"""What takes seconds the first time, done before a visitor waits for it."""
+"""What takes seconds the first time, done before a user waits for it."""
 
 import tempfile
 import threading
@@ -32,7 +32,7 @@ def warm_up(body: Body) -> None:
     motion = Motion(poses, np.zeros((frames, 100)), np.zeros((frames, 3)), np.zeros(300))
     time_s = np.arange(_SECONDS * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
     audio = (0.3 * np.sin(2 * np.pi * 200 * time_s) * (np.sin(2 * np.pi * 3 * time_s) > 0)).astype(np.float32)
-    with suppress(EmageError):  # the visitors will be told
+    with suppress(EmageError):  # the users will be told
         take_report(motion, audio, body)
         take_series(motion, audio, body)
         with tempfile.TemporaryDirectory() as folder:
