@@ -74,8 +74,7 @@ class TimelineValue:
         if value is None or value == "":
             return cls()
         read = build(_ValueJson, value, HintError, "The timeline's value")
-        plan = HintPlan.from_json({"spans": []} if read.plan is None else read.plan)
-        return cls(read.num_frames, plan, read.trim.start_frame, read.trim.end_frame)
+        return cls(read.num_frames, HintPlan.from_json(read.plan), read.trim.start_frame, read.trim.end_frame)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -107,7 +106,7 @@ class _TrimJson:
 class _ValueJson:
     num_frames: _Frame
     trim: _TrimJson = _TrimJson()
-    plan: dict[str, Any] | None = None
+    plan: dict[str, Any] = Field(default_factory=lambda: {"spans": []})
 
 
 def _cut(plan: HintPlan, start_frame: int, end_frame: int) -> HintPlan:
