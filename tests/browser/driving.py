@@ -134,6 +134,7 @@ class Driver:
 
     def __init__(self, bench: Bench, page: Page):
         self.bench, self.page = bench, page
+        self.root = page.locator(f"#{self.NAME}")
         self.faults: list[str] = []
         page.on("console", lambda message: self.faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -142,7 +143,7 @@ class Driver:
         expect(self.find("section")).to_be_visible()
 
     def find(self, selector: str) -> Locator:
-        return self.page.locator(f"#{self.NAME} {selector}")
+        return self.root.locator(selector)
 
     def part(self, name: str) -> Locator:
         return self.find(f"[data-part={name}]")

@@ -237,7 +237,7 @@ def test_curves_are_drawn_and_a_take_can_be_hidden(plots):
     for color in TAKE_COLORS[:3]:
         assert plots.pixels(color) > 50
     expect(plots.find(".hint")).to_have_count(3)
-    button = plots.page.get_by_role("button", name="<i>Locked</i>")
+    button = plots.root.get_by_role("button", name="<i>Locked</i>")
     button.click()
     plots.wait_for_pictures()
     expect(button).to_have_attribute("aria-pressed", "false")
@@ -273,9 +273,9 @@ def test_the_pointer_tells_the_values_and_a_click_moves_the_video(plots):
 def test_the_keyboard_alone(plots):
     plots.page.mouse.click(*plots.point(60.5))
     plots.page.mouse.move(5, 5)
-    plots.page.get_by_role("button", name="Short").focus()
+    plots.root.get_by_role("button", name="Short").focus()
     plots.press("Tab")
-    cursor = plots.page.get_by_role("slider", name="Time")
+    cursor = plots.root.get_by_role("slider", name="Time")
     expect(cursor).to_be_focused()
     expect(cursor).to_have_attribute("aria-valuenow", "60")
     for keys, frame in (
@@ -322,7 +322,7 @@ def test_the_playhead_follows_the_video(plots):
 
 @pytest.mark.browser
 def test_a_screen_reader_gets_the_gist(plots):
-    charts = plots.page.get_by_role("img", name="Two charts over 10.00 seconds of 3 takes")
+    charts = plots.root.get_by_role("img", name="Two charts over 10.00 seconds of 3 takes")
     expect(charts).to_have_count(1)
     calm, locked, _ = plots.part("summary").locator("li").all_inner_texts()
     assert calm == (
@@ -367,7 +367,7 @@ def test_long_takes_and_none(plots):
     expect(plots.part("length")).to_have_text("of 20:00.00")
     assert plots.pixels(TAKE_COLORS[-1]) > 20  # on top of the others
     plots.show(Plots.show([]))
-    expect(plots.page.get_by_text("Compare takes: their curves over time appear here.")).to_be_visible()
+    expect(plots.root.get_by_text("Compare takes: their curves over time appear here.")).to_be_visible()
     plots.show(THREE)
     expect(plots.part("clock")).to_have_text("0:06.00")  # where the video still is
 
