@@ -1,18 +1,19 @@
 """A loopback server that answers as the Hugging Face Hub does, and misbehaves where a test wants it to.
 
-It knows `/api/models/{repo}[/revision/{rev}]` (the model-info call, with `?blobs=true`) and HEAD and GET of
-`/{repo}/resolve/{rev}/{file}`, of one repo of weights and of any others beside it, data sets (`datasets/{repo}`) too.
-As on the Hub, a large file (here: any weights file) is redirected to another host, the CDN, with its sha256 and size in
-`X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
+It knows `/api/models/{repo}/revision/{rev}` (what a repo is and has), `/api/models/{repo}/tree/{rev}` (its files), and
+HEAD and GET of `/{repo}/resolve/{rev}/{file}`, of one repo of weights and of any others beside it, data sets
+(`datasets/{repo}`) too. As on the Hub, a large file (here: any weights file) is redirected to another host, the CDN,
+with its sha256 and size in `X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
 """
 
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
 API, RESOLVE, CDN = "api", "resolve", "cdn"
@@ -42,13 +43,12 @@ class Faults:
     """What goes wrong, by kind of request."""
 
     status: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> status, X-Error-Code
-    delay_s: dict[str, float] = field(default_factory=dict)  # kind -> pause before the answer
     silent: set[str] = field(default_factory=set)  # kinds that are accepted and never answered
     body: dict[str, bytes] = field(default_factory=dict)  # kind -> another body, with status 200
     wrong_bytes: dict[str, bytes] = field(default_factory=dict)  # file -> what is sent in its place
     cut_after: int = 0  # close the connection after that many bytes of a body ...
     cuts: int = 0  # ... that many times
-    pause_s: float = 0.0  # before every `chunk` of a body from the CDN
+    pause_s: float = 0.0  # before every `chunk` of a body
     chunk: int = 1 << 16
 
 
@@ -132,7 +132,6 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         kind = _kind(hub, path)
         hub.seen.append(Seen(kind, self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
-        hub.stopped.wait(hub.faults.delay_s.get(kind, 0))
         if hub.stopped.is_set() or kind in hub.faults.silent:
             hub.stopped.wait(30)
             self.close_connection = True
@@ -146,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif hub.required_token and self.headers.get("authorization") != f"Bearer {hub.required_token}":
             self._refuse(401, "RepoNotFound")
         elif kind == API:
-            self._model_info(path)
+            self._about(path)
         elif kind == RESOLVE:
             self._resolve(path)
         else:
@@ -154,20 +153,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _model_info(self, path: str) -> None:
+    def _about(self, path: str) -> None:
         hub: FakeHub = self.server.hub
-        repo_id, _, revision = path.removeprefix("/api/models/").partition("/revision/")
-        revision = unquote(revision) or "main"
-        if not self._knows(repo_id, revision):
+        repo, kind, revision = re.fullmatch(r"/api/(.*?)(?:/(revision|tree)/(.*))?", path).groups()
+        repo, revision = repo.removeprefix("models/"), unquote(revision or "main")
+        if not self._knows(repo, revision):
             return
-        blobs = "blobs" in parse_qs(urlsplit(self.path).query)
-        info = {
-            "_id": "0",
-            "id": repo_id,
-            "sha": hub.revisions[revision],
-            "siblings": [_sibling(name, content, blobs) for name, content in hub.files_of(repo_id).items()],
-        }
-        self._answer(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+        answer = [_listed(name, content) for name, content in hub.files_of(repo).items()]
+        if kind != "tree":
+            answer = {"_id": "0", "id": repo, "sha": hub.revisions[revision], "siblings": answer}
+        self._answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, path: str) -> None:
         hub: FakeHub = self.server.hub
@@ -234,18 +229,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _kind(hub: FakeHub, path: str) -> str:
-    if path.startswith("/api/models/"):
+    if path.startswith(("/api/models/", "/api/datasets/")):
         return API
     if path.startswith("/cdn/"):
         return CDN
     return RESOLVE if "/resolve/" in path else "other"
 
 
-def _sibling(name: str, content: bytes, blobs: bool) -> dict:
-    entry: dict = {"rfilename": name}
-    if blobs:
-        entry |= {"size": len(content), "blobId": git_hash(content)}
-        if name.endswith(LARGE):
-            entry["blobId"] = "0" * 40  # git's hash of the pointer, not of the content
-            entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
-    return entry
+def _listed(name: str, content: bytes) -> dict:
+    """A file in the words of both calls: of a repo's siblings, and of its tree."""
+    entry = {"rfilename": name, "path": name, "type": "file", "size": len(content)}
+    if name.endswith(LARGE):  # git's hash is of a pointer, not of the content
+        lfs = {"sha256": sha256(content), "oid": sha256(content), "size": len(content), "pointerSize": 130}
+        return entry | {"blobId": "0" * 40, "oid": "0" * 40, "lfs": lfs}
+    return entry | {"blobId": git_hash(content), "oid": git_hash(content)}

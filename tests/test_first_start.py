@@ -21,7 +21,8 @@ from playwright.sync_api import expect, sync_playwright
 from emage.body import Body
 from emage.body.face import PUBLISHED_FACES, FaceMap, FaceMapLoader
 from emage.body.model import STAND_IN_FILE
-from emage.hub import CONFIG_NAME, DEFAULT_REPO, DEFAULT_REVISION, WEIGHTS_NAMES
+from emage.hub import DEFAULT_REPO, DEFAULT_REVISION
+from emage.models.checkpoint import CONFIG_NAME, WEIGHTS_NAMES
 from emage.motion import FLAME2020, Motion
 from emage.render.frames import render_frames
 from emage.render.scene import Actor
