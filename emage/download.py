@@ -44,6 +44,7 @@ ANSWER_SECONDS = 4.0
 
 _PROGRESS_INTERVAL_S = 0.1
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _REMEDY = (
     "Check the network and the proxy (HTTPS_PROXY), name a mirror in HF_ENDPOINT, allow a slow network more time with "
     "HF_HUB_ETAG_TIMEOUT (seconds), or download on another machine and give the folder. What came whole is kept; with "
@@ -169,13 +170,15 @@ def _verify(repo: Repo, paths: dict[str, Path], sha256: str | None, listed: dict
     """
     for name, path in paths.items():
         expected = sha256 or (listed or {}).get(name) or (Path(os.readlink(path)).name if path.is_symlink() else "")
+        if not _HASH.fullmatch(expected):  # there are mirrors that give no hashes
+            continue
         kind, start = "sha256", hashlib.sha256()
         try:
             if len(expected) == 40:
                 kind, start = "git hash", hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
             with path.open("rb") as stream:
                 found = hashlib.file_digest(stream, start.copy).hexdigest()
-            if not expected or found == expected:
+            if found == expected:
                 continue
             for target in (path.resolve(), path):  # the blob behind it first
                 target.unlink(missing_ok=True)
@@ -191,7 +194,7 @@ def _verify(repo: Repo, paths: dict[str, Path], sha256: str | None, listed: dict
 
 def _list_files(repo: Repo) -> tuple[str, dict[str, RepoSibling]]:
     """The commit that the revision is, and what is there by name."""
-    info = HfApi(library_name="emage").repo_info(**repo.address, files_metadata=True)
+    info = HfApi(library_name="emage").repo_info(**repo.address, files_metadata=True, timeout=2 * _answer_seconds())
     if not _COMMIT.fullmatch(info.sha or ""):
         raise errors.FileMetadataError(f"no commit but {info.sha}")
     return info.sha, {file.rfilename: file for file in info.siblings}
@@ -201,7 +204,7 @@ def _read_first_byte(repo: Repo, file: RepoSibling) -> None:
     """See that bytes come: they may be served by another host than the Hub's own, under other rules."""
     headers = build_hf_headers(library_name="emage") | {"Range": "bytes=0-0"}
     url = hf_hub_url(filename=file.rfilename, **repo.address)
-    with get_session().stream("GET", url, headers=headers) as response:
+    with get_session().stream("GET", url, headers=headers, timeout=2 * _answer_seconds()) as response:
         hf_raise_for_status(response)
 
 
@@ -265,7 +268,7 @@ def _ask(repo: Repo, question: Callable[[], T]) -> T:
     """The answer to one question to the Hub, or the named error, within `_answer_seconds`.
 
     In a thread, because the timeouts of an HTTP client count anew for every address and every received byte, and
-    not at all while a name is looked up. A thread without an answer is left to end by itself.
+    not at all while a name is looked up. A thread without an answer is left to end by its own, longer timeout.
     """
 
     def ask() -> T:
@@ -348,5 +351,5 @@ def _refused(error: errors.HfHubHTTPError, repo: Repo) -> HubUnavailable:
         403: (f"forbids access to {name}", f"Accept its licence at {page}, {token}."),
         404: (f"does not know {repo}", "Check the names of repo, revision and file."),
         429: ("limits the rate of requests", "Wait some minutes; signed-in users, by HF_TOKEN, have a higher limit."),
-    }.get(status, ("has a fault of its own", f"Try later. {_REMEDY}"))
+    }.get(status, ("has a fault of its own" if status >= 500 else f"refuses {repo}", f"Try later. {_REMEDY}"))
     return HubUnavailable(f"{host} {meaning} ({status})", remedy)

@@ -94,7 +94,7 @@ def start(tmp_path_factory) -> Iterator[Start]:
     tools = {f"datasets/{PUBLISHED_FACES.repo_id}": {PUBLISHED_FACES.filename: matrix}}
     unwanted = ("HF_", "HUGGINGFACE", "SMPLX_", "EMAGE_")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
-    with FakeHub(weights_files(), DEFAULT_REPO, DEFAULT_REVISION, tools) as hub:
+    with FakeHub({DEFAULT_REPO: weights_files(), **tools}, DEFAULT_REVISION) as hub:
         own = {
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(folder / "hf"),

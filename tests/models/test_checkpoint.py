@@ -4,7 +4,6 @@ import io
 import os
 import pickle
 import zipfile
-from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -27,7 +26,7 @@ def old_format(state: object) -> bytes:
     return saved(state, _use_new_zipfile_serialization=False)
 
 
-def test_safetensors_is_preferred(tmp_path: Path) -> None:
+def test_safetensors_is_preferred(tmp_path):
     (tmp_path / BIN).write_bytes(b"never read")
     safetensors.torch.save_file({"a": torch.ones(2)}, tmp_path / "model.safetensors")
     assert torch.equal(load_state(tmp_path)["a"], torch.ones(2))
@@ -42,14 +41,14 @@ def test_safetensors_is_preferred(tmp_path: Path) -> None:
         ({"module.a": torch.ones(2), "b": torch.zeros(1)}, ["b", "module.a"]),  # not shared by all
     ],
 )
-def test_pickled_state(tmp_path: Path, save, state: dict, keys: list[str]) -> None:
+def test_pickled_state(tmp_path, save, state, keys):
     (tmp_path / BIN).write_bytes(save(state))
     loaded = load_state(tmp_path)
     assert sorted(loaded) == keys
     assert torch.equal(next(value for key, value in loaded.items() if key.endswith("a")), torch.ones(2))
 
 
-def test_file_without_checksums(tmp_path: Path) -> None:
+def test_file_without_checksums(tmp_path):
     torch.serialization.set_crc32_options(False)
     try:
         torch.save({"a": torch.ones(2)}, tmp_path / BIN)
@@ -62,7 +61,7 @@ def test_file_without_checksums(tmp_path: Path) -> None:
     ("name", "save"), [(BIN, saved), (BIN, old_format), ("model.safetensors", safetensors.torch.save)]
 )
 @pytest.mark.parametrize("keep", [0, 3, 60, 0.5, -8])
-def test_truncated(tmp_path: Path, name: str, save, keep: float) -> None:
+def test_truncated(tmp_path, name, save, keep):
     content = save({"a": torch.arange(1000.0)})
     content = content[: int(len(content) * keep) if isinstance(keep, float) else keep]
     (tmp_path / name).write_bytes(content)
@@ -72,7 +71,7 @@ def test_truncated(tmp_path: Path, name: str, save, keep: float) -> None:
 
 
 @pytest.mark.parametrize("where", [0.1, 0.3, 0.5, 0.7])
-def test_altered_byte(tmp_path: Path, where: float) -> None:
+def test_altered_byte(tmp_path, where):
     content = bytearray(saved({"a": torch.arange(5000.0)}))
     content[int(where * len(content))] ^= 4
     (tmp_path / BIN).write_bytes(content)
@@ -81,7 +80,7 @@ def test_altered_byte(tmp_path: Path, where: float) -> None:
 
 
 @pytest.mark.parametrize("as_zip", [False, True])
-def test_code_is_refused_and_not_run(tmp_path: Path, as_zip: bool) -> None:
+def test_code_is_refused_and_not_run(tmp_path, as_zip):
     mark = tmp_path / "it-ran"
 
     class Evil:
@@ -100,7 +99,7 @@ def test_code_is_refused_and_not_run(tmp_path: Path, as_zip: bool) -> None:
     assert mark.exists()  # the file was indeed dangerous
 
 
-def test_zip_that_claims_to_be_huge(tmp_path: Path) -> None:
+def test_zip_that_claims_to_be_huge(tmp_path):
     with zipfile.ZipFile(tmp_path / BIN, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model/data.pkl", b"\0" * 10_000_000)
     with pytest.raises(WeightsError, match="claim to be larger than the file"):
@@ -118,7 +117,7 @@ def test_zip_that_claims_to_be_huge(tmp_path: Path) -> None:
         ("README.md", b"", "has no model.safetensors or pytorch_model.bin"),
     ],
 )
-def test_no_state_dict(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_no_state_dict(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=words):
         load_state(tmp_path)
@@ -134,14 +133,14 @@ def test_no_state_dict(tmp_path: Path, name: str, content: bytes, words: str) ->
         (None, "is missing"),
     ],
 )
-def test_bad_config(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_bad_config(tmp_path, content, words):
     if content is not None:
         (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(WeightsError, match=rf"config.json .*{words}"):
         load_config(tmp_path)
 
 
-def test_networks_that_do_not_fit_one_another_are_refused(tmp_path: Path, tiny) -> None:
+def test_networks_that_do_not_fit_one_another_are_refused(tmp_path, tiny):
     save_network(VQVAE(VQVAEConfig(78, width=8, codebook_size=24)), tmp_path)
     with pytest.raises(WeightsError, match=r"upper.*trained together"):
         load_networks(tiny.source.folders | {"upper": tmp_path})
