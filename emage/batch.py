@@ -1,46 +1,42 @@
 """Many takes of one recording, to be compared: all subsets of a plan's parts or a list of plans, each with some seeds.
 
-plans = subsets(plan)                                             # or read_plans(...)
-chosen = variants(plans, settings, seeds=(1, 2))
-hints = variant_hints(chosen, reference, Placement(), num_frames)
-made = list(make_takes(pipe.take, audio, chosen, hints))
-table = reports_csv(batch_reports(made, waveform, pipe.body))
+requests = list_requests(recording, list_subsets(plan), settings, seeds=(1, 2), reference=motion)
+takes = list(make_takes(pipe.take, requests))
+table = reports_csv(report_takes(takes, pipe.body))
 """
 
 import itertools
-import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
+from pydantic import Field
 
-from emage.body import Body
 from emage.errors import HintError
-from emage.evaluation.report import TakeReport, common_mean_speed, take_report
 from emage.generation.settings import TakeSettings
-from emage.hints import FOLLOW, HintPlan, Hints, Placement
+from emage.generation.take import Request, Take
+from emage.hints import FOLLOW, HintPlan, Hints, Placement, place_hints
 from emage.motion import Motion
 from emage.motion.skeleton import HINT_PARTS
-from emage.pipeline import Progress, Take
-from emage.recording.audio import AudioSource
+from emage.pipeline import Progress
+from emage.recording.recording import Recording
+from emage.validation import build, checked
 
-MAX_VARIANTS = 64
+MAX_TAKES_AT_ONCE = 64
 MAX_NAME_CHARACTERS = 80
 NO_HINTS = "no hints"
 
-MakeTake = Callable[[AudioSource, TakeSettings, Hints | None, str, Progress | None], Take]
-"""`EmagePipeline.take`, or what stands for it: recording, settings, hints, caption and progress to a take."""
+MakeTake = Callable[[Request, Progress | None], Take]
+"""`EmagePipeline.take`, or what stands for it."""
 
 BatchProgress = Callable[[int, str, int, int], None]
 """Called with the number of the take in work, from 1 on, then as `Progress`. What it raises stops the work."""
 
 
-@dataclass(frozen=True)
+@checked(HintError, "A plan's")
 class NamedPlan:
     """A plan and what to call it.
 
@@ -48,35 +44,15 @@ class NamedPlan:
         HintError: a name that is no text of one line, empty or too long.
     """
 
-    name: str
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
     plan: HintPlan
 
     def __post_init__(self):
-        name = self.name
-        if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > MAX_NAME_CHARACTERS:
-            raise HintError(f"{str(name)[:40]!r} names no plan; give a line of up to {MAX_NAME_CHARACTERS} characters.")
+        if not self.name.strip() or not self.name.isprintable():
+            raise HintError(f"{self.name[:40]!r} names no plan; give a line of up to {MAX_NAME_CHARACTERS} characters.")
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One take to make. name: for people; file_stem: for its files; each unlike those of the others."""
-
-    name: str
-    file_stem: str
-    plan: HintPlan
-    settings: TakeSettings
-
-
-@dataclass(frozen=True, eq=False)
-class MadeTake:
-    """A variant, the take that was made of it, and the seconds that it took."""
-
-    variant: Variant
-    take: Take
-    took_s: float
-
-
-def subsets(plan: HintPlan) -> list[NamedPlan]:
+def list_subsets(plan: HintPlan) -> list[NamedPlan]:
     """The plan with the spans of none of its parts, of each, of each two, ... and of all; `hands` are one part."""
     parts = [part for part in HINT_PARTS if any(span.part == part for span in plan.spans)]
     chosen = itertools.chain.from_iterable(itertools.combinations(parts, size) for size in range(len(parts) + 1))
@@ -91,25 +67,29 @@ def _only(plan: HintPlan, parts: Sequence[str]) -> HintPlan:
     return replace(plan, spans=tuple(span for span in plan.spans if span.part in parts))
 
 
+@checked(HintError)
+class _PlanEntry:
+    plan: dict[str, Any]
+    name: str | None = None
+
+
 def read_plans(plans: Any) -> list[NamedPlan]:
     """From `[{"name": "arms", "plan": {"spans": [...]}}, ...]`, as objects or as text; names may be left out.
 
     Raises:
         HintError: not of that form, or what a plan raises.
     """
-    if isinstance(plans, str):
-        try:
-            plans = json.loads(plans)
-        except (ValueError, RecursionError) as error:
-            raise HintError(f"The plans are not JSON that can be read ({error}).") from error
-    if not isinstance(plans, list) or not plans or len(plans) > MAX_VARIANTS:
-        raise HintError(f"Plans are a list of 1 to {MAX_VARIANTS}.")
+    entries = build(
+        Annotated[list[_PlanEntry], Field(min_length=1, max_length=MAX_TAKES_AT_ONCE)],
+        plans,
+        HintError,
+        "The list of plans",
+    )
     read = []
-    for number, entry in enumerate(plans, start=1):
-        if not isinstance(entry, dict) or "plan" not in entry or not set(entry) <= {"name", "plan"}:
-            raise HintError(f'Entry {number} of the plans must be {{"name": ..., "plan": {{"spans": [...]}}}}.')
+    for number, entry in enumerate(entries, start=1):
         try:
-            read.append(NamedPlan(entry.get("name", f"plan {number}"), HintPlan.from_json(entry["plan"])))
+            name = f"plan {number}" if entry.name is None else entry.name
+            read.append(NamedPlan(name, HintPlan.from_json(entry.plan)))
         except HintError as error:
             raise HintError(f"Entry {number} of the plans: {error}") from error
     return read
@@ -123,26 +103,42 @@ def load_plans(path: str | Path) -> list[NamedPlan]:
         raise HintError(f"{path}: the plans cannot be read ({error}).") from error
 
 
-def variants(plans: Sequence[NamedPlan], settings: TakeSettings, seeds: Sequence[int] = ()) -> list[Variant]:
-    """Each plan with each seed, or with the settings' own where none is given.
+def list_requests(
+    recording: Recording,
+    plans: Sequence[NamedPlan],
+    settings: TakeSettings,
+    seeds: Sequence[int] = (),
+    reference: Motion | None = None,
+    placement: Placement | None = None,
+) -> list[Request]:
+    """Each plan with each seed, or with the settings' own where none is given, each with a caption of its own.
+
+    All share the reference, laid along the recording once; see `emage.hints.place_hints`.
 
     Raises:
-        HintError: none, or more than `MAX_VARIANTS`. EmageError: a seed that is none.
+        HintError: none, more than `MAX_TAKES_AT_ONCE`, spans without a reference, or beyond it or the recording.
+        EmageError: a seed that is none.
     """
     count = len(plans) * max(len(seeds), 1)
-    if not 1 <= count <= MAX_VARIANTS:
-        raise HintError(f"{count} takes at once cannot be made, 1 to {MAX_VARIANTS} can. Leave out parts or seeds.")
-    made: list[Variant] = []
+    if not 1 <= count <= MAX_TAKES_AT_ONCE:
+        raise HintError(
+            f"{count} takes at once cannot be made, 1 to {MAX_TAKES_AT_ONCE} can. Leave out parts or seeds."
+        )
+    # Spans of two plans may overlap with different modes, those of one plan may not.
+    spans = tuple(replace(span, mode=FOLLOW) for named in plans for span in named.plan.spans)
+    HintPlan(spans).check_fits(recording.num_frames)
+    laid = place_hints(recording, HintPlan(spans), reference, placement or Placement())
+    requests: list[Request] = []
     taken: set[str] = set()
-    for plan in plans:
+    for named in plans:
+        plan = named.plan.cut(recording.start_frame, recording.end_frame)
+        hints = None if laid is None else Hints(laid.reference, plan)
         for seed in seeds or (settings.seed,):
-            chosen = replace(settings, seed=seed)
-            name = unlike(
-                plan.name if not seeds else f"{plan.name}, seed {seed}", lambda each: _stem_key(each) in taken
-            )
-            taken.add(_stem_key(name))
-            made.append(Variant(name, file_stem(name), plan.plan, chosen))
-    return made
+            caption = named.name if not seeds else f"{named.name}, seed {seed}"
+            caption = make_unlike(caption, lambda each: _stem_key(each) in taken)
+            taken.add(_stem_key(caption))
+            requests.append(Request(recording, replace(settings, seed=seed), hints, caption))
+    return requests
 
 
 def file_stem(name: str) -> str:
@@ -155,68 +151,22 @@ def _stem_key(name: str) -> str:
     return file_stem(name).lower()
 
 
-def unlike(name: str, is_taken: Callable[[str], bool]) -> str:
+def make_unlike(name: str, is_taken: Callable[[str], bool]) -> str:
     """The name, or where another has it the first one with a number behind it, 2, 3, ..., that nobody has."""
     numbered = (f"{name} ({number})" for number in itertools.count(2))
     return next(each for each in itertools.chain([name], numbered) if not is_taken(each))
 
 
-def variant_hints(
-    chosen: Sequence[Variant], reference: Motion | None, placement: Placement, num_frames: int
-) -> list[Hints | None]:
-    """The hints of each variant for a recording of `num_frames`; they share the reference, laid along it once.
-
-    reference: None where no plan has a span; then there are no hints.
-
-    Raises:
-        HintError: spans without a reference, or beyond it or the recording.
-    """
-    # Spans of two plans may overlap with different modes, those of one plan may not.
-    spans = tuple(replace(span, mode=FOLLOW) for variant in chosen for span in variant.plan.spans)
-    if reference is None:
-        if spans:
-            raise HintError("The plans have spans, but there is no motion to take them from. Give a reference.")
-        return [None for _ in chosen]
-    HintPlan(spans).check_fits(num_frames)
-    laid = placement.hints(reference, HintPlan(spans), num_frames).reference
-    return [Hints(laid, variant.plan) for variant in chosen]
-
-
-def make_takes(
-    make: MakeTake,
-    audio: AudioSource,
-    chosen: Sequence[Variant],
-    hints: Sequence[Hints | None],
-    progress: BatchProgress | None = None,
-) -> Iterator[MadeTake]:
+def make_takes(make: MakeTake, requests: Sequence[Request], progress: BatchProgress | None = None) -> Iterator[Take]:
     """Make one take after the other, each when it is asked for.
 
     Args:
         make: `pipe.take`.
-        audio: the recording.
-        chosen, hints: of `variants` and `variant_hints`.
+        requests: of `list_requests`.
         progress: tells which take is being made; what it raises ends the work, and takes handed out stay as they are.
 
     Raises:
         What `make` raises.
     """
-    for number, (variant, shown) in enumerate(zip(chosen, hints, strict=True), start=1):
-        started = time.monotonic()
-        report = None if progress is None else partial(progress, number)
-        take = make(audio, variant.settings, shown, variant.name, report)
-        yield MadeTake(variant, take, time.monotonic() - started)
-
-
-def batch_reports(made: Sequence[MadeTake], audio: np.ndarray, body: Body) -> list[tuple[str, TakeReport]]:
-    """The metrics of takes that are to be compared, by their names, as `reports_csv` takes them.
-
-    audio: (N,) float32 at 16 kHz. Which joints are at rest, all takes together tell.
-    """
-    mean_speed = common_mean_speed([each.take.motion for each in made], body)
-    return [
-        (
-            each.variant.name,
-            take_report(each.take.motion, audio, body, each.take.hints, mean_speed, each.took_s),
-        )
-        for each in made
-    ]
+    for number, request in enumerate(requests, start=1):
+        yield make(request, None if progress is None else partial(progress, number))

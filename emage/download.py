@@ -106,15 +106,20 @@ def fetch_file(
 
 
 def fetch_files(
-    repo: Repo, choices: Sequence[Sequence[str]], progress: _Progress | None = None, sha256: str | None = None
+    repo: Repo,
+    choices: Sequence[Sequence[str]],
+    extra: Sequence[str] = (),
+    progress: _Progress | None = None,
+    sha256: str | None = None,
 ) -> tuple[list[Path], str]:
     """Get one file of each choice, the first that is there, as `fetch_file` does; and say where they are from.
 
+    `extra` names files that may be missing. They come behind the others.
     `progress` is called from this thread, while a download goes on, with the bytes that came and the bytes in all.
     What it raises ends the download; files that came whole stay in the cache. (What Xet, the Hub's own protocol, has
     begun to transfer it ends in the background.)
     """
-    cached = _cached(repo, choices)
+    cached = _cached(repo, choices, extra)
     if cached and (repo.is_pinned or sha256):
         return _verify(repo, cached, sha256), str(repo)
     try:
@@ -125,6 +130,7 @@ def fetch_files(
         return _verify(repo, cached, sha256), f"{repo}, from the cache ({error.reason})"
     at_commit = replace(repo, revision=commit)
     files = [_choose(at_commit, names, listed) for names in choices]
+    files += [listed[name] for name in extra if name in listed]
     if missing := [file for file in files if not _cached(at_commit, [[file.rfilename]])]:
         _ask(repo, lambda: _read_first_byte(at_commit, max(missing, key=lambda file: file.size or 0)))
         _download(at_commit, missing, progress or (lambda *_: None))
@@ -137,16 +143,17 @@ def fetch_files(
     return _verify(at_commit, paths, sha256, digests), str(at_commit)
 
 
-def _cached(repo: Repo, choices: Sequence[Sequence[str]]) -> dict[str, Path] | None:
-    """The first file there of each choice, by name, if the cache has one of each."""
+def _cached(repo: Repo, choices: Sequence[Sequence[str]], extra: Sequence[str] = ()) -> dict[str, Path] | None:
+    """The first file there of each choice, by name, if the cache has one of each; and what it has of `extra`."""
     found = {}
     try:
-        for names in choices:
+        for names in [*choices, *([name] for name in extra)]:
             paths = {name: try_to_load_from_cache(filename=name, **repo.address) for name in names}
             name = next((name for name in names if isinstance(paths[name], str)), None)
-            if name is None:
+            if name is not None:
+                found[name] = Path(paths[name])
+            elif names in choices:
                 return None
-            found[name] = Path(paths[name])
     except (errors.HFValidationError, OSError) as error:
         raise _explain(error, repo) from error
     return found

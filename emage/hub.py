@@ -9,6 +9,7 @@ from huggingface_hub import constants
 
 from emage.download import HubUnavailable, Repo, fetch_files
 from emage.errors import WeightsError
+from emage.generation.sampling import SAMPLING_NAME
 from emage.models.checkpoint import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, unreadable
 
 DEFAULT_REPO = "H-Liu1997/emage_audio"
@@ -149,5 +150,5 @@ def _complete_folders(root: Path) -> dict[str, Path]:
 def _hub_weights(repo_id: str, revision: str | None, progress: _Progress | None) -> WeightsSource:
     repo = Repo(repo_id, revision or (DEFAULT_REVISION if repo_id == DEFAULT_REPO else "main"))
     told = None if progress is None else lambda done, total: progress(STAGE_DOWNLOAD, done, total)
-    paths, description = fetch_files(repo, _WEIGHTS_FILES, told)
+    paths, description = fetch_files(repo, _WEIGHTS_FILES, [SAMPLING_NAME], told)
     return WeightsSource("hub", description, _complete_folders(paths[0].parent))  # the generator's config is at the top

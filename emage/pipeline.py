@@ -5,8 +5,8 @@ motion = pipe.generate("talk.wav")
 pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,13 +18,16 @@ from emage.body import Body, load_body
 from emage.body.face import FaceMapLoader, loader_of
 from emage.errors import EmageError, RenderError
 from emage.export.video import write_video
-from emage.generation.settings import TakeSettings
-from emage.generation.windows import Timing, Window, first_seed, join_codes, plan_windows, sample_windows
+from emage.generation.decoding import Sampler
+from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
+from emage.generation.settings import EXACT, TakeSettings
+from emage.generation.take import Request, Take
+from emage.generation.windows import Window, first_seed, join_codes, plan_windows, sample_windows
 from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_networks, save_network
+from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
@@ -33,7 +36,8 @@ from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
 from emage.postprocess.smoothing import low_pass, smooth_seams
-from emage.recording.audio import AudioSource, load_audio, num_frames
+from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
+from emage.recording.recording import Recording
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
@@ -43,17 +47,6 @@ Progress = Callable[[str, int, int], None]
 
 STAGE_MOTION = "Generating motion"
 STAGE_VIDEO = "Drawing the video"
-
-VIDEO_SAMPLE_RATE_HZ = 48000
-
-
-@dataclass(frozen=True, eq=False)
-class Take:
-    """One motion to show: its caption, and the hints it was made with, which are drawn grey."""
-
-    motion: Motion
-    caption: str = ""
-    hints: Hints | None = None
 
 
 class EmagePipeline(
@@ -68,6 +61,7 @@ class EmagePipeline(
     generator, codec: the networks, put in eval mode.
     source: where they come from.
     body_loader: makes the body when it is first needed.
+    sampling: what the weights ask for when they are sampled; as published by default.
     face_maps: for hints whose faces are in another basis than the weights make; by default from the matrix's authors.
     """
 
@@ -78,10 +72,12 @@ class EmagePipeline(
         source: WeightsSource | None = None,
         body_loader: Callable[[], Body] = load_body,
         face_maps: FaceMapLoader | None = None,
+        sampling: SamplingConfig | None = None,
     ):
         self.generator = generator.eval()
         self.codec = codec.eval()
         self.source = source
+        self.sampling = sampling or SamplingConfig()
         self.face_maps = face_maps or loader_of()
         self._body_loader = body_loader
 
@@ -119,6 +115,8 @@ class EmagePipeline(
         device = _usable_device(device)  # first, for weights may take minutes
         source = find_weights(weights, revision, progress)
         generator, codec = load_networks(source.folders)
+        folder = source.folders["generator"]
+        sampling = load_sampling(folder, load_config(folder))
         face_maps = face_maps or loader_of()
         if source.kind == "hub" and generator.config.expression_basis == FLAME2020:
             face_maps.available()
@@ -128,6 +126,7 @@ class EmagePipeline(
             source,
             lambda: load_body(smplx_file, accept_smplx_licence, face_maps),
             face_maps,
+            sampling,
         )
 
     @cached_property
@@ -137,11 +136,11 @@ class EmagePipeline(
 
     def generate(
         self,
-        audio: AudioSource,
+        audio: AudioSource | Recording,
         hints: Hints | None = None,
         speaker: int = 0,
         seed: int | None = None,
-        timing: str | Timing = Timing.EXACT,
+        timing: str = EXACT,
         progress: Progress | None = None,
         *,
         temperature: float = 1.0,
@@ -154,61 +153,75 @@ class EmagePipeline(
         """Motion for a recording: round(N * 30 / 16000) frames for N samples at 16 kHz.
 
         Args:
-            audio: a file, or (rate_hz, samples).
+            audio: a recording, of whose part that is used it is made; or a file, or (rate_hz, samples).
             hints: parts of the user's own, over spans of time. A face of another basis than the weights' is taken
                 over to theirs, where the matrix for that can be had.
-            speaker: index into the speakers that the weights know.
-            seed: None gives the weights' own take, which for the published ones is the likeliest motion; a number draws
-                another, the same one each time.
-            timing: "exact", or "reference" for the published code's arithmetic and frame count.
+            speaker, seed, timing, temperature, top_k, translation, seam_frames: see `TakeSettings`.
             progress: called after each window; what it raises stops the work.
-            temperature, top_k: of the draw with a `seed`.
-            translation: "as-generated", "in-place" or "grounded", see `emage.postprocess.grounding`; locked spans stay
-                as they are. None is grounded, or as generated in the published timing.
-            seam_frames: smooth the body over so many frames on both sides of where two windows join, see
-                `emage.postprocess.smoothing`; 0 leaves it as published, 10 is a good number, None is the weights' own.
-            seed_motion: at least four frames that the motion goes on from, by their end; its path too.
+            seed_motion: at least four frames that the motion goes on from, by their end; its root trajectory too.
             max_duration_s: refuse a longer recording.
 
         Raises:
             AudioError, HintError: see `load_audio`, `Hints` and `apply_locks`.
             EmageError: no such speaker, or settings out of range.
         """
-        config = self.generator.config
-        if type(speaker) is not int or not 0 <= speaker < config.speakers:
-            raise EmageError(f"There is no speaker {speaker}; these weights know 0 to {config.speakers - 1}.")
         settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames)
-        timing = Timing(settings.timing)
-        waveform = load_audio(audio, max_duration_s)
-        windows = plan_windows(len(waveform), config, timing)
+        self._check_speaker(settings)
+        samples = audio.part_samples if isinstance(audio, Recording) else load_audio(audio, max_duration_s)
+        return self._generate(samples, hints, settings, progress, seed_motion)
+
+    def take(self, request: Request, progress: Progress | None = None) -> Take:
+        """`generate` for a request; the `weights` of its settings are for who loads the pipeline."""
+        started = time.monotonic()
+        self._check_speaker(request.settings)
+        motion = self._generate(request.recording.part_samples, request.hints, request.settings, progress)
+        took_s = time.monotonic() - started
+        return Take(motion, request.caption, request.hints, request.recording, request.settings, took_s)
+
+    def _check_speaker(self, settings: TakeSettings) -> None:
+        speakers = self.generator.config.speakers
+        if settings.speaker >= speakers:
+            raise EmageError(f"There is no speaker {settings.speaker}; these weights know 0 to {speakers - 1}.")
+
+    def _generate(
+        self,
+        samples: np.ndarray,
+        hints: Hints | None,
+        settings: TakeSettings,
+        progress: Progress | None,
+        seed_motion: Motion | None = None,
+    ) -> Motion:
+        """From samples (N,) at 16 kHz: windows, codes, decoding, smoothing, locks, root trajectory."""
+        config, sampling = self.generator.config, self.sampling
+        windows = plan_windows(len(samples), config, settings.timing)
         if hints is not None:
             hints = self.face_maps.hints(hints, config.expression_basis)
-        shown = None if hints is None else self._network_hints(hints, len(waveform), windows)
+        shown = None if hints is None else self._network_hints(hints, len(samples), windows)
         if seed_motion is None:
-            first = first_seed(shown, timing, config.seed_frames)
+            first = first_seed(shown, settings.timing, config.seed_frames)
             start_position = np.zeros(3)
         else:
             first = self._seed_channels(seed_motion)
             start_position = seed_motion.trans[-1]
-        codes = [
-            result.codes
-            for result in sample_windows(
-                self.generator,
-                self.codec,
-                waveform,
-                windows,
-                shown,
-                speaker,
-                settings.sampler,
-                first,
-                None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
-            )
-        ]
+        results = sample_windows(
+            self.generator,
+            self.codec,
+            samples,
+            windows,
+            shown,
+            settings.speaker,
+            sampling,
+            None if settings.seed is None else Sampler(settings.temperature, settings.top_k, settings.seed),
+            first,
+            None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
+        )
+        codes = join_codes([result.codes for result in results])
         betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
-        motion = self.decode(join_codes(codes), start_position, betas)
-        motion = low_pass(motion, config.low_pass_frames)
+        motion = self.decode(codes, start_position, betas)
+        motion = low_pass(motion, sampling.low_pass_frames)
         seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
-        motion = smooth_seams(motion, seams, config.seam_frames if seam_frames is None else seam_frames)
+        seam_frames = sampling.seam_frames if settings.seam_frames is None else settings.seam_frames
+        motion = smooth_seams(motion, seams, seam_frames)
         locked = None
         if hints is not None:
             motion = apply_locks(motion, hints)
@@ -216,36 +229,11 @@ class EmagePipeline(
         floor_y = 0.0 if seed_motion is None else floor_height(self.body.soles(seed_motion))
         return apply_translation(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
 
-    def take(
-        self,
-        audio: AudioSource,
-        settings: TakeSettings,
-        hints: Hints | None = None,
-        caption: str = "",
-        progress: Progress | None = None,
-        max_duration_s: float | None = None,
-    ) -> Take:
-        """`generate` with settings in one piece; their `weights` are for who loads the pipeline."""
-        motion = self.generate(
-            audio,
-            hints,
-            settings.speaker,
-            settings.seed,
-            settings.timing,
-            progress,
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            translation=settings.translation,
-            seam_frames=settings.seam_frames,
-            max_duration_s=max_duration_s,
-        )
-        return Take(motion, caption, hints)
-
     def render_video(
         self,
         path: str | Path,
         takes: Sequence[Take],
-        audio: AudioSource | None = None,
+        audio: AudioSource | Recording | None = None,
         settings: RenderSettings | None = None,
         progress: Progress | None = None,
     ) -> Path:
@@ -254,7 +242,8 @@ class EmagePipeline(
         Args:
             path: the mp4; it appears whole or not at all.
             takes: motions of one frame rate; the longest sets the length.
-            audio: the sound, cut or filled with silence to the length of the motion; None for a silent film.
+            audio: the sound, cut or filled with silence to the length of the motion: a recording's part that is used,
+                a file, or (rate_hz, samples); None for a silent film.
             settings: how to draw.
             progress: called after each frame; what it raises stops the work.
 
@@ -276,6 +265,12 @@ class EmagePipeline(
             expression_basis=self.generator.config.expression_basis,
         )
 
+    def check_hints(self, hints: Hints | None) -> None:
+        """Raise HintError where these weights cannot take the hints, as `generate` would; None is always taken."""
+        if hints is not None:
+            basis = self.generator.config.expression_basis
+            self.face_maps.hints(hints, basis).check_basis(basis, self.face_maps.reason)
+
     def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> NetworkHints:
         """Over the frames that the networks see, which in the published timing are more than come out."""
         hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
@@ -296,6 +291,7 @@ class EmagePipeline(
         networks.update({part: self.codec.parts[part] for part in NETWORK_PARTS})
         for name, network in networks.items():
             save_network(network, save_directory / NETWORK_FOLDERS[name])
+        save_sampling(self.sampling, save_directory)
 
 
 def _usable_device(device: str | torch.device | None) -> torch.device:
@@ -312,7 +308,7 @@ def render_video(
     path: str | Path,
     takes: Sequence[Take],
     body: Body,
-    audio: AudioSource | None = None,
+    audio: AudioSource | Recording | None = None,
     settings: RenderSettings | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -321,7 +317,10 @@ def render_video(
     if not takes:
         raise RenderError("There is nothing to draw: give at least one take.")
     actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
-    sound = None if audio is None else load_audio(audio, sample_rate_hz=VIDEO_SAMPLE_RATE_HZ)
+    if isinstance(audio, Recording):
+        sound = audio.part_sound
+    else:
+        sound = None if audio is None else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
     width, height = frame_size(len(actors), settings)
     longest = max(take.motion.num_frames for take in takes)
     return write_video(
@@ -332,7 +331,7 @@ def render_video(
         fps=takes[0].motion.fps,
         num_frames=longest,
         audio=sound,
-        audio_rate_hz=VIDEO_SAMPLE_RATE_HZ,
+        audio_rate_hz=SOUND_RATE_HZ,
         progress=None if progress is None else lambda done, total: progress(STAGE_VIDEO, done, total),
     )
 

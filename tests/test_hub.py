@@ -267,11 +267,13 @@ def test_progress_and_cancelling(hub, cache, monkeypatch):
 def test_pipeline_from_the_hub(hub):
     files = {str(path.relative_to(REGRESSION)): path for path in REGRESSION.rglob("*") if path.suffix != ".py"}
     hub.repos["team/tiny"] = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+    hub.repos["team/tiny"]["sampling.json"] = b'{"guidance": 0.25}'
     calls = []
     pipe = EmagePipeline.from_pretrained(
         "team/tiny", face_maps=FaceMapLoader(), progress=lambda *call: calls.append(call)
     )
     assert pipe.source.description == f"team/tiny at {COMMIT[:8]}"
+    assert pipe.sampling.guidance == 0.25
     assert calls[-1][0] == STAGE_DOWNLOAD
     assert calls[-1][1] == calls[-1][2] > 100_000
 

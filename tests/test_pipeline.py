@@ -15,13 +15,12 @@ import torch
 
 from emage.__main__ import main
 from emage.errors import AudioError, EmageError, HintError, WeightsError
-from emage.generation.settings import TakeSettings
+from emage.generation.settings import AS_GENERATED, TakeSettings
 from emage.hints import HintPlan, Hints
 from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take
-from emage.postprocess.grounding import AS_GENERATED
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import num_frames
 from emage.render.settings import RenderSettings

@@ -36,8 +36,8 @@ def generate_command(
         audio: the recording.
         settings: of the take.
         start_frame, end_frame: the part of the recording that is used, end exclusive.
-        reference, plan, placement: the motion for hints, which parts of it are shown, and how it is laid along the part
-            of the recording that is used; the plan counts from there, and is written into the command.
+        reference, plan, placement: the motion for hints, which parts of it are shown, and how it is laid along the
+            recording; plan and placement count from the whole recording's beginning.
         motion, out: the npz and the mp4 to write; at least one.
         picture: how to draw `out`.
         smplx: the SMPL-X file of the body. Who accepts the licence of SMPL-X instead adds that option by hand.

@@ -1,23 +1,26 @@
 """Which code is chosen for each frame: argmax, Viterbi decoding, or a sample that varies with speech."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from emage.errors import EmageError
+from emage.generation.sampling import SamplingConfig
 from emage.models.codec import MotionCodec
 from emage.models.generator import GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion import FPS
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.recording.features import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, loudness_envelope
+from emage.validation import checked
 
 _PATH_CODES = 8
 
-# Of the draw's own time.
+# Of a sample's own time.
 _STEPS_PER_S = 1.2
 _STEP_SHARE_IN_PAUSES = 0.05
 _LEAD_FRAMES = 8
@@ -28,38 +31,26 @@ _LEAST_LOUDNESS = 1e-4
 """-80 dB: whatever is quieter is no speech."""
 
 
-@dataclass(frozen=True)
-class SamplerConfig:
-    """How a code is chosen.
+@checked(EmageError)
+class Sampler:
+    """How a code is chosen among those of a frame.
 
-    temperature: 0 takes the likeliest code; above, codes are drawn from the softmax of logits / temperature.
-    top_k: draw among the k likeliest only. seed: makes the draw repeatable.
+    temperature: 0 takes the argmax; above, codes are sampled from the softmax of logits / temperature.
+    top_k: sample among the k most probable only. seed: makes the sample repeatable.
 
-    Weights may ask for smooth codes (`GeneratorConfig.smoothness`); then the likeliest path is taken, or a draw of one.
+    Where codes have a transition cost (`SamplingConfig`), they are decoded by Viterbi, the argmax or a sample alike.
 
-    The draw of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is correlated
-    over about a second of speech, see `sample_time`): each frame's code has exactly the softmax's distribution, and yet
-    neighbouring frames agree, where independent draws would tremble.
+    The sample of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is
+    correlated over about a second of speech, see `sample_time`): each frame's code has exactly the softmax's
+    distribution, and yet neighbouring frames agree, where independent samples would tremble.
 
     Raises:
-        EmageError: a value out of range.
+        EmageError: a value of another kind, or out of range.
     """
 
-    temperature: float = 0.0
-    top_k: int | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in ("seed", "top_k"):
-            value = getattr(self, name)
-            if not (value is None and name == "top_k") and type(value) is not int:
-                raise EmageError(f"{name} is {value!r}; it must be a whole number.")
-        if not (np.isfinite(self.temperature) and self.temperature >= 0):
-            raise EmageError(f"temperature is {self.temperature}; it must be 0 or more.")
-        if self.top_k is not None and self.top_k < 1:
-            raise EmageError(f"top_k is {self.top_k}; it must be 1 or more.")
-        if self.seed < 0:
-            raise EmageError(f"seed is {self.seed}; it must be 0 or more.")
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 def guide(output: GeneratorOutput, without_audio: GeneratorOutput, guidance: float) -> GeneratorOutput:
@@ -81,43 +72,44 @@ def choose_codes(
     codec: MotionCodec,
     output: GeneratorOutput,
     config: GeneratorConfig,
-    sampler: SamplerConfig,
+    sampling: SamplingConfig,
+    sampler: Sampler,
     time: np.ndarray | None = None,
     before: Parts[Tensor] | None = None,
 ) -> Parts[Tensor]:
     """Codes (1, T) of each part of a window.
 
-    time: (T,) of its frames, from `sample_time`; only a draw needs it.
-    before: (1, S) codes of its first frames by the window before, its seed, which smooth codes keep and go on from;
-        None at the beginning.
+    time: (T,) of its frames, from `sample_time`; only a sample needs it.
+    before: (1, S) codes of its first frames by the window before, its seed, which Viterbi decoding keeps and goes on
+        from; None at the beginning.
     """
-    likeliest = codec.codes(output, config.class_weight) if sampler.temperature == 0 else None
+    argmax = codec.codes(output, config.class_weight) if sampler.temperature == 0 else None
 
     def choose(part: str) -> Tensor:
-        smoothness = config.smoothness[part]
-        if likeliest is not None and smoothness == 0:
-            return likeliest[part]
+        transition_cost = sampling.transition_cost[part]
+        if argmax is not None and transition_cost == 0:
+            return argmax[part]
         scores = _scores(part, codec, output, config)
         if sampler.temperature > 0:
             scores = _perturb(scores, part, sampler, time)
-        if smoothness == 0:
+        if transition_cost == 0:
             return scores.argmax(-1)
         embedding = codec.parts[part].quantizer.embedding.weight
         if before is None:
-            return decode_viterbi(scores[0], embedding, smoothness)[None]
+            return decode_viterbi(scores[0], embedding, transition_cost)[None]
         seed = before[part][:, : scores.shape[1]]
         if seed.shape[1] == scores.shape[1]:
             return seed
-        path = decode_viterbi(scores[0, seed.shape[1] :], embedding, smoothness, seed[0, -1:])
+        path = decode_viterbi(scores[0, seed.shape[1] :], embedding, transition_cost, seed[0, -1:])
         return torch.cat([seed, path[None]], 1)
 
     return Parts.of(choose)
 
 
-def decode_viterbi(scores: Tensor, embedding: Tensor, smoothness: float, before: Tensor | None = None) -> Tensor:
+def decode_viterbi(scores: Tensor, embedding: Tensor, transition_cost: float, before: Tensor | None = None) -> Tensor:
     """The codes (T,) of largest sum of scores less the cost of each change of code (Viterbi 1967).
 
-    Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `smoothness`
+    Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `transition_cost`
     times the squared distance of the two codes, in units of that of two codes on the average.
 
     The path goes over codes that are among the `_PATH_CODES` best of one of the T frames at least, and the one before.
@@ -131,7 +123,7 @@ def decode_viterbi(scores: Tensor, embedding: Tensor, smoothness: float, before:
     likely = (likely if before is None else torch.cat([likely, before])).unique()
     scores = scores[:, likely]
     cost = torch.cdist(embedding, embedding).square()
-    cost = cost * (smoothness / cost.mean().clamp_min(1e-12))
+    cost = cost * (transition_cost / cost.mean().clamp_min(1e-12))
     best = scores[0] if before is None else scores[0] - cost[before[0], likely]
     cost = cost[likely][:, likely]
     came_from = []
@@ -155,8 +147,8 @@ def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: Gene
     return -quantizer.distances(output.latents[part]) / between.min(-1).values.median().clamp_min(1e-12)
 
 
-def _perturb(scores: Tensor, part: str, sampler: SamplerConfig, time: np.ndarray) -> Tensor:
-    """(1, T, K) -> (1, T, K), the largest of which is a draw from their softmax."""
+def _perturb(scores: Tensor, part: str, sampler: Sampler, time: np.ndarray) -> Tensor:
+    """(1, T, K) -> (1, T, K), the largest of which is a sample from their softmax."""
     if sampler.top_k is not None and sampler.top_k < scores.shape[-1]:
         least = scores.topk(sampler.top_k, -1).values[..., -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)
@@ -165,13 +157,13 @@ def _perturb(scores: Tensor, part: str, sampler: SamplerConfig, time: np.ndarray
 
 
 def sample_time(audio: np.ndarray, frames: int) -> np.ndarray:
-    """When each frame is in a draw's own time, (T,) from 0 up; in one unit the draw becomes another.
+    """When each frame is in a sample's own time, (T,) from 0 up; in one unit the sample becomes another.
 
     Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
     gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
     the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
-    is loud for the recording, so a part of it alone is drawn otherwise. Where people speak less than a twentieth of the
-    time, the noise behind them counts as loud.
+    is loud for the recording, so a part of it alone is sampled otherwise. Where people speak less than a twentieth of
+    the time, the noise behind them counts as loud.
 
     audio: (N,) at 16 kHz.
     """

@@ -1,80 +1,68 @@
-"""What a take is made with, besides recording and hints."""
+"""What a take is made with, besides recording and hints. Defined once: commands, page, API and zips are views of it."""
 
-from dataclasses import dataclass, fields
-from numbers import Real
-from typing import Any, TypeVar
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from emage.errors import EmageError
-from emage.generation.decoding import SamplerConfig
-from emage.generation.windows import Timing
-from emage.postprocess.grounding import AS_GENERATED, GROUNDED, check_translation
-from emage.postprocess.smoothing import check_seam_frames
+from emage.validation import checked
 
-Settings = TypeVar("Settings")
+EXACT = "exact"
+"""Frame t starts at sample round(t * 16000 / 30); every frame of the recording is generated."""
+PUBLISHED = "published"
+"""The arithmetic of the published code: 533 samples a frame, up to eight frames of the tail lost."""
+
+AS_GENERATED = "as-generated"
+IN_PLACE = "in-place"
+GROUNDED = "grounded"
+TRANSLATIONS = (AS_GENERATED, IN_PLACE, GROUNDED)
+
+MAX_SEAM_FRAMES = 20
+
+SeamFrames = Annotated[int, Field(ge=0, le=MAX_SEAM_FRAMES)]
 
 
-@dataclass(frozen=True)
+@checked(EmageError)
 class TakeSettings:
     """The settings of `EmagePipeline.generate`, by the same names.
 
-    weights: as the user named them; None for the default. A name that came with somebody's file may be any path of the
-        machine: look it up among those that are offered.
-    seed: None for the weights' own take, which has no other temperature and no top_k.
-    translation: None for the one that goes with the timing, see `resolved_translation`.
-    seam_frames: None as the weights' config has it.
+    A name of weights that came with somebody's file may be any path of the machine: look it up among those that are
+    offered.
 
     Raises:
         EmageError: a value of another kind, or out of range.
     """
 
-    weights: str | None = None
-    speaker: int = 0
-    seed: int | None = None
-    temperature: float = 1.0
-    top_k: int | None = None
-    timing: str = Timing.EXACT.value
-    translation: str | None = None
-    seam_frames: int | None = None
+    weights: Annotated[str, Field(min_length=1)] | None = None
+    """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
+    speaker: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Index into the speakers that the weights know."""
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """Sample another take, the same one for the same number. Default: the weights' own take."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    """Of the sample with --seed."""
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    """Sample among the k most probable codes only."""
+    timing: Literal["exact", "published", "reference"] = EXACT
+    """"published" is the published code's arithmetic, which drifts and drops up to eight frames ("reference" is its
+    earlier name)."""
+    translation: Literal["as-generated", "in-place", "grounded"] | None = None
+    """The root trajectory: "grounded" holds standing feet and takes out drift, "in-place" takes the trajectory out,
+    "as-generated" leaves all as the networks made it. Locks stay. Default: grounded; as generated with the published
+    timing."""
+    seam_frames: SeamFrames | None = None
+    """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay. Default: the
+    weights' own; 0 is off."""
 
     def __post_init__(self):
-        if self.weights is not None and not (isinstance(self.weights, str) and self.weights):
-            raise EmageError(f"weights is {self.weights!r}; it must be the name of a folder or repo, or nothing.")
-        if type(self.speaker) is not int or self.speaker < 0:
-            raise EmageError(f"speaker is {self.speaker!r}; it must be a whole number, 0 or more.")
-        if isinstance(self.temperature, bool) or not isinstance(self.temperature, Real):
-            raise EmageError(f"temperature is {self.temperature!r}; it must be a number.")
-        object.__setattr__(self, "timing", Timing(self.timing).value)
-        if self.translation is not None:
-            check_translation(self.translation)
-        if self.seam_frames is not None:
-            check_seam_frames(self.seam_frames)
-        if self.seed is not None:
-            _ = self.sampler
-        elif (self.temperature, self.top_k) != (1.0, None):
-            raise EmageError("temperature and top_k are of a draw: give a seed with them.")
+        if self.timing == "reference":
+            object.__setattr__(self, "timing", PUBLISHED)
+        if self.seed is None and (self.temperature, self.top_k) != (1.0, None):
+            raise EmageError("temperature and top_k are of a sample: give a seed with them.")
 
     @property
     def resolved_translation(self) -> str:
         """Grounded by default; as generated in the published timing, which keeps its numbers."""
         if self.translation is not None:
             return self.translation
-        return GROUNDED if self.timing == Timing.EXACT.value else AS_GENERATED
-
-    @property
-    def sampler(self) -> SamplerConfig | None:
-        """How the codes are chosen; None as the weights have it."""
-        return None if self.seed is None else SamplerConfig(self.temperature, self.top_k, self.seed)
-
-
-def rebuilt(kind: type[Settings], values: Any, what: str) -> Settings:
-    """A dataclass of settings from what `dataclasses.asdict` made of it; fields that are not there have their defaults.
-
-    what: the beginning of a sentence about it.
-
-    Raises:
-        EmageError: no object, or fields that it has not; and what the dataclass raises.
-    """
-    known = {field.name for field in fields(kind)}
-    if not isinstance(values, dict) or not set(values) <= known:
-        raise EmageError(f"{what} must be an object with no other fields than {', '.join(sorted(known))}.")
-    return kind(**values)
+        return GROUNDED if self.timing == EXACT else AS_GENERATED

@@ -5,14 +5,15 @@ Each window's first frames are the seed: the motion decoded from the end of the 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emage.errors import AudioError, EmageError
-from emage.generation.decoding import SamplerConfig, choose_codes, guide, sample_time
+from emage.errors import AudioError
+from emage.generation.decoding import Sampler, choose_codes, guide, sample_time
+from emage.generation.sampling import SamplingConfig
+from emage.generation.settings import PUBLISHED
 from emage.hints.mask import NetworkHints
 from emage.models.codec import MotionCodec
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
@@ -26,19 +27,6 @@ PUBLISHED_SAMPLES_PER_FRAME = 533
 
 AUDIO_BATCH_WINDOWS = 4
 """Windows whose audio is encoded at once; it does not depend on the motion."""
-
-
-class Timing(Enum):
-    """Which samples belong to which window."""
-
-    EXACT = "exact"
-    """Frame t starts at sample round(t * 16000 / 30); every frame of the recording is generated."""
-    PUBLISHED = "reference"
-    """The arithmetic of the published code: 533 samples a frame, up to eight frames of the tail lost."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> None:
-        raise EmageError(f"timing is {value!r}; it must be 'exact' or 'reference'.")
 
 
 @dataclass(frozen=True)
@@ -65,14 +53,14 @@ class WindowResult:
     output: GeneratorOutput
 
 
-def plan_windows(num_samples: int, config: GeneratorConfig, timing: Timing) -> list[Window]:
+def plan_windows(num_samples: int, config: GeneratorConfig, timing: str) -> list[Window]:
     """The windows of a recording of `num_samples` at 16 kHz: full ones, and what remains as a last, shorter one.
 
     Raises:
         AudioError: the recording is too short for the published code's arithmetic.
     """
     length, step = config.window_frames, config.window_frames - config.seed_frames
-    if timing is Timing.PUBLISHED:
+    if timing == PUBLISHED:
         return _published_windows(num_samples, config)
     total = num_frames(num_samples)
     windows = []
@@ -112,13 +100,13 @@ def rest_seed(seed_frames: int) -> Tensor:
     return seed
 
 
-def first_seed(hints: NetworkHints | None, timing: Timing, seed_frames: int) -> Tensor:
+def first_seed(hints: NetworkHints | None, timing: str, seed_frames: int) -> Tensor:
     """(1, S, 337): what the first window starts from.
 
     In the published code's timing, its habit: the beginning of the hints' motion, whatever the mask hides. Else
     `rest_seed`; visible hints take precedence over it as over every seed.
     """
-    if timing is Timing.PUBLISHED and hints is not None:
+    if timing == PUBLISHED and hints is not None:
         return torch.from_numpy(hints.motion[None, :seed_frames])
     return rest_seed(seed_frames)
 
@@ -131,7 +119,8 @@ def sample_windows(
     windows: list[Window],
     hints: NetworkHints | None = None,
     speaker: int = 0,
-    sampler: SamplerConfig | None = None,
+    sampling: SamplingConfig | None = None,
+    sampler: Sampler | None = None,
     seed_motion: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[WindowResult]:
@@ -143,12 +132,14 @@ def sample_windows(
         windows: from `plan_windows`.
         hints: over the windows' frames.
         speaker: index into the generator's speakers.
-        sampler: by default the likeliest codes, or the draw that the weights' config asks for.
+        sampling: what the weights ask for; as published by default.
+        sampler: by default what `sampling` asks for.
         seed_motion: (1, S, 337) for the first window; `rest_seed` by default.
         progress: called with frames done and frames in all; what it raises ends the sampling.
     """
     config, device = generator.config, generator.mask_embedding.device
-    sampler = sampler or SamplerConfig(config.temperature)
+    sampling = sampling or SamplingConfig()
+    sampler = sampler or Sampler(sampling.temperature)
     total = sum(window.kept_frames for window in windows)
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
@@ -162,11 +153,11 @@ def sample_windows(
         motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
         output = generator.generate(features, motion, mask, speaker_index)
-        if config.guidance > 0:
+        if sampling.guidance > 0:
             without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
-            output = guide(output, without_audio, config.guidance)
+            output = guide(output, without_audio, sampling.guidance)
         window_time = None if time is None else time[window.start_frame : window.end_frame]
-        codes = choose_codes(codec, output, config, sampler, window_time, before)
+        codes = choose_codes(codec, output, config, sampling, sampler, window_time, before)
         seed = codec.channels(codes)[:, -config.seed_frames :]
         before = codes.map(lambda index: index[:, -config.seed_frames :])
         yield _kept(window, codes, output)

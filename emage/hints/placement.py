@@ -1,14 +1,18 @@
 """Reference motion laid along a recording: shifted, looped, or stretched to its end."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from emage.errors import HintError
-from emage.hints.plan import HintPlan, Hints
+from emage.hints.plan import MAX_FRAMES, Frame, HintPlan, Hints
 from emage.motion import FPS, Motion
 from emage.recording.audio import second_to_frame
+from emage.recording.recording import Recording
+from emage.validation import checked
 
 ONCE = "once"
 """Played once; before and after it the body stands still, and no span may reach there."""
@@ -18,10 +22,8 @@ STRETCH = "stretch"
 """Played once, slower or faster, so that it ends with the recording."""
 FILLS = (ONCE, LOOP, STRETCH)
 
-_MAX_FRAMES = 10**9
 
-
-@dataclass(frozen=True)
+@checked(HintError, "The reference's")
 class Placement:
     """Where a reference motion lies along a recording.
 
@@ -34,22 +36,14 @@ class Placement:
         HintError: no sensible whole numbers, or no such fill.
     """
 
-    shift_frames: int = 0
-    fill: str = ONCE
-    seam_frames: int = 10
-
-    def __post_init__(self):
-        for name, least in (("shift_frames", -_MAX_FRAMES), ("seam_frames", 0)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= _MAX_FRAMES:
-                raise HintError(f"{name} of the reference is {value!r}; it must be a whole number from {least:,} up.")
-        if self.fill not in FILLS:
-            raise HintError(f"There is no way '{self.fill}' to fill a recording; choose one of {', '.join(FILLS)}.")
+    shift_frames: Frame = 0
+    fill: Literal["once", "loop", "stretch"] = ONCE
+    seam_frames: Annotated[Frame, Field(ge=0)] = 10
 
     @classmethod
     def from_seconds(cls, shift_s: float, fill: str = ONCE, seam_frames: int = 10) -> "Placement":
         """The motion starts `shift_s` seconds after the recording. Raises HintError for what is no number."""
-        if not abs(shift_s) < _MAX_FRAMES / FPS:
+        if not abs(shift_s) < MAX_FRAMES / FPS:
             raise HintError(f"The reference cannot be shifted by {shift_s!r} s; give a sensible number of seconds.")
         return cls(second_to_frame(shift_s), fill, seam_frames)
 
@@ -69,6 +63,13 @@ class Placement:
                 f"plays nowhere in the recording of {num_frames / FPS:.2f} s. Shift it less."
             )
         return start, end
+
+    def end_frame(self, motion_frames: int, num_frames: int) -> int | None:
+        """The frame of a recording of `num_frames` at which a motion ends; None where it is long enough."""
+        if self.fill in (LOOP, STRETCH):
+            return None
+        end = self.shift_frames + motion_frames
+        return None if end >= num_frames else max(end, 0)
 
     def motion(self, motion: Motion, num_frames: int) -> Motion:
         """`motion` laid along a recording of `num_frames`, at 30 frames a second. Raises HintError as `extent`."""
@@ -104,11 +105,34 @@ class Placement:
         return Hints(placed, plan)
 
 
+def place_hints(recording: Recording, plan: HintPlan, reference: Motion | None, placement: Placement) -> Hints | None:
+    """The hints for the part of a recording that is used; None where no span lies in it.
+
+    Args:
+        recording: frame 0 of plan and placement is the first of the whole recording, wherever its part begins.
+        plan: spans beyond the part are cut off.
+        reference: the motion, None where there is none.
+        placement: along the whole recording.
+
+    Raises:
+        HintError: spans without a reference, beyond it, or beyond the recording.
+    """
+    if recording.is_trimmed:
+        plan.check_fits(recording.num_frames)
+        plan = plan.cut(recording.start_frame, recording.end_frame)
+        placement = replace(placement, shift_frames=placement.shift_frames - recording.start_frame)
+    if not plan.spans:
+        return None
+    if reference is None:
+        raise HintError("There are hints, but no motion to take them from. Choose a reference motion.")
+    return placement.hints(reference, plan, recording.part_frames)
+
+
 def loop_motion(motion: Motion, played: np.ndarray, seam_frames: int) -> Motion:
     """Frames of an endless repetition.
 
     Each pass starts `seam_frames` before the one in front of it ends (at most half of the motion), and for so long the
-    one goes over into the other: rotations, face and height by their values, the way over the floor by its speed, so
+    one goes over into the other: rotations, face and height by their values, the root trajectory by its velocity, so
     that the path goes on from where it is.
 
     played: (N,) consecutive frames, counted from the start of one pass on; may be negative.

@@ -1,21 +1,21 @@
 """Plans: which part of the body is pinned, over which span of time, and how; and hints, a plan over a motion."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BeforeValidator, Field
 
 from emage.errors import HintError
 from emage.motion import FPS, Motion
 from emage.motion.skeleton import (
     DISJOINT_PARTS,
     DISJOINT_PARTS_OF,
-    HINT_PARTS,
 )
 from emage.recording.audio import frame_to_second, second_to_frame
+from emage.validation import build, checked
 
 FOLLOW = "follow"
 """Shown to the network only; it may deviate."""
@@ -23,13 +23,22 @@ LOCK = "lock"
 """Shown to the network, and put into the output exactly, with blended borders."""
 MODES = (FOLLOW, LOCK)
 
-_MAX_FRAME = 10**9  # a year; beyond it a number is a mistake, and may not fit where it goes
-
-_SPAN_KEYS = {"part", "start_s", "end_s", "start_frame", "end_frame", "mode"}
-_PLAN_KEYS = {"spans", "blend_frames"}
+MAX_FRAMES = 10**9
+"""A year; beyond it a number of frames is a mistake."""
 
 
-@dataclass(frozen=True)
+def _read_whole(value: Any) -> Any:
+    """JSON writes 36 as 36.0 where a program has no whole numbers."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+Frame = Annotated[int, Field(ge=-MAX_FRAMES, le=MAX_FRAMES), BeforeValidator(_read_whole)]
+Second = Annotated[float, Field(ge=-MAX_FRAMES / FPS, le=MAX_FRAMES / FPS)]
+Part = Literal["face", "upper", "hands", "left_hand", "right_hand", "lower"]
+Mode = Literal["follow", "lock"]
+
+
+@checked(HintError, "The span's")
 class Span:
     """One body part from `start_frame` to `end_frame` (exclusive).
 
@@ -37,36 +46,17 @@ class Span:
         HintError: unknown part or mode, or an empty or negative span.
     """
 
-    part: str
-    start_frame: int
-    end_frame: int
-    mode: str = FOLLOW
+    part: Part
+    start_frame: Frame
+    end_frame: Frame
+    mode: Mode = FOLLOW
 
     def __post_init__(self):
-        if self.part not in HINT_PARTS:
-            raise HintError(f"There is no body part '{self.part}'; choose one of {', '.join(HINT_PARTS)}.")
-        if self.mode not in MODES:
-            raise HintError(f"A span is '{FOLLOW}' or '{LOCK}', not '{self.mode}'.")
         if self.start_frame < 0 or self.end_frame <= self.start_frame:
             raise HintError(
                 f"The span of {self.part} from frame {self.start_frame} to {self.end_frame} is empty or starts before "
                 "0; its end must lie behind its start."
             )
-
-    @classmethod
-    def from_json(cls, span: Any) -> "Span":
-        """`{"part": …, "start_s": …, "end_s": …, "mode": …}`, or frames as `start_frame`, `end_frame`."""
-        if not isinstance(span, dict):
-            raise HintError(f"A span is an object with part, start and end, not {span!r}.")
-        unknown = sorted(set(span) - _SPAN_KEYS)
-        if unknown:
-            raise HintError(f"A span has no field {', '.join(unknown)}; known are {', '.join(sorted(_SPAN_KEYS))}.")
-        if not isinstance(span.get("part"), str):
-            raise HintError(f"The span {span} names no part; choose one of {', '.join(HINT_PARTS)}.")
-        mode = span.get("mode", FOLLOW)
-        if not isinstance(mode, str):
-            raise HintError(f"A span is '{FOLLOW}' or '{LOCK}', not {mode!r}.")
-        return cls(span["part"], _frame_of(span, "start"), _frame_of(span, "end"), mode)
 
     @property
     def ending(self) -> str:
@@ -78,21 +68,33 @@ class Span:
         return {"part": self.part, "start_frame": self.start_frame, "end_frame": self.end_frame, "mode": self.mode}
 
 
-def _frame_of(span: dict[str, Any], edge: str) -> int:
-    given = [key for key in (f"{edge}_frame", f"{edge}_s") if key in span]
-    if len(given) != 1:
-        raise HintError(f"The span {span} must have exactly one of {edge}_s and {edge}_frame.")
-    value = span[given[0]]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MAX_FRAME <= value <= _MAX_FRAME:
-        raise HintError(f"{given[0]} of the span of {span['part']} is {str(value)[:40]}; it must be a sensible number.")
-    if given[0].endswith("_s"):
-        return second_to_frame(value)
-    if value != int(value):
-        raise HintError(f"{given[0]} of the span of {span['part']} is {value!r}; it must be a whole number.")
-    return int(value)
+@checked(HintError)
+class _SpanJson:
+    """A span as people write it: each edge by its frame or by its second."""
+
+    part: Part
+    start_frame: Frame | None = None
+    end_frame: Frame | None = None
+    start_s: Second | None = None
+    end_s: Second | None = None
+    mode: Mode = FOLLOW
+
+    def span(self) -> Span:
+        edges = []
+        for edge, frame, second in (("start", self.start_frame, self.start_s), ("end", self.end_frame, self.end_s)):
+            if (frame is None) == (second is None):
+                raise HintError(f"The span of {self.part} must have exactly one of {edge}_s and {edge}_frame.")
+            edges.append(second_to_frame(second) if frame is None else frame)
+        return Span(self.part, *edges, self.mode)
 
 
-@dataclass(frozen=True)
+@checked(HintError)
+class _PlanJson:
+    spans: list[_SpanJson]
+    blend_frames: Annotated[Frame, Field(ge=0)] = 6
+
+
+@checked(HintError, "The plan's")
 class HintPlan:
     """Which parts are hinted when.
 
@@ -103,19 +105,17 @@ class HintPlan:
     """
 
     spans: tuple[Span, ...] = ()
-    blend_frames: int = 6
+    blend_frames: Annotated[Frame, Field(ge=0)] = 6
 
     def __post_init__(self):
-        if isinstance(self.blend_frames, bool) or not isinstance(self.blend_frames, int) or self.blend_frames < 0:
-            raise HintError(f"blend_frames is {self.blend_frames!r}; it must be a whole number, 0 or more.")
-        for leaf in DISJOINT_PARTS:
-            spans = sorted(self.spans_of(leaf), key=lambda span: span.start_frame)
+        for part in DISJOINT_PARTS:
+            spans = sorted(self.spans_of(part), key=lambda span: span.start_frame)
             reach: dict[str, Span] = {}  # for each mode, the span seen so far that ends last
             for span in spans:
                 for mode, earlier in reach.items():
                     if mode != span.mode and span.start_frame < earlier.end_frame:
                         raise HintError(
-                            f"Two spans of {leaf} overlap with different modes: '{earlier.mode}' over frames "
+                            f"Two spans of {part} overlap with different modes: '{earlier.mode}' over frames "
                             f"{earlier.start_frame}-{earlier.end_frame} ({earlier.part}) and '{span.mode}' over "
                             f"{span.start_frame}-{span.end_frame} ({span.part}). Shorten one or give both one mode."
                         )
@@ -124,15 +124,15 @@ class HintPlan:
 
     @classmethod
     def from_json(cls, plan: Any) -> "HintPlan":
-        """From `{"spans": [...], "blend_frames": 6}` as an object or as text."""
-        if isinstance(plan, str):
-            try:
-                plan = json.loads(plan)
-            except (ValueError, RecursionError) as error:
-                raise HintError(f"The plan is not JSON that can be read ({error}).") from error
-        if not isinstance(plan, dict) or not isinstance(plan.get("spans"), list) or set(plan) - _PLAN_KEYS:
-            raise HintError('A plan is {"spans": [...]} with, if wanted, "blend_frames", and nothing else.')
-        return cls(tuple(Span.from_json(span) for span in plan["spans"]), plan.get("blend_frames", cls.blend_frames))
+        """From `{"spans": [{"part": …, "start_s": …, "end_s": …, "mode": …}], "blend_frames": 6}`, an object or text.
+
+        A span's edges may be frames as well: `start_frame`, `end_frame`. Mode and blend may be left out.
+
+        Raises:
+            HintError: another form; see `Span` and `HintPlan`.
+        """
+        read = build(_PlanJson, plan, HintError, "The plan")
+        return cls(tuple(each.span() for each in read.spans), read.blend_frames)
 
     @classmethod
     def load(cls, path: str | Path) -> "HintPlan":
@@ -155,15 +155,32 @@ class HintPlan:
                     f"({frame_to_second(num_frames):.2f} s). Shorten the span."
                 )
 
-    def spans_of(self, leaf: str) -> list[Span]:
-        """The spans that cover a leaf part, `hands` counting for both hands."""
-        return [span for span in self.spans if leaf in DISJOINT_PARTS_OF[span.part]]
+    def spans_of(self, part: str) -> list[Span]:
+        """The spans that cover a disjoint part, `hands` counting for both hands."""
+        return [span for span in self.spans if part in DISJOINT_PARTS_OF[span.part]]
+
+    def cut(self, start_frame: int, end_frame: int) -> "HintPlan":
+        """The plan over a part of the recording, in which frame 0 is `start_frame`; what lies outside is cut off."""
+        spans = []
+        for span in self.spans:
+            start, end = max(span.start_frame, start_frame), min(span.end_frame, end_frame)
+            if start < end:
+                spans.append(replace(span, start_frame=start - start_frame, end_frame=end - start_frame))
+        return replace(self, spans=tuple(spans))
+
+    def shift(self, frames: int) -> "HintPlan":
+        """The plan so many frames later."""
+        moved = (
+            replace(span, start_frame=span.start_frame + frames, end_frame=span.end_frame + frames)
+            for span in self.spans
+        )
+        return replace(self, spans=tuple(moved))
 
     def covers(self, num_frames: int, modes: Iterable[str] = MODES) -> np.ndarray:
         """(T, 5) bool, in the order of `DISJOINT_PARTS`: where a part is a hint in one of `modes`."""
         covered = np.zeros((num_frames, len(DISJOINT_PARTS)), dtype=bool)
-        for column, leaf in enumerate(DISJOINT_PARTS):
-            for span in self.spans_of(leaf):
+        for column, part in enumerate(DISJOINT_PARTS):
+            for span in self.spans_of(part):
                 if span.mode in modes:
                     covered[span.start_frame : span.end_frame, column] = True
         return covered

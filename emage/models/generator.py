@@ -4,12 +4,13 @@ Names of submodules are those of the released state dict.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from emage.errors import MotionError, WeightsError
+from emage.errors import WeightsError
 from emage.models.layers import (
     MLP,
     ConvEncoder,
@@ -22,9 +23,10 @@ from emage.models.layers import (
 )
 from emage.models.parts import Parts
 from emage.models.vqvae import config_field
-from emage.motion import EXPRESSION_BASES, FLAME2020
-from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS
-from emage.postprocess.smoothing import check_seam_frames
+from emage.motion import FLAME2020, FPS
+from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS, ROTATION_CHANNELS
+from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.validation import checked
 
 NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
 """Template layers that the released file stores and no forward pass of the published code calls."""
@@ -32,96 +34,72 @@ NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
 _WEIGHT_KEYS = Parts(face="f", upper="u", hands="h", lower="l")
 
 
-@dataclass(frozen=True)
+_PUBLISHED_NAMES = {
+    "hidden": "hidden_size",
+    "audio_width": "audio_f",
+    "motion_width": "motion_f",
+    "codebook_size": "vae_codebook_size",
+    "window_frames": "pose_length",
+    "seed_frames": "seed_frames",
+    "window_stride_frames": "stride",
+    "speakers": "speaker_dims",
+    "expression_basis": "expression_basis",
+    "aligned_audio": "aligned_audio",
+}
+"""Of the fields in the released config.json."""
+_MAY_LACK = ("stride", "expression_basis", "aligned_audio")
+
+Size = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+@checked(WeightsError, "Generator config:")
 class GeneratorConfig:
-    """Sizes and sampling constants of the generator.
+    """The architecture of the generator, and the weights of its losses.
 
     hidden: width of the transformers; audio_width, motion_width: of the encoders' features (motion_width is also the
     latents'); codebook_size: K; window_frames, seed_frames, window_stride_frames (training); speakers: table length;
     expression_basis: what the face's 100 expression channels mean;
     aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
     their audio by attention alone, over features that carry no positions;
-    smoothness: of the parts' codes when sampling, see `emage.generation.decoding.decode_viterbi`; 0 as published;
-    temperature: of the take that nobody asked a seed for; 0, the likeliest, as published;
-    guidance: how much more the audio tells for the body's codes when sampling, see `emage.generation.decoding.guide`;
-    0 as published;
-    low_pass_frames: of the decoded body and hands, see `emage.postprocess.smoothing`; 0 as published;
-    seam_frames: over which the body is smoothed where windows join, see `emage.postprocess.smoothing`; 0 as published;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
+
+    Raises:
+        WeightsError: a value of another kind, out of range, or that does not fit the others.
     """
 
-    hidden: int = 768
-    audio_width: int = 256
-    motion_width: int = 256
-    codebook_size: int = 256
-    window_frames: int = 64
-    seed_frames: int = 4
-    window_stride_frames: int = 20
-    speakers: int = 1
-    expression_basis: str = FLAME2020
+    hidden: Size = 768
+    audio_width: Size = 256
+    motion_width: Size = 256
+    codebook_size: Size = 256
+    window_frames: Size = 64
+    seed_frames: Size = 4
+    window_stride_frames: Size = 20
+    speakers: Size = 1
+    expression_basis: Literal["flame2020", "arkit52"] = FLAME2020
     aligned_audio: bool = False
-    smoothness: Parts[float] = field(default_factory=lambda: Parts(0, 0, 0, 0))
-    temperature: float = 0
-    guidance: float = 0
-    low_pass_frames: float = 0
-    seam_frames: int = 0
-    latent_weight: Parts[float] = field(default_factory=lambda: Parts(3, 3, 3, 3))
-    class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
+    latent_weight: Parts[Weight] = field(default_factory=lambda: Parts(3, 3, 3, 3))
+    class_weight: Parts[Weight] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
     def __post_init__(self):
-        sizes = (
-            "hidden", "audio_width", "motion_width", "codebook_size", "window_frames", "seed_frames",
-            "window_stride_frames", "speakers",
-        )  # fmt: skip
-        for name in sizes:
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise WeightsError(f"Generator config: {name} is {value!r}; it must be a positive whole number.")
         if self.hidden % 8 or self.audio_width % 4:
             raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
-        for name, weights in (
-            ("loss weight", (*self.latent_weight, *self.class_weight)),
-            ("smoothness", self.smoothness),
-            ("temperature", (self.temperature,)),
-            ("guidance", (self.guidance,)),
-            ("low_pass_frames", (self.low_pass_frames,)),
-        ):
-            for weight in weights:
-                if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                    raise WeightsError(f"Generator config: a {name} is {weight!r}; it must be a number from 0 up.")
-        try:
-            check_seam_frames(self.seam_frames)
-        except MotionError as error:
-            raise WeightsError(f"Generator config: {error}") from error
-        if type(self.aligned_audio) is not bool:
-            raise WeightsError(f"Generator config: aligned_audio is {self.aligned_audio!r}; it must be true or false.")
-        if self.expression_basis not in EXPRESSION_BASES:
-            raise WeightsError(f"Generator config: the expression basis '{self.expression_basis}' is not known.")
         if self.seed_frames >= self.window_frames:
             raise WeightsError("Generator config: seed_frames must be smaller than pose_length.")
 
     @classmethod
     def from_json(cls, published: dict[str, Any]) -> "GeneratorConfig":
         """From the released config.json; raises WeightsError for a missing field or a rate we do not serve."""
-        if (published.get("audio_sr", 16000), published.get("pose_fps", 30)) != (16000, 30):
+        if (published.get("audio_sr", SAMPLE_RATE_HZ), published.get("pose_fps", FPS)) != (SAMPLE_RATE_HZ, FPS):
             raise WeightsError("config.json: only audio_sr 16000 with pose_fps 30 can be sampled here.")
+        fields = {
+            name: config_field(published, key)
+            for name, key in _PUBLISHED_NAMES.items()
+            if key in published or key not in _MAY_LACK
+        }
         return cls(
-            hidden=config_field(published, "hidden_size"),
-            audio_width=config_field(published, "audio_f"),
-            motion_width=config_field(published, "motion_f"),
-            codebook_size=config_field(published, "vae_codebook_size"),
-            window_frames=config_field(published, "pose_length"),
-            seed_frames=config_field(published, "seed_frames"),
-            window_stride_frames=published.get("stride", 20),
-            speakers=config_field(published, "speaker_dims"),
-            expression_basis=published.get("expression_basis", FLAME2020),
-            aligned_audio=published.get("aligned_audio", False),
-            smoothness=Parts.of(lambda part: published.get(f"s{_WEIGHT_KEYS[part]}", 0)),
-            temperature=published.get("temperature", 0),
-            guidance=published.get("guidance", 0),
-            low_pass_frames=published.get("low_pass_frames", 0),
-            seam_frames=published.get("seam_frames", 0),
+            **fields,
             latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
             class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
         )
@@ -129,24 +107,10 @@ class GeneratorConfig:
     def to_json(self) -> dict[str, Any]:
         """The fields under the names of the released config.json."""
         return {
-            "hidden_size": self.hidden,
-            "audio_f": self.audio_width,
-            "motion_f": self.motion_width,
-            "vae_codebook_size": self.codebook_size,
-            "pose_length": self.window_frames,
-            "seed_frames": self.seed_frames,
-            "stride": self.window_stride_frames,
-            "speaker_dims": self.speakers,
-            "expression_basis": self.expression_basis,
-            "aligned_audio": self.aligned_audio,
-            **{f"s{_WEIGHT_KEYS[part]}": self.smoothness[part] for part in NETWORK_PARTS},
-            "temperature": self.temperature,
-            "guidance": self.guidance,
-            "low_pass_frames": self.low_pass_frames,
-            "seam_frames": self.seam_frames,
-            "pose_dims": 330,
-            "audio_sr": 16000,
-            "pose_fps": 30,
+            **{key: getattr(self, name) for name, key in _PUBLISHED_NAMES.items()},
+            "pose_dims": ROTATION_CHANNELS,
+            "audio_sr": SAMPLE_RATE_HZ,
+            "pose_fps": FPS,
             **{f"l{_WEIGHT_KEYS[part]}": self.latent_weight[part] for part in NETWORK_PARTS},
             **{f"c{_WEIGHT_KEYS[part]}": self.class_weight[part] for part in NETWORK_PARTS},
         }

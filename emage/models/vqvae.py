@@ -1,32 +1,27 @@
 """The VQ-VAE of one part, and the predictor of the path through the room."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from emage.errors import WeightsError
 from emage.models.layers import ConvDecoder, ConvEncoder, load_strictly
 from emage.models.quantizer import Quantizer
+from emage.validation import checked
 
 
-@dataclass(frozen=True)
+@checked(WeightsError, "VQ-VAE config:")
 class VQVAEConfig:
     """Size of a VQVAE or, with no codebook, of the GlobalMotionPredictor.
 
     channels: width of a motion frame; width: of a latent; layers: convolution layers each way; codebook_size: K.
     """
 
-    channels: int
-    width: int = 256
-    layers: int = 2
-    codebook_size: int = 256
-
-    def __post_init__(self):
-        for name in ("channels", "width", "layers", "codebook_size"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise WeightsError(f"VQ-VAE config: {name} is {value!r}; it must be a positive whole number.")
+    channels: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)] = 256
+    layers: Annotated[int, Field(ge=1)] = 2
+    codebook_size: Annotated[int, Field(ge=1)] = 256
 
     @classmethod
     def from_json(cls, published: dict[str, Any]) -> "VQVAEConfig":

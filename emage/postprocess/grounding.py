@@ -1,4 +1,4 @@
-"""Grounding: the way over the floor as generated, in place, or such that feet stay where they stand.
+"""Grounding: the root trajectory as generated, in place, or such that feet stay where they stand.
 
 The generated path does not quite fit the legs: standing feet slide, and a talking body drifts away. In place, the body
 stays over one spot. Grounded, feet that stand are held, and drift goes; see `emage.postprocess.foot_lock`. This comes
@@ -12,16 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from emage.errors import MotionError
+from emage.generation.settings import GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.motion import FPS, Motion
 from emage.postprocess.contacts import floor_height, standing_lift
 from emage.postprocess.foot_lock import lock_feet
 from emage.postprocess.paths import join_to_locks
 from emage.postprocess.stances import PosedBody
-
-AS_GENERATED = "as-generated"
-IN_PLACE = "in-place"
-GROUNDED = "grounded"
-TRANSLATIONS = (AS_GENERATED, IN_PLACE, GROUNDED)
 
 
 def apply_translation(
@@ -43,7 +39,8 @@ def apply_translation(
     Raises:
         MotionError: no such translation, another frame rate.
     """
-    check_translation(translation)
+    if translation not in TRANSLATIONS:
+        raise MotionError(f"There is no translation '{translation}'; choose one of {', '.join(TRANSLATIONS)}.")
     if motion.fps != FPS:
         raise MotionError(f"The motion has {motion.fps:g} frames a second; {FPS} are needed. Use Motion.resample.")
     if locked is None:
@@ -53,12 +50,6 @@ def apply_translation(
     if translation == GROUNDED:
         return ground(motion, body_of(), locked, floor_y)
     return motion
-
-
-def check_translation(translation: str) -> None:
-    """Raise MotionError where it is none of `TRANSLATIONS`."""
-    if translation not in TRANSLATIONS:
-        raise MotionError(f"There is no translation '{translation}'; choose one of {', '.join(TRANSLATIONS)}.")
 
 
 def keep_in_place(motion: Motion, locked: np.ndarray) -> Motion:

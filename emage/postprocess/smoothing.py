@@ -33,11 +33,11 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter1d
 
 from emage.errors import MotionError
+from emage.generation.settings import MAX_SEAM_FRAMES
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d, rotation_6d_to_axis_angle
 from emage.motion.skeleton import NUM_JOINTS, PART_JOINTS
 
-MAX_SEAM_FRAMES = 20
 SMOOTHED_JOINTS: tuple[int, ...] = (*PART_JOINTS["upper"], *PART_JOINTS["hands"], *PART_JOINTS["lower"])
 
 _LEAST_TRUST = 0.05
@@ -66,14 +66,8 @@ def low_pass(motion: Motion, sigma_frames: float) -> Motion:
     return replace(motion, poses=poses.reshape(motion.poses.shape), trans=trans)
 
 
-def check_seam_frames(seam_frames: int) -> None:
-    """Raise MotionError where it is no whole number from 0 to `MAX_SEAM_FRAMES`."""
-    if type(seam_frames) is not int or not 0 <= seam_frames <= MAX_SEAM_FRAMES:
-        raise MotionError(f"seam_frames is {seam_frames!r}; it must be a whole number from 0 to {MAX_SEAM_FRAMES}.")
-
-
 def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: int) -> Motion:
-    """The motion with its body and way over the floor smoothed around each seam; the face stays.
+    """The motion with its body and root trajectory smoothed around each seam; the face stays.
 
     Args:
         motion: as it was decoded, before locks and grounding.
@@ -83,7 +77,8 @@ def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: 
     Raises:
         MotionError: `seam_frames` is no such number.
     """
-    check_seam_frames(seam_frames)
+    if type(seam_frames) is not int or not 0 <= seam_frames <= MAX_SEAM_FRAMES:
+        raise MotionError(f"seam_frames is {seam_frames!r}; it must be a whole number from 0 to {MAX_SEAM_FRAMES}.")
     shared = np.zeros(motion.num_frames, dtype=bool)
     for start, end in seams:
         shared[start:end] = True

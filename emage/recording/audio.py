@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from emage.errors import AudioError
 from emage.motion import FPS
 
 SAMPLE_RATE_HZ = 16000
+"""What the networks hear."""
+SOUND_RATE_HZ = 48000
+"""Of the sound of videos."""
 
 AudioSource = str | Path | tuple[int, np.ndarray]
 """A file, or (sample rate in Hz, samples (N,) or (N, channels)) as Gradio hands over."""
@@ -69,7 +72,14 @@ def check_samples(audio: np.ndarray) -> np.ndarray:
 def load_audio(
     source: AudioSource, max_duration_s: float | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ
 ) -> np.ndarray:
-    """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), at `sample_rate_hz`.
+    """A recording as (N,) float32 at one sample rate; see `decode_audio`."""
+    return decode_audio(source, (sample_rate_hz,), max_duration_s)[0]
+
+
+def decode_audio(
+    source: AudioSource, sample_rates_hz: Sequence[int], max_duration_s: float | None = None
+) -> list[np.ndarray]:
+    """Read a recording as (N,) float32 in about -1..1, mono (its channels mixed evenly), at each of some rates.
 
     The format is told by the content, not by the name. WAV, FLAC, OGG and more are read by libsndfile; what it does
     not know, such as M4A or the sound of a video, what it cannot tell the length of, and MP3, whose length it guesses,
@@ -78,45 +88,26 @@ def load_audio(
 
     Args:
         source: a file, or (rate_hz, samples) with integer samples of any width or floats.
+        sample_rates_hz: of the results; the networks hear 16 kHz, a video may sound better.
         max_duration_s: refuse a longer recording.
-        sample_rate_hz: of the result; the networks hear 16 kHz, a video may sound better.
 
     Raises:
         AudioError: not there, not audio, no samples, not finite, or longer than `max_duration_s`.
     """
     if isinstance(source, tuple):
         recording = _from_array(*source)
-        return _collect(recording, "The recording", max_duration_s, sample_rate_hz)
+        return _collect(recording, "The recording", max_duration_s, sample_rates_hz)
     path = Path(source)
     if not path.is_file():
         raise AudioError(f"{path}: there is no such file.")
     if path.stat().st_size == 0:
         raise AudioError(f"{path.name} is empty (0 bytes). Record or upload it again.")
     with _open(path) as recording:
-        return _collect(recording, path.name, max_duration_s, sample_rate_hz)
-
-
-def trimmed(
-    audio: np.ndarray, start_frame: int, end_frame: int | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ
-) -> np.ndarray:
-    """The part of a recording (N,) from one motion frame to another, end exclusive; to its end by default.
-
-    Raises:
-        AudioError: no part of it.
-    """
-    start = frame_to_sample(start_frame, sample_rate_hz)
-    end = len(audio) if end_frame is None else frame_to_sample(end_frame, sample_rate_hz)
-    if not 0 <= start < min(end, len(audio)):
-        end_s = len(audio) / sample_rate_hz if end_frame is None else frame_to_second(end_frame)
-        raise AudioError(
-            f"Of a recording of {len(audio) / sample_rate_hz:.2f} s there is nothing from "
-            f"{frame_to_second(start_frame):.2f} to {end_s:.2f} s. Choose a start before its end."
-        )
-    return audio[start:end]
+        return _collect(recording, path.name, max_duration_s, sample_rates_hz)
 
 
 @dataclass(frozen=True)
-class _Recording:
+class _Stream:
     """rate_hz, an iterator of (n, channels) float32 blocks, and how many samples they will be, where that is known."""
 
     rate_hz: int
@@ -125,7 +116,7 @@ class _Recording:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[_Recording]:
+def _open(path: Path) -> Iterator[_Stream]:
     with path.open("rb") as stream:  # a stream, for libsndfile believes some names
         try:
             sound = soundfile.SoundFile(stream)
@@ -133,7 +124,7 @@ def _open(path: Path) -> Iterator[_Recording]:
             sound = None
         if sound is not None and sound.format != "MP3" and 0 < sound.frames < _UNKNOWN_LENGTH:
             with sound:
-                yield _Recording(sound.samplerate, _blocks(sound, path.name), sound.frames)
+                yield _Stream(sound.samplerate, _blocks(sound, path.name), sound.frames)
             return
     with _open_with_ffmpeg(path) as recording:
         yield recording
@@ -157,7 +148,7 @@ def _blocks(sound: soundfile.SoundFile, name: str) -> Iterator[np.ndarray]:
 
 
 @contextlib.contextmanager
-def _open_with_ffmpeg(path: Path) -> Iterator[_Recording]:
+def _open_with_ffmpeg(path: Path) -> Iterator[_Stream]:
     rate_hz = 48000  # above the needs of 16 kHz; soxr does the one resampling that matters
     command = [
         imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error",
@@ -169,7 +160,7 @@ def _open_with_ffmpeg(path: Path) -> Iterator[_Recording]:
     with tempfile.TemporaryFile() as complaints:  # a file, for an unread pipe would block a chatty decoder
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints)
         try:
-            yield _Recording(rate_hz, _ffmpeg_blocks(process, complaints, path.name))
+            yield _Stream(rate_hz, _ffmpeg_blocks(process, complaints, path.name))
         finally:
             process.kill()
             process.stdout.close()
@@ -188,7 +179,7 @@ def _ffmpeg_blocks(process: subprocess.Popen, complaints, name: str) -> Iterator
         )
 
 
-def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
+def _from_array(rate_hz: int, samples: np.ndarray) -> _Stream:
     try:
         samples = np.asarray(samples)
     except ValueError as error:
@@ -201,7 +192,7 @@ def _from_array(rate_hz: int, samples: np.ndarray) -> _Recording:
         raise AudioError(f"The sample rate is {rate_hz!r}; give a whole number of Hz.")
     columns = samples[:, None] if samples.ndim == 1 else samples
     starts = range(0, len(columns), _BLOCK_SAMPLES)
-    return _Recording(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts), len(columns))
+    return _Stream(int(rate_hz), (_to_float(columns[i : i + _BLOCK_SAMPLES]) for i in starts), len(columns))
 
 
 def _to_float(samples: np.ndarray) -> np.ndarray:
@@ -213,14 +204,15 @@ def _to_float(samples: np.ndarray) -> np.ndarray:
     return ((samples.astype(np.float64) - offset) / full_scale).astype(np.float32)
 
 
-def _collect(recording: _Recording, name: str, max_duration_s: float | None, sample_rate_hz: int) -> np.ndarray:
-    """Mix to mono, resample, check, join."""
+def _collect(
+    recording: _Stream, name: str, max_duration_s: float | None, sample_rates_hz: Sequence[int]
+) -> list[np.ndarray]:
+    """Mix to mono, check, resample, join."""
     rate_hz = recording.rate_hz
     if not 1 <= rate_hz <= _MAX_RATE_HZ:
         raise AudioError(f"{name}: a sample rate of {rate_hz} Hz makes no sense.")
     _check_length(recording.num_samples, rate_hz, max_duration_s, name)
-    audio = bytearray()  # grows in place, where a list of pieces would be held twice
-    resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(rate_hz, sample_rate_hz, 1, "float32")
+    results = [_Resampled(rate_hz, wanted_hz) for wanted_hz in sample_rates_hz]
     read = 0
     for block in recording.blocks:
         mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
@@ -233,14 +225,31 @@ def _collect(recording: _Recording, name: str, max_duration_s: float | None, sam
             raise AudioError(f"{name}: its samples reach {peak:.3g}; float samples lie in -1..1. Scale them.")
         read += len(mono)
         _check_length(read, rate_hz, max_duration_s, name)
-        audio += (mono if resampler is None else resampler.resample_chunk(mono)).tobytes()
+        for result in results:
+            result.add(mono)
     if read == 0:
         raise AudioError(f"{name} holds no samples. Record or upload it again.")
-    if resampler is not None:
-        audio += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
-    length = max(1, round(read * sample_rate_hz / rate_hz))
-    audio += bytes(max(0, 4 * length - len(audio)))
-    return np.frombuffer(audio, np.float32)[:length]
+    return [result.finish(read) for result in results]
+
+
+class _Resampled:
+    """Mono samples at another rate, as they come."""
+
+    def __init__(self, from_hz: int, to_hz: int):
+        self._from_hz, self._to_hz = from_hz, to_hz
+        self._resampler = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, "float32")
+        self._audio = bytearray()  # grows in place, where a list of pieces would be held twice
+
+    def add(self, mono: np.ndarray) -> None:
+        self._audio += (mono if self._resampler is None else self._resampler.resample_chunk(mono)).tobytes()
+
+    def finish(self, num_samples: int) -> np.ndarray:
+        """All of it, of `num_samples` that were added."""
+        if self._resampler is not None:
+            self._audio += self._resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
+        length = max(1, round(num_samples * self._to_hz / self._from_hz))
+        self._audio += bytes(max(0, 4 * length - len(self._audio)))
+        return np.frombuffer(self._audio, np.float32)[:length]
 
 
 def _check_length(num_samples: int, rate_hz: int, max_duration_s: float | None, name: str) -> None:

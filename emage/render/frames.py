@@ -69,7 +69,7 @@ class Surfaces:
 
 def frame_size(num_actors: int, settings: RenderSettings) -> tuple[int, int]:
     """(width, height) in pixels of the frames of so many actors, side by side."""
-    return num_actors * settings.panel_width, settings.panel_height
+    return num_actors * settings.width, settings.height
 
 
 def render_frames(actors: Sequence[Actor], settings: RenderSettings) -> Iterator[np.ndarray]:
@@ -120,11 +120,9 @@ class _Painter:
         check_renderer_of(settings)
         self._figures = make_figures(actors, settings)
         lines = caption_lines(actors, settings)
-        self._inset = InsetFrame(settings.panel_width, settings.panel_height, any(lines))
+        self._inset = InsetFrame(settings.width, settings.height, any(lines))
         self._inset_place = _clearest_place(self._inset, self._figures, settings)
-        self._captions = caption_patches(
-            lines, settings.panel_width, settings.panel_height, rgb_of(settings.background)
-        )
+        self._captions = caption_patches(lines, settings.width, settings.height, rgb_of(settings.background))
         self._renderer = _make_renderer(self._figures, settings)
 
     def paint(self, frame: int) -> np.ndarray:
@@ -156,7 +154,7 @@ class _Painter:
 
 def _clearest_place(inset: InsetFrame, figures: Sequence[Figure], settings: RenderSettings) -> tuple[int, int]:
     """The one of the inset's places where it hides the bodies in the fewest frames; the same for all bodies."""
-    width, height = settings.panel_width, settings.panel_height
+    width, height = settings.width, settings.height
     top, left = np.array(inset.places).T
     right, bottom = left + inset.size, top + inset.size
     areas = np.stack([2 * left / width - 1, 1 - 2 * bottom / height, 2 * right / width - 1, 1 - 2 * top / height], 1)

@@ -40,7 +40,7 @@ class PyrenderRenderer:
         )
         try:
             with EGL_LOCK:
-                self._offscreen = pyrender.OffscreenRenderer(settings.panel_width, settings.panel_height)
+                self._offscreen = pyrender.OffscreenRenderer(settings.width, settings.height)
         except Exception as error:  # PyOpenGL raises many kinds, AttributeError among them where libraries are missing
             raise RenderError(
                 f"pyrender cannot draw on this machine ({type(error).__name__}: {error}). "

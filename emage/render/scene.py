@@ -155,7 +155,7 @@ class Figure:
 
         radii = _radii(vertices, joints[frames], nearest)
         self.bounds = bounds = Bounds(joints + self.origins[:, None], radii, motion.fps)
-        aspect = settings.panel_width / settings.panel_height
+        aspect = settings.width / settings.height
         if settings.camera == "face":
             self.camera = face_camera(bounds, aspect, settings.yaw_degrees, caption)
         else:

@@ -1,73 +1,67 @@
 """How to draw: what can be chosen of a picture. It stands apart from what draws, which takes seconds to import."""
 
-from dataclasses import dataclass
-from numbers import Integral, Real
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import ImageColor
+from pydantic import Field
 
 from emage.errors import RenderError
+from emage.validation import checked
 
-MESH_RENDERERS = ("moderngl", "pyrender")
-RENDERERS = (*MESH_RENDERERS, "skeleton")
+RENDERERS = ("moderngl", "pyrender", "skeleton")
 CAMERAS = ("still", "follow", "face")
 
+Pixels = Annotated[int, Field(ge=64, le=4096, multiple_of=2)]
+Degrees = Annotated[float, Field(ge=-36000, le=36000)]
 
-@dataclass(frozen=True)
+
+@checked(RenderError)
 class RenderSettings:
-    """How to draw.
-
-    renderer: "moderngl" (the default) or "pyrender" draw the body's surface; "skeleton" draws limbs, fingers and the
-        features of the face in plain shapes, several times as fast and without OpenGL.
-    panel_width, panel_height: pixels of one body's picture, even; bodies stand side by side.
-    camera: "follow" goes along with the body, "still" sees the whole path, "face" is a close-up that follows the head.
-    yaw_degrees: turns the camera round the body, from its front towards its left side.
-    face_inset: a close-up of the face in the corner of each picture ("face" has none).
-    captions: write each actor's caption.
-    floor: draw the floor, its grid and the shadow.
-    background, generated_color, hint_color: "#rrggbb" or any colour name of CSS.
-    samples: antialiasing samples a pixel of moderngl; 1 is none. The others have their own.
+    """How to draw. Bodies stand side by side, each in a panel of its own.
 
     Raises:
-        RenderError: an unknown name, a size or colour that is not possible.
+        RenderError: a value of another kind, an unknown name, a size or colour that is not possible.
     """
 
-    renderer: str = "moderngl"
-    panel_width: int = 720
-    panel_height: int = 720
-    camera: str = "follow"
-    yaw_degrees: float = 0.0
+    renderer: Literal["moderngl", "pyrender", "skeleton"] = "moderngl"
+    """"skeleton" draws bones, fingers and the face's features in plain shapes: fast, and without OpenGL."""
+    camera: Literal["follow", "still", "face"] = "follow"
+    """"follow" goes along with the body, "still" sees the whole path, "face" is a close-up that follows the head."""
+    yaw_degrees: Degrees = 0.0
+    """Turns the camera round the body, from its front towards its left side."""
+    size: Pixels = 720
+    """Width and height of a body's panel in pixels, even."""
+    panel_width: Pixels | None = None
+    """Where it is not the height."""
+    panel_height: Pixels | None = None
+    """Where it is not the width."""
     face_inset: bool = True
+    """A close-up of the face in the corner of each panel ("face" has none)."""
     captions: bool = True
+    """Write each body's caption."""
     floor: bool = True
+    """Draw the floor, its grid and the shadow."""
     background: str = "#eef0f4"
+    """#rrggbb or any colour name of CSS, as the other colours."""
     generated_color: str = "#5b8fd9"
     hint_color: str = "#b4b6ba"
-    samples: int = 4
+    samples: Literal[1, 2, 4, 8] = 4
+    """Antialiasing samples a pixel of moderngl; 1 is none. The others have their own."""
 
     def __post_init__(self):
-        for name, known in (("renderer", RENDERERS), ("camera", CAMERAS)):
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in known:
-                raise RenderError(f"There is no {name} {value!r}; choose one of {', '.join(known)}.")
-        for name in ("panel_width", "panel_height"):
-            size = getattr(self, name)
-            if not _is_whole(size) or not 64 <= size <= 4096 or size % 2:
-                raise RenderError(f"{name}={size!r} is not possible; give an even number of pixels from 64 to 4096.")
-        yaw = self.yaw_degrees
-        if not isinstance(yaw, Real) or isinstance(yaw, bool) or not -36000 <= yaw <= 36000:
-            raise RenderError(f"yaw_degrees={yaw!r} is no angle; give degrees.")
-        for name in ("face_inset", "captions", "floor"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise RenderError(f"{name}={getattr(self, name)!r} is not possible; give True or False.")
-        if not _is_whole(self.samples) or self.samples not in (1, 2, 4, 8):
-            raise RenderError(f"samples={self.samples!r} is not possible; give 1, 2, 4 or 8.")
-        for name in ("background", "generated_color", "hint_color"):
-            rgb_of(getattr(self, name))
+        for color in (self.background, self.generated_color, self.hint_color):
+            rgb_of(color)
 
+    @property
+    def width(self) -> int:
+        """Of a panel, pixels."""
+        return self.panel_width or self.size
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    @property
+    def height(self) -> int:
+        """Of a panel, pixels."""
+        return self.panel_height or self.size
 
 
 def rgb_of(color: str) -> np.ndarray:
@@ -76,8 +70,6 @@ def rgb_of(color: str) -> np.ndarray:
     Raises:
         RenderError: not a colour.
     """
-    if not isinstance(color, str):
-        raise RenderError(f"{color!r} is no colour; write it as '#5b8fd9' or by a CSS name such as 'white'.")
     try:
         return np.array(ImageColor.getrgb(color)[:3], dtype=np.float32) / 255
     except ValueError as error:

@@ -24,25 +24,6 @@ import gradio as gr
 import numpy as np
 import pytest
 import soundfile
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-
-import app as app_module
-from app import create_app
-from emage.errors import AudioError, Cancelled, EmageError, RenderError, WeightsError
-from emage.generation.settings import TakeSettings
-from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
-from emage.hub import WeightsSource
-from emage.motion import Motion
-from emage.motion.skeleton import PART_JOINTS
-from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import GROUNDED, TRANSLATIONS
-from emage.recording.examples import load_examples
-from emage.recording.transcript import load_words
-from emage.render.settings import RenderSettings
-from emage.ui import studio as studio_module
-from emage.ui import visitors as visitors_module
 from emage.ui.comparing import Comparing, panels
 from emage.ui.controls import build_controls, take_settings, take_values
 from emage.ui.hints import example_motions, plan_of_rows, plan_rows
@@ -52,6 +33,24 @@ from emage.ui.making import Making
 from emage.ui.studio import PageSettings, Studio
 from emage.ui.visitors import Turns, Visitors
 from emage.ui.weights import Shelf, described
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+import app as app_module
+from app import create_app
+from emage.errors import AudioError, Cancelled, EmageError, RenderError, WeightsError
+from emage.generation.settings import GROUNDED, TRANSLATIONS, TakeSettings
+from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
+from emage.hub import WeightsSource
+from emage.motion import Motion
+from emage.motion.skeleton import PART_JOINTS
+from emage.pipeline import EmagePipeline
+from emage.recording.examples import load_examples
+from emage.recording.transcript import load_words
+from emage.render.settings import RenderSettings
+from emage.ui import studio as studio_module
+from emage.ui import visitors as visitors_module
 from tests.conftest import REGRESSION, ROOT, make_speech
 
 SMALL = PageSettings(max_duration_s=60, size=128)

@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from emage.ui.plots.value import MAX_POINTS, TAKE_COLORS, Curve
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from emage.errors import EmageError
@@ -21,7 +22,6 @@ from emage.ui import plots as package
 from emage.ui import shared
 from emage.ui.plots import MAX_TAKES, MetricsTable, Plots, PlotsValue, PlotTake, metrics_table
 from emage.ui.plots.plots import _SCRIPTS as SCRIPTS
-from emage.ui.plots.value import MAX_POINTS, TAKE_COLORS, Curve
 from tests.browser.test_app import installed_browser
 
 PATIENCE_S = 30  # of a busy machine

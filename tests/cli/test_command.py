@@ -15,11 +15,9 @@ from hypothesis import strategies as some
 from emage.__main__ import Batch, Generate, Measure, Render
 from emage.cli.command import generate_command
 from emage.errors import EmageError
-from emage.generation.settings import TakeSettings
+from emage.generation.settings import MAX_SEAM_FRAMES, TRANSLATIONS, TakeSettings
 from emage.hints import FILLS, HintPlan, Hints, Placement, Span
 from emage.motion import Motion
-from emage.postprocess.grounding import TRANSLATIONS
-from emage.postprocess.smoothing import MAX_SEAM_FRAMES
 from emage.recording.audio import second_to_frame, trimmed
 from emage.render.settings import CAMERAS, RENDERERS, RenderSettings
 from tests.conftest import REGRESSION, ROOT, make_motion

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emage.errors import AudioError, EmageError
-from emage.generation.decoding import SamplerConfig, _gumbel_noise, decode_viterbi, guide, sample_time
+from emage.generation.decoding import Sampler, _gumbel_noise, decode_viterbi, guide, sample_time
 from emage.generation.windows import Timing, first_seed, join_codes, plan_windows, rest_seed, sample_windows
 from emage.hints.mask import NetworkHints
 from emage.models.generator import GeneratorConfig, GeneratorOutput
@@ -155,13 +155,13 @@ def test_in_the_published_timing_the_first_seed_is_the_references(tiny):
 
 def test_draws_repeat_by_seed_and_differ_between_seeds(tiny):
     speech = make_speech(64000)
-    takes = [codes_of(run(tiny, speech, sampler=SamplerConfig(1.0, None, seed))) for seed in (1, 1, 2)]
+    takes = [codes_of(run(tiny, speech, sampler=Sampler(1.0, None, seed))) for seed in (1, 1, 2)]
     assert np.array_equal(takes[0], takes[1])
     assert (takes[0] != takes[2]).any(axis=1).all()  # in every part
     likeliest = codes_of(run(tiny, speech))
     for cold in (1e-6, 1e-40):
-        assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(cold, None, 1))), likeliest)
-    assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig(5.0, 1, 1))), likeliest)
+        assert np.array_equal(codes_of(run(tiny, speech, sampler=Sampler(cold, None, 1))), likeliest)
+    assert np.array_equal(codes_of(run(tiny, speech, sampler=Sampler(5.0, 1, 1))), likeliest)
 
 
 @pytest.mark.parametrize("before", [None, 2])
@@ -182,7 +182,7 @@ def test_the_likeliest_path_is_the_best_of_all(before):
     assert len(set(decode_viterbi(scores, codes, 1e6, start).tolist())) == 1
 
 
-@pytest.mark.parametrize("sampler", [SamplerConfig(), SamplerConfig(1.0, None, 5)])
+@pytest.mark.parametrize("sampler", [Sampler(), Sampler(1.0, None, 5)])
 def test_smooth_codes_change_less_also_from_window_to_window(tiny, sampler, monkeypatch):
     speech = make_speech(160000)
     seams = np.arange(60, num_frames(len(speech)), 60)
@@ -198,15 +198,15 @@ def test_smooth_codes_change_less_also_from_window_to_window(tiny, sampler, monk
 
 def test_weights_may_ask_for_a_draw(tiny, monkeypatch):
     speech = make_speech(64000)
-    drawn = codes_of(run(tiny, speech, sampler=SamplerConfig(0.8, None, 0)))
+    drawn = codes_of(run(tiny, speech, sampler=Sampler(0.8, None, 0)))
     likeliest = codes_of(run(tiny, speech))
     monkeypatch.setattr(tiny.generator, "config", replace(tiny.generator.config, temperature=0.8))
     assert np.array_equal(codes_of(run(tiny, speech)), drawn)
-    assert np.array_equal(codes_of(run(tiny, speech, sampler=SamplerConfig())), likeliest)
+    assert np.array_equal(codes_of(run(tiny, speech, sampler=Sampler())), likeliest)
 
 
 def test_top_k_draws_among_the_likeliest(tiny):
-    for result in run(tiny, make_speech(64000), sampler=SamplerConfig(50.0, 3, 0)):
+    for result in run(tiny, make_speech(64000), sampler=Sampler(50.0, 3, 0)):
         for part in ("upper", "hands", "lower"):
             rank = result.output.logits[part] > result.output.logits[part].gather(-1, result.codes[part][..., None])
             assert rank.sum(-1).max() <= 2
@@ -261,7 +261,7 @@ def test_a_draw_does_not_race_where_speech_is_rare():
 )
 def test_bad_draws(bad):
     with pytest.raises(EmageError, match=next(iter(bad))):
-        SamplerConfig(**bad)
+        Sampler(**bad)
 
 
 def test_progress_counts_frames_and_may_stop_the_work(tiny):

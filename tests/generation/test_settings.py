@@ -5,17 +5,16 @@ from dataclasses import asdict, replace
 import pytest
 
 from emage.errors import EmageError
-from emage.generation.decoding import SamplerConfig
-from emage.generation.settings import TakeSettings, rebuilt
+from emage.generation.decoding import Sampler
+from emage.generation.settings import AS_GENERATED, GROUNDED, TRANSLATIONS, TakeSettings, rebuilt
 from emage.generation.windows import Timing
-from emage.postprocess.grounding import AS_GENERATED, GROUNDED, TRANSLATIONS
 from emage.render.settings import RenderSettings
 
 
 def test_the_sampler_of_settings():
     assert TakeSettings().sampler is None
-    assert TakeSettings(seed=3).sampler == SamplerConfig(1.0, None, 3)
-    assert TakeSettings(seed=0, temperature=0.5, top_k=8).sampler == SamplerConfig(0.5, 8, 0)
+    assert TakeSettings(seed=3).sampler == Sampler(1.0, None, 3)
+    assert TakeSettings(seed=0, temperature=0.5, top_k=8).sampler == Sampler(0.5, 8, 0)
     assert TakeSettings(timing=Timing.PUBLISHED) == TakeSettings(timing="reference")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from emage.errors import WeightsError
-from emage.models.codec import MotionCodec, integrate_path
+from emage.models.codec import MotionCodec, integrate_root
 from emage.models.generator import NEVER_CALLED, AudioFeatures, Generator, GeneratorConfig
 from emage.models.layers import PeriodicPositions, WaveEncoder, at_frames
 from emage.models.parts import Parts
@@ -263,6 +263,6 @@ def test_encoding_picks_the_parts_out_of_the_channels(tiny):
 
 def test_a_path_is_the_sum_of_its_steps():
     travel = torch.tensor([[[3.0, 0.9, -6.0]] * 4])
-    path = integrate_path(travel, torch.tensor([[1.0, 9.0, 2.0]]))
+    path = integrate_root(travel, torch.tensor([[1.0, 9.0, 2.0]]))
     expected = torch.tensor([[[1.0, 0.9, 2.0], [1.1, 0.9, 1.8], [1.2, 0.9, 1.6], [1.3, 0.9, 1.4]]])
     torch.testing.assert_close(path.float(), expected)

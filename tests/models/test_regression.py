@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from emage.generation.decoding import SamplerConfig
+from emage.generation.decoding import Sampler
+from emage.generation.settings import AS_GENERATED
 from emage.generation.windows import Timing, plan_windows, sample_windows
 from emage.hints import HintPlan, Hints
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import AS_GENERATED
 from emage.recording.audio import SAMPLE_RATE_HZ
 from tests.conftest import REGRESSION, make_motion, make_speech
 
@@ -20,7 +20,7 @@ def run_case(pipe: EmagePipeline) -> dict[str, np.ndarray]:
     speech = make_speech(77333)  # 145 frames: two full windows and a last one of 25
     results = {}
     windows = plan_windows(len(speech), pipe.generator.config, Timing.EXACT)
-    sampled = list(sample_windows(pipe.generator, pipe.codec, speech, windows, sampler=SamplerConfig()))
+    sampled = list(sample_windows(pipe.generator, pipe.codec, speech, windows, sampler=Sampler()))
     for part in NETWORK_PARTS:
         results[f"{part}_code"] = torch.cat([each.codes[part] for each in sampled], 1)[0].numpy().astype(np.int16)
         results[f"{part}_latent"] = torch.cat([each.output.latents[part] for each in sampled], 1)[0].numpy()

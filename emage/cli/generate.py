@@ -1,0 +1,75 @@
+"""`python -m emage generate`: a recording into motion and a video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from emage.cli.options import AudioFile, BodyOptions, HintOptions, Picture, RecordingOptions, Take
+from emage.cli.progress import find_free_name, load_pipeline, show_progress
+from emage.errors import EmageError, OutputError, RenderError, VideoError
+from emage.files import check_writable
+from emage.generation.settings import TakeSettings
+from emage.render.settings import RenderSettings
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Turn a recording into motion and, with --out, into a video."""
+
+    audio: AudioFile
+    """WAV, FLAC, OGG, MP3, M4A, or a video with sound."""
+    out: Path | None = None
+    """The mp4 to write; without it no video is made."""
+    motion: Path | None = None
+    """The BEAT2 npz to write."""
+    device: str | None = None
+    """Such as cpu or cuda:0. Default: a GPU where there is one."""
+    recording: tyro.conf.OmitArgPrefixes[RecordingOptions] = RecordingOptions()
+    take: Take = TakeSettings()
+    hints: tyro.conf.OmitArgPrefixes[HintOptions] = HintOptions()
+    body: tyro.conf.OmitArgPrefixes[BodyOptions] = BodyOptions()
+    picture: Picture = RenderSettings()
+
+    def run(self) -> None:
+        from emage.generation.take import Request
+        from emage.hints import place_hints
+
+        self._check()
+        recording = self.recording.load(self.audio)  # before the weights, which may take minutes to come
+        hints = place_hints(recording, self.hints.hint_plan(), self.hints.reference(), self.hints.placement())
+        pipe = load_pipeline(self.take.weights, self.device, self.body)
+        if self.out is not None:
+            _ = pipe.body  # a body that cannot be had is told before the work
+        with show_progress() as progress:
+            take = pipe.take(Request(recording, self.take, hints), progress)
+            if self.motion is not None:
+                take.motion.save(self.motion)
+            if self.out is None:
+                return
+            try:
+                pipe.render_video(self.out, [take], recording, self.picture, progress)
+            except (RenderError, VideoError, OutputError) as error:
+                stored = self.motion or take.motion.save(find_free_name(self.out.with_suffix(".npz")))
+                raise EmageError(f"{error}\nThe motion itself is in {stored}.") from error
+
+    def _check(self) -> None:
+        """The faults that can be known before anything is read."""
+        if self.out is None and self.motion is None:
+            raise EmageError("Nothing would be written: give --out talk.mp4, --motion talk.npz, or both.")
+        if (self.hints.hint_motion is None) != (self.hints.plan is None):
+            raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
+        self.hints.check()
+        outputs = {"--out": self.out, "--motion": self.motion}
+        inputs = {
+            "the recording": self.audio,
+            "--hint-motion": self.hints.hint_motion,
+            "--plan": self.hints.plan_file,
+        }
+        for option, path in outputs.items():
+            if path is None:
+                continue
+            for other, taken in (inputs | outputs).items():
+                if taken is not None and other != option and taken.resolve() == path.resolve():
+                    raise EmageError(f"{option} would overwrite {other}: {path}. Choose another name.")
+            check_writable(path)
