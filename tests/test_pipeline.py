@@ -20,7 +20,7 @@ from emage.hints import HintPlan, Hints
 from emage.models.generator import GeneratorConfig
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import PART_JOINTS
-from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take, load_networks
+from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Take
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import num_frames
 from emage.render.settings import RenderSettings
@@ -145,17 +145,6 @@ def test_weights_of_another_size_are_refused(tmp_path, tiny):
     (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": 24}))
     with pytest.raises(WeightsError, match=r"generator.*do not fit"):
         EmagePipeline.from_pretrained(tmp_path)
-
-
-def test_networks_that_do_not_fit_one_another_are_refused(tmp_path, tiny):
-    tiny.save_pretrained(tmp_path)
-    from emage.hub import find_weights
-    from emage.models.vqvae import VQVAE, VQVAEConfig
-    from emage.pipeline import save_network
-
-    save_network(VQVAE(VQVAEConfig(78, width=8, codebook_size=24)), tmp_path / "emage_vq/upper")
-    with pytest.raises(WeightsError, match=r"upper.*trained together"):
-        load_networks(find_weights(tmp_path))
 
 
 def test_a_video_with_sound(tiny, talk, tmp_path):

@@ -14,7 +14,7 @@ import tyro
 from torch import Tensor
 
 from emage.body import Body, load_body
-from emage.hub import NETWORK_FOLDERS
+from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.models.codec import integrate_root, part_vectors
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FPS

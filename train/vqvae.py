@@ -17,7 +17,7 @@ import tyro
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.hub import NETWORK_FOLDERS
+from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.models.codec import integrate_root, part_vectors
 from emage.models.quantizer import Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
