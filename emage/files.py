@@ -102,7 +102,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
             reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             if version not in reader:
                 raise fault(f"{where}: npy format {version} is not read here. Save it again with np.savez.")
-            shape, _, dtype = _parse_header(reader[version], stream, where, fault)
+            shape, is_fortran, dtype = _parse_header(reader[version], stream, where, fault)
             header_bytes = stream.tell()
         if dtype.hasobject:
             raise fault(
@@ -112,8 +112,9 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
             raise fault(
                 f"{where}: its header promises {shape} of {dtype}, but the file holds another size. It is damaged."
             )
-        with archive.open(info) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_MAX_HEADER_BYTES)
+        with archive.open(info) as stream:  # read to its end, where its checksum is compared
+            content = bytearray(stream.read())
+        return np.frombuffer(content, dtype, offset=header_bytes).reshape(shape, order="F" if is_fortran else "C")
     except zipfile.BadZipFile:
         raise
     except EmageError:
