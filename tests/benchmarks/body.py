@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
+from emage.generation.settings import GROUNDED
 from emage.motion import Motion
 from emage.motion.skeleton import CONTACT_JOINTS, JOINT_NAMES, NUM_BETAS, NUM_JOINTS, PARENTS
 from emage.postprocess.contacts import floor_height
-from emage.generation.settings import GROUNDED
 from emage.postprocess.grounding import apply_translation
 from tests.conftest import ROOT
 

@@ -16,11 +16,11 @@ from scipy.spatial.transform import Rotation
 
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
+from emage.generation.settings import AS_GENERATED, GROUNDED
 from emage.motion import FPS, Motion
 from emage.motion.skeleton import JOINT_NAMES, NUM_JOINTS
 from emage.pipeline import EmagePipeline
 from emage.postprocess.contacts import FootTrack, bearing_shift, find_contacts
-from emage.generation.settings import AS_GENERATED, GROUNDED
 from emage.postprocess.grounding import apply_translation
 from emage.recording.examples import load_examples
 

@@ -27,13 +27,13 @@ from emage.body.face import (
 from emage.body.model import STAND_IN_FILE
 from emage.errors import HintError, WeightsError
 from emage.evaluation.report import take_report, take_series
+from emage.generation.settings import GROUNDED
 from emage.hints import HintPlan, Hints, Span
 from emage.hints.mask import network_hints
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, JAW_OPEN_RAD
 from emage.pipeline import EmagePipeline
-from emage.generation.settings import GROUNDED
 from emage.postprocess.grounding import apply_translation
 from tests.benchmarks.face import lips_follow_loudness, remaining, round_trip_errors
 from tests.conftest import REGRESSION, make_motion

@@ -31,13 +31,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 import app as app_module
 from app import create_app
 from emage.errors import AudioError, Cancelled, EmageError, RenderError, WeightsError
-from emage.generation.settings import TakeSettings
+from emage.generation.settings import GROUNDED, TRANSLATIONS, TakeSettings
 from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
 from emage.hub import WeightsSource
 from emage.motion import Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import EmagePipeline
-from emage.generation.settings import GROUNDED, TRANSLATIONS
 from emage.recording.examples import load_examples
 from emage.recording.transcript import load_words
 from emage.render.settings import RenderSettings

@@ -8,10 +8,10 @@ from scipy.spatial.transform import Rotation
 
 from emage.body import Body
 from emage.errors import MotionError
+from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
 from emage.motion.skeleton import JOINT_NAMES
-from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.postprocess.grounding import apply_translation
 from emage.recording.examples import EXAMPLES_FOLDER
 from tests.benchmarks.grounding import FOOT_JOINTS, LEG_JOINTS, contact_points, knee_twist_degrees, measure

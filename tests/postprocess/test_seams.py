@@ -9,12 +9,11 @@ from scipy.ndimage import gaussian_filter1d
 
 from emage.errors import MotionError
 from emage.evaluation import metrics
+from emage.generation.settings import AS_GENERATED, MAX_SEAM_FRAMES
 from emage.hints import HintPlan, Hints, Span
 from emage.motion import FPS, Motion
 from emage.motion.rotations import angle_between, axis_angle_to_matrix, matrix_to_axis_angle
 from emage.motion.skeleton import EYE_JOINTS, JAW_JOINT, NUM_JOINTS, PART_JOINTS
-from emage.generation.settings import AS_GENERATED
-from emage.generation.settings import MAX_SEAM_FRAMES
 from emage.postprocess.smoothing import SMOOTHED_JOINTS, smooth_seams
 from emage.recording.examples import load_examples
 from tests.conftest import make_motion
