@@ -166,19 +166,20 @@ class EmagePipeline(
             EmageError: no such speaker, or settings out of range.
         """
         settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames)
-        self._check_speaker(settings)
+        self._check(settings)
         samples = audio.part_samples if isinstance(audio, Recording) else load_audio(audio, max_duration_s)
         return self._generate(samples, hints, settings, progress, seed_motion)
 
     def take(self, request: Request, progress: Progress | None = None) -> Take:
         """`generate` for a request; the `weights` of its settings are for who loads the pipeline."""
         started = time.monotonic()
-        self._check_speaker(request.settings)
+        self._check(request.settings)
         motion = self._generate(request.recording.part_samples, request.hints, request.settings, progress)
         took_s = time.monotonic() - started
         return Take(motion, request.caption, request.hints, request.recording, request.settings, took_s)
 
-    def _check_speaker(self, settings: TakeSettings) -> None:
+    def _check(self, settings: TakeSettings) -> None:
+        settings.check_sample()
         speakers = self.generator.config.speakers
         if settings.speaker >= speakers:
             raise EmageError(f"There is no speaker {settings.speaker}; these weights know 0 to {speakers - 1}.")

@@ -355,7 +355,10 @@ class _Reader:
         with self._open(self._expect(name, f"recording{suffix}")) as stream:
             path = self._files.put(name, stream)
         recording = Recording.load(path, self._max_duration_s)
-        return recording.trim(saved.trim[0], saved.trim[1])
+        try:
+            return recording.trim(*saved.trim)
+        except AudioError as error:  # not the recording's fault
+            raise self._fault(str(error)) from error
 
     def _sound(self, video: Path) -> Recording:
         limit_s = self._max_duration_s

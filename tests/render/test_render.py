@@ -20,8 +20,9 @@ from emage.render.camera import Bounds, Camera, follow_camera, presence, still_c
 from emage.render.frames import check_renderer, frame_size, render_frames
 from emage.render.overlay import InsetFrame, caption_line, caption_patches
 from emage.render.scene import Actor, make_figures
-from emage.render.settings import MESH_RENDERERS, RENDERERS, RenderSettings, rgb_of
+from emage.render.settings import RENDERERS, RenderSettings, rgb_of
 
+MESH_RENDERERS = ("moderngl", "pyrender")
 SMALL = RenderSettings(panel_width=160, panel_height=160, face_inset=False, captions=False, floor=False)
 GREEN = replace(SMALL, background="#00ff00", generated_color="white", hint_color="white")
 """For silhouettes: nothing on a body is as green."""
