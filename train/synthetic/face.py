@@ -4,9 +4,9 @@ import numpy as np
 
 from emage.motion import FPS
 from emage.motion.skeleton import ARKIT_ACTIONS, NUM_EXPRESSIONS
-from train.synthetic.arms import accents
 from train.synthetic.phones import BILABIALS, SILENCE, VOWELS
 from train.synthetic.speakers import Habits
+from train.synthetic.strokes import accents
 from train.synthetic.timing import Times
 from train.synthetic.tracks import drift, ease, frame_seconds, pulse, smooth
 
@@ -128,12 +128,12 @@ def express(times: Times, habits: Habits, rng: np.random.Generator) -> np.ndarra
     raised, lowered = np.zeros(len(seconds)), np.zeros(len(seconds))
     smile = habits.smile * (1 + 0.3 * drift(rng, seconds, 0.03, 0.15))
     for word, second, strength in accents(times):
-        text, draw = times.words[word].text, rng.random()
+        text, chance = times.words[word].text, rng.random()
         if text in _STERN:
             lowered = np.maximum(lowered, 0.5 * pulse(seconds, second, 0.2, 0.3, 0.4))
         elif text in _HAPPY:
             smile = smile + 0.25 * pulse(seconds, second, 0.3, 0.4, 0.7)
-        if draw < habits.brows * (0.5 + strength) and text not in _STERN:
+        if chance < habits.brows * (0.5 + strength) and text not in _STERN:
             raised = np.maximum(raised, (0.25 + 0.45 * strength) * pulse(seconds, second, 0.13, 0.12, 0.3))
     for phrase in times.phrases():
         if times.words[phrase[-1]].ending == "?":
