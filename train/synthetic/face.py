@@ -18,7 +18,7 @@ MAX_JAW = 0.27
 """Radians."""
 
 # Jaw in radians and actions of each phone; a name without side means both sides.
-_VISEMES: dict[str, tuple[float, dict[str, float]]] = {
+VISEMES: dict[str, tuple[float, dict[str, float]]] = {
     "aa": (0.25, {"mouthLowerDown": 0.25, "mouthUpperUp": 0.12}),
     "ae": (0.22, {"mouthLowerDown": 0.3, "mouthUpperUp": 0.18, "mouthStretch": 0.15}),
     "ah": (0.18, {"mouthLowerDown": 0.2, "mouthUpperUp": 0.08}),
@@ -94,7 +94,7 @@ def speak_with_mouth(times: Times, habits: Habits) -> tuple[np.ndarray, np.ndarr
     seconds = np.arange(steps) / (_STEPS_PER_FRAME * FPS)
     jaw, lips = np.zeros(steps), np.zeros((steps, NUM_EXPRESSIONS))
     for phone in times.phones:
-        opening, actions = _VISEMES[phone.label]
+        opening, actions = VISEMES[phone.label]
         here = slice(*np.searchsorted(seconds, [phone.start_ms / 1000, phone.end_ms / 1000]))
         if phone.label in VOWELS:
             emphasis = times.words[phone.word].emphasis
