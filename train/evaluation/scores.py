@@ -5,31 +5,26 @@ motion has no shape of its own.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.ndimage import binary_erosion
-from torch import Tensor
 
 from emage.body import Body
 from emage.errors import AudioError
 from emage.evaluation import metrics
-from emage.generation.windows import Timing, plan_windows
-from emage.models.codec import MotionCodec
+from emage.generation.settings import EXACT
+from emage.generation.windows import plan_windows
 from emage.models.fgd import MotionAutoencoder
 from emage.models.generator import GeneratorConfig
 from emage.motion import FPS, Motion
-from emage.motion.rotations import angle_between, axis_angle_to_rotation_6d
-from emage.motion.skeleton import JAW_JOINT, PART_JOINTS, ROTATION_CHANNELS, rotation_channels
+from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.recording.audio import num_frames
 from emage.recording.features import loudness_envelope
-from train.data.cache import Window, codec_motion
-from train.run.kinematics import BodyPoints
-from train.run.training import mean_of
-from train.vqvae import matrices
+from train.run.log import mean_of
 
 MIN_FRAMES = 2 * (metrics.BEAT_TRIM_FRAMES + metrics.BEAT_ORDER_FRAMES) + 2
 """Beat consistency has nothing to look at in shorter clips."""
@@ -38,7 +33,6 @@ FACE_EVERY_FRAMES = 256
 """Faces are compared in a window of so many frames in every so many, for each vertex of the body is posed."""
 PAUSE_BORDER_FRAMES = 3
 """A mouth takes a moment to close, and opens before it sounds: so many frames at both ends of a pause are left out."""
-BODY_JOINTS: tuple[int, ...] = (*PART_JOINTS["upper"], *PART_JOINTS["lower"])
 
 
 def ratio(value: float | None, base: float | None) -> float | None:
@@ -167,7 +161,7 @@ class JoinedSteps(NamedTuple):
 
 def joined_steps(motion: Motion, config: GeneratorConfig, num_samples: int) -> JoinedSteps:
     """Of a motion that was generated for a recording of so many samples."""
-    windows = plan_windows(num_samples, config, Timing.EXACT)
+    windows = plan_windows(num_samples, config, EXACT)
     return JoinedSteps(metrics.rotation_steps(motion.poses).mean(1), [window.start_frame for window in windows[1:]])
 
 
@@ -211,7 +205,7 @@ class MotionScores:
     seams: SeamScores | None = None
 
 
-def pooled(
+def pool_scores(
     clips: Sequence[ClipScores],
     true_features: np.ndarray,
     faces: Sequence[FaceScores] = (),
@@ -221,7 +215,7 @@ def pooled(
     frames, face_frames = [clip.frames for clip in clips], [face.frames for face in faces]
     slid_m, contact_s = sum(clip.sliding.slid_m for clip in clips), sum(clip.sliding.contact_s for clip in clips)
     return replace(
-        pooled_match([clip.match for clip in clips]),
+        pool_matches([clip.match for clip in clips]),
         fgd=metrics.frechet_distance(np.concatenate([clip.features for clip in clips]), true_features),
         l1_diversity_m=weighted_mean([clip.l1_diversity_m for clip in clips], frames),
         foot_sliding_m_per_s=metrics.FootSliding(slid_m, contact_s).m_per_s,
@@ -232,7 +226,7 @@ def pooled(
     )
 
 
-def pooled_match(matches: Sequence[AudioMatch]) -> MotionScores:
+def pool_matches(matches: Sequence[AudioMatch]) -> MotionScores:
     """What motion and sound say together; the lag is the median over clips."""
     frames = [match.frames for match in matches]
     beat_frames = [count - 2 * metrics.BEAT_TRIM_FRAMES for count in frames]
@@ -344,36 +338,3 @@ def mean_speech(name: str, clips: Sequence[SpeechScores]) -> SpeechScores:
         longest_frozen_s=max(clip.longest_frozen_s for clip in clips),
         jerk_m_per_s3=mean("jerk_m_per_s3"),
     )
-
-
-# --- motion through the codes and back --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class BodyErrors:
-    """All parts decoded together: mean distance of the 22 joints of the body and of the ten fingertips, the pelvis held
-    in place; mean angle of the jaw."""
-
-    body_mm: float
-    fingertips_mm: float
-    jaw_degrees: float
-
-
-@torch.no_grad()
-def body_errors(codec: MotionCodec, batches: Iterable[Window], points: BodyPoints) -> BodyErrors:
-    """Over all batches. points: of any part."""
-    results = []
-    for window in batches:
-        made = codec.channels(codec.encode(codec_motion(window), window.expressions))
-        ours, truth = (points(motion[..., :ROTATION_CHANNELS], window.expressions) for motion in (made, window.motion))
-        values = {
-            "body_mm": 1000 * float((ours.joints - truth.joints)[..., BODY_JOINTS, :].norm(dim=-1).mean()),
-            "fingertips_mm": 1000 * float((ours.fingertips - truth.fingertips).norm(dim=-1).mean()),
-            "jaw_degrees": float(angle_between(_jaw(made), _jaw(window.motion)).rad2deg().mean()),
-        }
-        results.append((len(made), values))
-    return BodyErrors(**mean_of(results))
-
-
-def _jaw(motion: Tensor) -> Tensor:
-    return matrices(motion[..., rotation_channels((JAW_JOINT,))])
