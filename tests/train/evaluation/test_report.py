@@ -42,7 +42,7 @@ def test_takes_are_sampled_one_after_the_other_where_they_are_sampled(tiny, tmp_
     config = Evaluation(suite="demo", cache=tmp_path, takes=3)
     assert takes_of(tiny, config) == [config]
     assert [take.draw_seed for take in takes_of(tiny, replace(config, draw_seed=7))] == [7, 8, 9]
-    monkeypatch.setattr(tiny.generator, "config", replace(tiny.generator.config, temperature=0.5))
+    monkeypatch.setattr(tiny, "sampling", replace(tiny.sampling, temperature=0.5))
     takes = takes_of(tiny, config)
     assert [take.draw_seed for take in takes] == [None, 1, 2]
     assert {take.temperature for take in takes[1:]} == {0.5}  # as in the first
