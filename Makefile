@@ -1,4 +1,5 @@
 # make app    everything from a fresh clone to the running page
+# make check  form, imports and what needs neither browser nor training, in 90 seconds
 # make test   everything from a fresh clone to the checked project
 # make format put the code into the checked form
 #
@@ -12,16 +13,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME_PACKAGES := $(shell cat packages.txt)
+FORM = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-.PHONY: app test format clean
+.PHONY: app check test format clean
 
 app: $(VENV)/.runtime
 	$(BIN)/python app.py
 
+check: $(VENV)/.dev
+	$(FORM)
+	$(BIN)/python -m pytest -m "not browser and not slow"
+
 test: $(VENV)/.dev $(VENV)/.browser
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(FORM)
 	$(BIN)/python -m pytest
 
 format: $(VENV)/.dev

@@ -4,7 +4,7 @@ import importlib.util
 import math
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 if importlib.util.find_spec("spaces"):
@@ -14,16 +14,16 @@ import gradio as gr
 import tyro
 
 from emage.errors import EmageError
-from emage.generation.settings import TakeSettings
-from emage.hints import Hints
+from emage.generation.take import Request, Take
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
-from emage.motion import Motion
-from emage.pipeline import STAGE_MOTION, EmagePipeline
-from emage.recording.audio import SAMPLE_RATE_HZ, AudioSource, load_audio
+from emage.pipeline import STAGE_MOTION, EmagePipeline, Progress
+from emage.recording.audio import frame_to_second
 from emage.ui.page import build_page
-from emage.ui.studio import GenerateMotion, PageSettings, Studio
-from emage.ui.warm_up import warm_up_beside
-from emage.ui.weights import Shelf
+from emage.ui.sections.speech import show_first
+from emage.ui.service.registry import WeightsRegistry
+from emage.ui.service.service import MakeTake, PageSettings, Service
+from emage.ui.service.users import Users
+from emage.ui.service.warm_up import warm_up_beside
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Options:
     weights: str | None = None
     """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
     offer: tuple[str, ...] = (EMBEDDED_NAME, DEFAULT_REPO)
-    """Other weights that visitors may choose, named likewise; they are loaded when first chosen."""
+    """Other weights that users may choose, named likewise; they are loaded when first chosen."""
     visitors_name_weights: bool = False
-    """Visitors may type any folder of this machine or any repo id. Only for a page that nobody else can reach."""
+    """Users may type any folder of this machine or any repo id. Only for a page that nobody else can reach."""
     smplx: Path | None = None
     """A SMPL-X model file; SMPLX_MODEL_PATH says the same. Default: the stand-in body."""
     accept_smplx_licence: bool = False
@@ -43,17 +43,25 @@ class Options:
     max_minutes: float = 20
     """A longer recording is refused."""
     size: int = PageSettings.size
-    """Width and height of the videos in pixels, even, unless a visitor chooses another."""
+    """Width and height of the videos in pixels, even, unless a user chooses another."""
     at_once: int = PageSettings.at_once
     """Takes that are made at the same time; the others wait for their turn. One alone keeps two cores busy."""
     max_upload_mb: int = 400
     """A larger file is refused."""
 
 
-def create_app(pipeline: EmagePipeline, settings: PageSettings | None = None, shelf: Shelf | None = None) -> gr.Blocks:
-    """The app around a pipeline, not yet launched. shelf: the weights to choose from, the pipeline's among them."""
-    shelf = shelf or Shelf(pipeline)
-    return build_page(Studio(shelf, settings or PageSettings(), on_zero_gpu(shelf)))
+def create_app(
+    pipeline: EmagePipeline,
+    settings: PageSettings | None = None,
+    registry: WeightsRegistry | None = None,
+    users: Users | None = None,
+) -> gr.Blocks:
+    """The app around a pipeline, not yet launched.
+
+    registry: the weights to choose from, the pipeline's among them. users: who are here; by default nobody yet.
+    """
+    registry = registry or WeightsRegistry(pipeline)
+    return build_page(Service(registry, settings or PageSettings(), on_zero_gpu(registry), show_first(), users))
 
 
 _GPU_START_S, _GPU_PER_RECORDED_S = 20, 0.2
@@ -62,37 +70,37 @@ _GPU_MOST_S = 120
 """Who asks for more than is left of their quota is refused; those without an account have two minutes a day."""
 
 
-def gpu_seconds(weights: str, audio: AudioSource, settings: TakeSettings, hints: Hints | None) -> int:
+def gpu_seconds(weights: str, request: Request) -> int:
     """How long a GPU is asked for: what is made on it takes as much longer as the recording is longer.
 
     `spaces` calls it with the arguments of the function that it lends a GPU to, and ends that after so long. Those who
     ask for less come sooner.
     """
-    recorded_s = len(load_audio(audio)) / SAMPLE_RATE_HZ
+    recorded_s = frame_to_second(request.recording.part_frames)
     return min(math.ceil(_GPU_START_S + _GPU_PER_RECORDED_S * recorded_s), _GPU_MOST_S)
 
 
-def on_zero_gpu(shelf: Shelf) -> GenerateMotion:
-    """Makes motion with weights of the shelf, on a GPU lent for each call where `spaces` says: a ZeroGPU Space."""
+def on_zero_gpu(registry: WeightsRegistry) -> MakeTake:
+    """Makes takes with weights of the registry, on a GPU lent for each call where `spaces` says: a ZeroGPU Space."""
 
-    def generate(weights, audio, settings, hints, progress) -> Motion:
-        return shelf.pipeline(weights).take(audio, settings, hints, progress=progress).motion
+    def make(weights: str, request: Request, progress: Progress | None) -> Take:
+        return registry.pipeline(weights).take(request, progress)
 
     if not importlib.util.find_spec("spaces") or not spaces.config.Config.zero_gpu:
-        return generate
+        return make
 
     @spaces.GPU(duration=gpu_seconds)
-    def generate_on_gpu(weights, audio, settings, hints) -> Motion:
-        return generate(weights, audio, settings, hints, None)
+    def make_on_gpu(weights: str, request: Request) -> Take:
+        return make(weights, request, None)
 
-    def generate_there(weights, audio, settings, hints, progress) -> Motion:
-        shelf.pipeline(weights)  # here, for what the other process loads is lost with it
+    def make_there(weights: str, request: Request, progress: Progress | None) -> Take:
+        registry.pipeline(weights)  # here, for what the other process loads is lost with it
         # No progress can be reported from there; it takes seconds.
-        motion = generate_on_gpu(weights, audio, settings, hints)
-        progress(STAGE_MOTION, motion.num_frames, motion.num_frames)
-        return motion
+        take = make_on_gpu(weights, request)
+        progress(STAGE_MOTION, take.motion.num_frames, take.motion.num_frames)
+        return replace(take, recording=request.recording)  # not its copy from there
 
-    return generate_there
+    return make_there
 
 
 def main() -> None:
@@ -102,14 +110,14 @@ def main() -> None:
         pipeline = EmagePipeline.from_pretrained(
             options.weights, smplx_file=options.smplx, accept_smplx_licence=options.accept_smplx_licence
         )
-        shelf = Shelf(pipeline, options.offer, options.visitors_name_weights)
+        registry = WeightsRegistry(pipeline, options.offer, options.visitors_name_weights)
         settings = PageSettings(options.max_minutes * 60, options.size, options.at_once)
-        app = create_app(pipeline, settings, shelf)
+        app = create_app(pipeline, settings, registry)
     except EmageError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     warm_up_beside(pipeline.body)
-    # A stopped server ends as by Ctrl-C: what visitors left in its cache is deleted.
+    # A stopped server ends as by Ctrl-C: what users left in its cache is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.launch(max_file_size=f"{options.max_upload_mb}mb")
 

@@ -2,7 +2,7 @@
 
     python -m assets.make_examples
 
-Speech, words and motion come from `train.synthetic`, so its synthesizers are needed (see train/README.md). The texts
+Speech, words and motion come from `train.synthetic`, so its synthesizers are needed (see docs/training.md). The texts
 are ours.
 """
 

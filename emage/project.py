@@ -28,7 +28,7 @@ from pydantic import Field
 from emage.errors import AudioError, EmageError, OutputError, SessionError
 from emage.files import ZIP_DAMAGE, new_file, open_zip, output_error
 from emage.generation.settings import TakeSettings
-from emage.generation.take import StoredTake
+from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Hints, Placement
 from emage.motion import MAX_FRAMES, Motion
 from emage.recording.recording import Recording
@@ -340,7 +340,7 @@ class _Reader:
             settings=take.settings,
             reference=reference,
             plan=plan,
-            took_s=take.took_s,
+            stages_s=() if take.took_s is None else ((STAGE_ALL, take.took_s),),
             video=video,
             number=number,
         )

@@ -34,7 +34,8 @@ from emage.body import Body
 from emage.errors import AudioError, EmageError
 from emage.evaluation import metrics
 from emage.files import check_writable, new_file
-from emage.hub import EMBEDDED_DIR, NETWORK_FOLDERS
+from emage.hub import EMBEDDED_DIR
+from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.models.codec import MotionCodec
 from emage.models.fgd import MotionAutoencoder
 from emage.models.generator import Generator, GeneratorConfig

@@ -13,7 +13,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from emage.hub import load_config, load_state
+from emage.models.checkpoint import load_config, load_state
 from emage.models.fgd import FRAME_MULTIPLE, MotionAutoencoder, MotionAutoencoderConfig
 from emage.motion.rotations import angle_between
 from emage.motion.skeleton import ROTATION_CHANNELS

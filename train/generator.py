@@ -26,14 +26,15 @@ from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
+from emage.generation.settings import AS_GENERATED
 from emage.generation.windows import rest_seed
-from emage.hub import NETWORK_FOLDERS, find_weights, load_state
+from emage.hub import find_weights
+from emage.models.checkpoint import NETWORK_FOLDERS, load_state
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
 from emage.pipeline import EmagePipeline, Take
-from emage.generation.settings import AS_GENERATED
 from train.data.augment import Augmentation
 from train.data.cache import Cache, Window, Windows, codec_motion
 from train.run.command import run_command

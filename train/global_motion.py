@@ -14,8 +14,8 @@ import tyro
 from torch import Tensor
 
 from emage.body import Body, load_body
-from emage.hub import NETWORK_FOLDERS
-from emage.models.codec import integrate_path, part_vectors
+from emage.models.checkpoint import NETWORK_FOLDERS
+from emage.models.codec import integrate_root, part_vectors
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FPS
 from emage.motion.skeleton import (
@@ -98,7 +98,7 @@ def travel_losses(
 def _path_distance(made: Tensor, travel: Tensor) -> Tensor:
     """(B, T): how far apart on the ground two paths from one start are, metres."""
     start = made.new_zeros(len(made), 3)
-    apart = (integrate_path(made.float(), start) - integrate_path(travel, start))[..., [0, 2]]
+    apart = (integrate_root(made.float(), start) - integrate_root(travel, start))[..., [0, 2]]
     return apart.square().sum(-1).clamp_min(1e-12).sqrt().float()
 
 
@@ -193,7 +193,7 @@ def _show(run: Run, network: GlobalMotionPredictor, lower: VQVAE, cache: Cache, 
     rotations = replaced(window.motion[..., :ROTATION_CHANNELS], PART_JOINTS["lower"], vector[..., LOWER_ROTATIONS])
     start = torch.zeros(1, 3, device=run.device)
     true_place, place = (
-        integrate_path(travel, start)[0] for travel in (window.travel, network(vector)[..., LOWER_TRANSLATION])
+        integrate_root(travel, start)[0] for travel in (window.travel, network(vector)[..., LOWER_TRANSLATION])
     )
     truth = clip_motion(cache, window.motion[0], window.expressions[0], true_place)
     ours = clip_motion(cache, rotations[0], window.expressions[0], place)

@@ -17,8 +17,8 @@ import tyro
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.hub import NETWORK_FOLDERS
-from emage.models.codec import integrate_path, part_vectors
+from emage.models.checkpoint import NETWORK_FOLDERS
+from emage.models.codec import integrate_root, part_vectors
 from emage.models.quantizer import Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
 from emage.motion import FPS
@@ -272,7 +272,7 @@ def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
     feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data.cache`; contacts: (B,
         T, 4).
     """
-    path = integrate_path(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
+    path = integrate_root(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
     way = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()
     standing = contacts[:, :-1]
     return (way * standing).sum((1, 2)) / standing.sum((1, 2)).clamp_min(1)
@@ -374,7 +374,7 @@ def _show(run: Run, network: VQVAE, cache: Cache, held_out: Windows, body: Body)
     turns = 6 * len(PART_JOINTS[part])
     rotations = replaced(window.motion[..., :ROTATION_CHANNELS], PART_JOINTS[part], made[..., :turns])
     expressions = made[..., turns:] if part == "face" else window.expressions
-    place = integrate_path(window.travel, torch.zeros(1, 3, device=run.device))[0]
+    place = integrate_root(window.travel, torch.zeros(1, 3, device=run.device))[0]
     truth = clip_motion(cache, window.motion[0], window.expressions[0], place)
     ours = clip_motion(cache, rotations[0], expressions[0], place)
     run.sample_video(part, [Take(truth, "true"), Take(ours, "coded")], body, held_out[0].audio.numpy())

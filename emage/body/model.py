@@ -37,8 +37,8 @@ from emage.body.face import FaceMapLoader, loader_of
 from emage.body.landmarks import Landmarks, find_landmarks
 from emage.body.smplx_file import EXTRA_ARRAYS, make_smplx_model, read_smplx_file
 from emage.body.soles import find_soles
+from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
-from emage.hub import fetch_file
 from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
 from emage.motion.skeleton import (
     EYE_JOINTS,

@@ -32,7 +32,7 @@ class SpanDeviation:
     """How far a take is from the hint in one span; 0 where it is locked.
 
     mean_rad, max_rad: geodesic distance of the part's joint rotations. path_m: of the lower body, mean distance between
-    the ways over the floor, both counted from the span's first frame. expressions: of a face, the mean difference in
+    the root trajectories, both counted from the span's first frame. expressions: of a face, the mean difference in
     the take's basis; None where the hint's cannot be had in it.
     """
 
@@ -95,7 +95,7 @@ class TakeReport:
 
 
 @dataclass(frozen=True, eq=False)
-class TakeSeries:
+class MotionSeries:
     """What to plot over time; all (T,) at 30 frames a second, of the shorter of motion and recording.
 
     hand_speed_m_per_s: mean of both wrists. jaw_rad: by which joint 22 is open. lips_m: between the inner lips in the
@@ -176,14 +176,14 @@ def take_report(
     )
 
 
-def take_series(motion: Motion, audio: np.ndarray, body: Body) -> TakeSeries:
+def take_series(motion: Motion, audio: np.ndarray, body: Body) -> MotionSeries:
     """What to plot of a motion at 30 frames a second and its recording, (N,) at 16 kHz. Raises as `take_report`."""
     _check_rate(motion)
     frames = min(motion.num_frames, num_frames(len(audio)))
     wrists = body.joints(motion)[:, list(metrics.WRIST_JOINTS)]
     speed = metrics.joint_speed(wrists).mean(axis=1) if len(wrists) > 1 else np.zeros(1)
     onsets_s = metrics.audio_onsets(audio)
-    return TakeSeries(
+    return MotionSeries(
         hand_speed_m_per_s=speed[:frames],
         jaw_rad=metrics.jaw_opening(motion.poses)[:frames],
         lips_m=_lips(motion, body, frames),
@@ -215,15 +215,21 @@ def reports_csv(reports: Sequence[tuple[str, TakeReport]]) -> str:
     return _csv([header, *rows])
 
 
-def report_takes(takes: Sequence[Take], body: Body) -> list[tuple[str, TakeReport]]:
+def report_takes(
+    takes: Sequence[Take], body: Body, progress: Callable[[int, int], None] | None = None
+) -> list[tuple[str, TakeReport]]:
     """The metrics of takes that are to be compared, by their captions: which joints are at rest, all together tell.
+
+    progress: called before each with how many are done and how many there are; what it raises ends the work.
 
     Raises:
         AudioError: a take whose recording is not known.
     """
     mean_speed = common_mean_speed([take.motion for take in takes], body)
     reports = []
-    for take in takes:
+    for done, take in enumerate(takes):
+        if progress is not None:
+            progress(done, len(takes))
         if take.recording is None:
             raise AudioError(f"The recording of the take '{take.caption}' is not known, so it cannot be measured.")
         samples = take.recording.part_samples
@@ -257,15 +263,15 @@ def _deviation(motion: Motion, reference: Motion, span: Span) -> SpanDeviation:
     angles = metrics.hint_deviation(made.poses, shown.poses, np.tile(joints, (made.num_frames, 1)))
     path_m = expressions = None
     if span.part == "lower":
-        ways = [(each.trans - each.trans[:1])[:, [0, 2]] for each in (made, shown)]
-        path_m = float(np.linalg.norm(ways[0] - ways[1], axis=1).mean())
+        trajectories = [(each.trans - each.trans[:1])[:, [0, 2]] for each in (made, shown)]
+        path_m = float(np.linalg.norm(trajectories[0] - trajectories[1], axis=1).mean())
     if span.part == "face" and made.expression_basis == shown.expression_basis:
         expressions = float(np.abs(made.expressions - shown.expressions).mean())
     return SpanDeviation(span, angles.mean_rad, angles.max_rad, path_m, expressions)
 
 
 def _num_angles(span: Span) -> int:
-    return (span.end_frame - span.start_frame) * sum(len(PART_JOINTS[leaf]) for leaf in DISJOINT_PARTS_OF[span.part])
+    return (span.end_frame - span.start_frame) * sum(len(PART_JOINTS[part]) for part in DISJOINT_PARTS_OF[span.part])
 
 
 def _lips(motion: Motion, body: Body, frames: int) -> np.ndarray | None:

@@ -148,7 +148,7 @@ def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: Gene
 
 
 def _perturb(scores: Tensor, part: str, sampler: Sampler, time: np.ndarray) -> Tensor:
-    """(1, T, K) -> (1, T, K), the largest of which is a draw from their softmax."""
+    """(1, T, K) -> (1, T, K), the largest of which is a sample from their softmax."""
     if sampler.top_k is not None and sampler.top_k < scores.shape[-1]:
         least = scores.topk(sampler.top_k, -1).values[..., -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)
@@ -157,13 +157,13 @@ def _perturb(scores: Tensor, part: str, sampler: Sampler, time: np.ndarray) -> T
 
 
 def sample_time(audio: np.ndarray, frames: int) -> np.ndarray:
-    """When each frame is in a draw's own time, (T,) from 0 up; in one unit the draw becomes another.
+    """When each frame is in a sample's own time, (T,) from 0 up; in one unit the sample becomes another.
 
     Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
     gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
     the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
-    is loud for the recording, so a part of it alone is drawn otherwise. Where people speak less than a twentieth of the
-    time, the noise behind them counts as loud.
+    is loud for the recording, so a part of it alone is sampled otherwise. Where people speak less than a twentieth of
+    the time, the noise behind them counts as loud.
 
     audio: (N,) at 16 kHz.
     """

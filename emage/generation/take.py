@@ -6,7 +6,11 @@ from pathlib import Path
 from emage.generation.settings import TakeSettings
 from emage.hints import HintPlan, Hints
 from emage.motion import Motion
+from emage.recording.audio import frame_to_second
 from emage.recording.recording import Recording
+
+STAGE_ALL = "All"
+"""Where the stages are not told apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class Take:
             settings=self.settings,
             reference=None if self.hints is None else self.hints.reference.save(folder / "hint.npz"),
             plan=HintPlan() if self.hints is None else self.hints.plan,
-            took_s=self.took_s,
+            stages_s=() if self.took_s is None else ((STAGE_ALL, self.took_s),),
             video=video,
             command=command,
         )
@@ -62,8 +66,9 @@ class StoredTake:
     """A take on disk, so that many long ones take no memory.
 
     motion, reference, video: files; the reference is laid along the recording's part already, and is None without
-    hints. num_frames: of the motion, so that its length is told without reading it. plan: over the part. number: among
-    a user's takes. command: repeats it; empty where that is not known.
+    hints. num_frames: of the motion, so that its length is told without reading it. plan: over the part. stages_s: the
+    seconds that each stage of making it took. command: repeats it; empty where that is not known. number: among a
+    user's takes.
     """
 
     caption: str
@@ -73,10 +78,18 @@ class StoredTake:
     settings: TakeSettings = field(default_factory=TakeSettings)
     reference: Path | None = None
     plan: HintPlan = field(default_factory=HintPlan)
-    took_s: float | None = None
+    stages_s: tuple[tuple[str, float], ...] = ()
     video: Path | None = None
     command: str = ""
     number: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        return frame_to_second(self.num_frames)
+
+    @property
+    def took_s(self) -> float | None:
+        return sum(seconds for _, seconds in self.stages_s) if self.stages_s else None
 
     def load(self) -> Take:
         """With its motion in memory. Raises MotionError."""

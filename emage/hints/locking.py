@@ -30,15 +30,15 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
         return motion
     reference = hints.reference
     poses, expressions, trans = motion.poses.copy(), motion.expressions.copy(), motion.trans.copy()
-    for column, leaf in enumerate(DISJOINT_PARTS):
+    for column, part in enumerate(DISJOINT_PARTS):
         ranges = _ranges(locked[:, column])
         if not ranges:
             continue
-        channels = [3 * joint + i for joint in PART_JOINTS[leaf] for i in range(3)]
+        channels = [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
         poses[:, channels] = _lock_rotations(poses[:, channels], reference.poses[:, channels], ranges, hints.plan)
-        if leaf == "face":
+        if part == "face":
             expressions = _lock_values(expressions, reference.expressions, ranges, hints.plan)
-        if leaf == "lower":
+        if part == "lower":
             trans[:, [0, 2]] = _lock_path(trans[:, [0, 2]], reference.trans[:, [0, 2]], ranges)
             trans[:, 1:2] = _lock_values(trans[:, 1:2], reference.trans[:, 1:2], ranges, hints.plan)
     return replace(motion, poses=poses, expressions=expressions, trans=trans)

@@ -64,6 +64,13 @@ class Placement:
             )
         return start, end
 
+    def end_frame(self, motion_frames: int, num_frames: int) -> int | None:
+        """The frame of a recording of `num_frames` at which a motion ends; None where it is long enough."""
+        if self.fill in (LOOP, STRETCH):
+            return None
+        end = self.shift_frames + motion_frames
+        return None if end >= num_frames else max(end, 0)
+
     def motion(self, motion: Motion, num_frames: int) -> Motion:
         """`motion` laid along a recording of `num_frames`, at 30 frames a second. Raises HintError as `extent`."""
         motion = motion.resample(FPS)
@@ -125,7 +132,7 @@ def loop_motion(motion: Motion, played: np.ndarray, seam_frames: int) -> Motion:
     """Frames of an endless repetition.
 
     Each pass starts `seam_frames` before the one in front of it ends (at most half of the motion), and for so long the
-    one goes over into the other: rotations, face and height by their values, the way over the floor by its speed, so
+    one goes over into the other: rotations, face and height by their values, the root trajectory by its velocity, so
     that the path goes on from where it is.
 
     played: (N,) consecutive frames, counted from the start of one pass on; may be negative.

@@ -168,6 +168,14 @@ class HintPlan:
                 spans.append(replace(span, start_frame=start - start_frame, end_frame=end - start_frame))
         return replace(self, spans=tuple(spans))
 
+    def shift(self, frames: int) -> "HintPlan":
+        """The plan so many frames later."""
+        moved = (
+            replace(span, start_frame=span.start_frame + frames, end_frame=span.end_frame + frames)
+            for span in self.spans
+        )
+        return replace(self, spans=tuple(moved))
+
     def covers(self, num_frames: int, modes: Iterable[str] = MODES) -> np.ndarray:
         """(T, 5) bool, in the order of `DISJOINT_PARTS`: where a part is a hint in one of `modes`."""
         covered = np.zeros((num_frames, len(DISJOINT_PARTS)), dtype=bool)

@@ -98,15 +98,15 @@ class MotionCodec(nn.Module):
             low, high = max(start - reach, 0), min(end + reach, frames)
             chunk = self._decode_chunk(codes.map(lambda index, low=low, high=high: index[:, low:high]))
             chunks.append([tensor[:, start - low : end - low] for tensor in chunk])
-        poses, expressions, travel = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
-        return DecodedMotion(poses, expressions, integrate_path(travel, start_position))
+        poses, expressions, root_velocity = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
+        return DecodedMotion(poses, expressions, integrate_root(root_velocity, start_position))
 
     def _decode_chunk(self, codes: Parts[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """-> poses (B, T, 165), expressions (B, T, 100), travel (B, T, 3): x velocity, height, z velocity."""
+        """-> poses (B, T, 165), expressions (B, T, 100), root_velocity (B, T, 3): x velocity, height, z velocity."""
         decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
-        travel = self.global_motion(decoded.lower)[..., LOWER_TRANSLATION]
+        root_velocity = self.global_motion(decoded.lower)[..., LOWER_TRANSLATION]
         poses = rotation_6d_to_axis_angle(_joint_channels(decoded))
-        return poses, decoded.face[..., 6:], travel
+        return poses, decoded.face[..., 6:], root_velocity
 
 
 def part_vectors(motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
@@ -133,13 +133,13 @@ def _joint_channels(decoded: Parts[Tensor]) -> Tensor:
     return matrix_to_rotation_6d(matrices).flatten(-2)
 
 
-def integrate_path(travel: Tensor, start_position: Tensor) -> Tensor:
-    """travel (B, T, 3): x velocity (m/s), height (m), z velocity (m/s) -> (B, T, 3) positions in metres.
+def integrate_root(root_velocity: Tensor, start_position: Tensor) -> Tensor:
+    """root_velocity (B, T, 3): x velocity (m/s), height (m), z velocity (m/s) -> (B, T, 3) positions in metres.
 
     start_position: (B, 3); the first frame stands at its x and z. Summed in float64: a long walk does not drift by
     rounding.
     """
-    step = travel[..., [0, 2]].double() / FPS
+    step = root_velocity[..., [0, 2]].double() / FPS
     path = torch.cat([torch.zeros_like(step[:, :1]), step[:, :-1]], 1).cumsum(1)
     path = path + start_position[:, None, [0, 2]]
-    return torch.stack([path[..., 0], travel[..., 1].double(), path[..., 1]], -1)
+    return torch.stack([path[..., 0], root_velocity[..., 1].double(), path[..., 1]], -1)

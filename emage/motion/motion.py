@@ -4,6 +4,7 @@ Format source: the BEAT2 data set (Liu et al., CVPR 2024): `betas`, `poses`, `ex
 `mocap_frame_rate`; axis-angle in radians, metres, y up.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -131,6 +132,13 @@ class Motion:
             return cls(fps=float(fps.reshape(())), **arrays, **texts)
         except MotionError as error:
             raise MotionError(f"{Path(path).name}: {error}") from error
+
+    def content_hash(self) -> bytes:
+        """Equal for motions that are the same."""
+        digest = hashlib.sha256()
+        for array in (self.poses, self.expressions, self.trans):
+            digest.update(np.ascontiguousarray(array))
+        return digest.digest()
 
     def save(self, path: str | Path) -> Path:
         """Write BEAT2's npz: the same keys, shapes and dtypes, plus `expression_basis` where it is not BEAT2's own.

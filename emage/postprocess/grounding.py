@@ -1,4 +1,4 @@
-"""Grounding: the way over the floor as generated, in place, or such that feet stay where they stand.
+"""Grounding: the root trajectory as generated, in place, or such that feet stay where they stand.
 
 The generated path does not quite fit the legs: standing feet slide, and a talking body drifts away. In place, the body
 stays over one spot. Grounded, feet that stand are held, and drift goes; see `emage.postprocess.foot_lock`. This comes

@@ -67,7 +67,7 @@ def low_pass(motion: Motion, sigma_frames: float) -> Motion:
 
 
 def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: int) -> Motion:
-    """The motion with its body and way over the floor smoothed around each seam; the face stays.
+    """The motion with its body and root trajectory smoothed around each seam; the face stays.
 
     Args:
         motion: as it was decoded, before locks and grounding.

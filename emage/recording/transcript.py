@@ -5,13 +5,22 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from praatio.utilities.errors import PraatioException
+from praatio.utilities.textgrid_io import parseTextgridStr
+
 from emage.errors import EmageError, HintError
 
 _MAX_BYTES = 8 << 20
 _MAX_WORDS = 20_000
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![\w\]])')
-"""A text in quotes or a number; the rest of a TextGrid repeats what the order says already."""
 _REMEDY = "Export a TextGrid with an interval tier named 'words' from Praat or an aligner."
+
+_WITH_EXPONENT = re.compile(r"(?<![\w.])\d+(?:\.\d+)?[eE][-+]?\d+(?=[ \t]*$)", re.MULTILINE)
+_ENTRY = re.compile(r"(?:item|intervals|points) ?\[")
+_TEXT = re.compile(r'(?:text|name|mark) ?= ?"')
+_TIER_SIZE = re.compile(
+    r'"IntervalTier"\s+(?:name = )?"[^"\n]*(?:""[^"\n]*)*"\s+(?:xmin = )?\S+\s+(?:xmax = )?\S+\s+'
+    r"(?:intervals: size = )?(\d+)"
+)
 
 
 @dataclass(frozen=True)
@@ -39,42 +48,39 @@ def load_words(path: str | Path) -> tuple[Word, ...]:
     path = Path(path)
     if path.stat().st_size > _MAX_BYTES:
         raise EmageError(f"{path.name} is larger than {_MAX_BYTES >> 20} MB: no transcript. {_REMEDY}")
-    tiers = _tiers(_decoded(path), path.name)
-    if not tiers:
-        raise EmageError(f"{path.name} has no tier of intervals. {_REMEDY}")
+    tiers = _interval_tiers(_decode(path.read_bytes()), path.name)
     intervals = next((intervals for name, intervals in tiers if name.lower() in ("words", "word")), tiers[0][1])
-    words = tuple(Word(text.strip(), start, end) for start, end, text in intervals if text.strip())
+    words = tuple(Word(text.strip(), start_s, end_s) for start_s, end_s, text in intervals if text.strip())
     if len(words) > _MAX_WORDS:
         raise EmageError(f"{path.name} has {len(words):,} words; at most {_MAX_WORDS:,} are taken.")
     return words
 
 
-def _decoded(path: Path) -> str:
-    content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # Praat writes UTF-16 where a text is not plain
-        return content.decode("utf-16", "replace")
-    return content.decode("utf-8-sig", "replace")
+def _decode(content: bytes) -> str:
+    is_utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # Praat writes it where a text is not plain
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
 
 
-def _tiers(text: str, name: str) -> list[tuple[str, list[tuple[float, float, str]]]]:
-    """Name and (start_s, end_s, text) of every tier of intervals."""
+def _interval_tiers(text: str, name: str) -> list[tuple[str, list[tuple[float, float, str]]]]:
+    """Name and (start_s, end_s, text) of every tier of intervals; at least one."""
     if "ooTextFile" not in text[:200] or "TextGrid" not in text[:200]:
         raise EmageError(f"{name} is no TextGrid. {_REMEDY}")
-    # Keys such as "intervals [3]:" hold numbers that say nothing.
-    text = re.sub(r"\[\s*\d*\s*\]\s*:?", " ", text)
-    tokens = iter(
-        match.group(1).replace('""', '"') if match.group(2) is None else float(match.group(2))
-        for match in _TOKEN.finditer(text)
-    )
-    found = []
+    if '"IntervalTier"' not in text:
+        raise EmageError(f"{name} has no tier of intervals. {_REMEDY}")
+    # praatio reads no exponents, which Praat writes, and passes over what was cut off. An entry of a long form with
+    # several texts, which no program writes, would take it a time that grows with their square.
+    text = _WITH_EXPONENT.sub(lambda match: f"{float(match[0]):f}", text.replace("\r\n", "\n"))
+    is_long = "item [" in text
     try:
-        for token in tokens:
-            if token in ("IntervalTier", "TextTier"):
-                tier, _, _, count = (next(tokens) for _ in range(4))
-                if token == "IntervalTier":
-                    found.append((str(tier), [tuple(next(tokens) for _ in range(3)) for _ in range(int(count))]))
-    except (StopIteration, RuntimeError, ValueError, TypeError, OverflowError) as error:
-        raise EmageError(f"{name} is damaged: it ends before its intervals do. {_REMEDY}") from error
-    if any([type(value) for value in interval] != [float, float, str] for _, row in found for interval in row):
-        raise EmageError(f"{name} is damaged: an interval is no start, end and text. {_REMEDY}")
+        if is_long and any(len(_TEXT.findall(entry)) > 1 for entry in _ENTRY.split(text)):
+            raise ValueError("an entry has several texts")
+        tiers = [tier for tier in parseTextgridStr(text, True)["tiers"] if tier["class"] == "IntervalTier"]
+        found = [
+            (tier["name"], [(float(start_s), float(end_s), text) for start_s, end_s, text in tier["entries"]])
+            for tier in tiers
+        ]
+    except (PraatioException, ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise EmageError(f"{name} is damaged: an interval is no start, end and text ({error}). {_REMEDY}") from error
+    if sum(map(int, _TIER_SIZE.findall(text))) != sum(len(intervals) for _, intervals in found):
+        raise EmageError(f"{name} is damaged: it ends before its intervals do. {_REMEDY}")
     return found

@@ -162,10 +162,11 @@ def file_data(path: str) -> dict[str, Any]:
 def main() -> None:
     weights, port, grace_s, size = sys.argv[1:]
     # Imported here, for those who start the process need none of it.
+    from emage.ui.visitors import Visitors
+
     from app import create_app
     from emage.pipeline import EmagePipeline
     from emage.ui import studio
-    from emage.ui.visitors import Visitors
 
     studio.Visitors = functools.partial(Visitors, grace_s=float(grace_s))
     application = create_app(

@@ -7,12 +7,12 @@ import json
 import re
 from pathlib import Path
 
+from emage.ui.studio import PageSettings
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from app import create_app
 from emage.pipeline import EmagePipeline
-from emage.ui.studio import PageSettings
 from tests.browser.test_app import installed_browser, write_json
 from tests.conftest import ROOT
 

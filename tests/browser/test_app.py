@@ -24,6 +24,15 @@ import gradio as gr
 import numpy as np
 import pytest
 import soundfile
+from emage.ui.comparing import Comparing, panels
+from emage.ui.controls import build_controls, take_settings, take_values
+from emage.ui.hints import example_motions, plan_of_rows, plan_rows
+from emage.ui.jobs import Jobs, check
+from emage.ui.kept import KeptTake
+from emage.ui.making import Making
+from emage.ui.studio import PageSettings, Studio
+from emage.ui.visitors import Turns, Visitors
+from emage.ui.weights import Shelf, described
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -42,15 +51,6 @@ from emage.recording.transcript import load_words
 from emage.render.settings import RenderSettings
 from emage.ui import studio as studio_module
 from emage.ui import visitors as visitors_module
-from emage.ui.comparing import Comparing, panels
-from emage.ui.controls import build_controls, take_settings, take_values
-from emage.ui.hints import example_motions, plan_of_rows, plan_rows
-from emage.ui.jobs import Jobs, check
-from emage.ui.kept import KeptTake
-from emage.ui.making import Making
-from emage.ui.studio import PageSettings, Studio
-from emage.ui.visitors import Turns, Visitors
-from emage.ui.weights import Shelf, described
 from tests.conftest import REGRESSION, ROOT, make_speech
 
 SMALL = PageSettings(max_duration_s=60, size=128)

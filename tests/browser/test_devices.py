@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import soundfile
+from emage.ui.studio import PageSettings
 from playwright.sync_api import BrowserContext, CDPSession, Locator, Page, expect, sync_playwright
 
 from app import create_app
 from emage.hints import FOLLOW, HintPlan
 from emage.recording.examples import load_examples
-from emage.ui.studio import PageSettings
 from tests.browser.test_app import faultless_page, installed_browser, save
 from tests.conftest import make_speech
 

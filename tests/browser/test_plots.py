@@ -11,17 +11,17 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from emage.ui.plots import MAX_TAKES, MetricsTable, Plots, PlotsValue, PlotTake, metrics_table
+from emage.ui.plots.plots import _SCRIPTS as SCRIPTS
+from emage.ui.plots.value import MAX_POINTS, TAKE_COLORS, Curve
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from emage.errors import EmageError
-from emage.evaluation.report import GIVEN_MEAN_SPEED, OWN_MEAN_SPEED, SpanDeviation, TakeReport, TakeSeries
+from emage.evaluation.report import GIVEN_MEAN_SPEED, OWN_MEAN_SPEED, MotionSeries, SpanDeviation, TakeReport
 from emage.export.video import write_video
 from emage.hints import LOCK, HintPlan, Span
 from emage.ui import plots as package
 from emage.ui import shared
-from emage.ui.plots import MAX_TAKES, MetricsTable, Plots, PlotsValue, PlotTake, metrics_table
-from emage.ui.plots.plots import _SCRIPTS as SCRIPTS
-from emage.ui.plots.value import MAX_POINTS, TAKE_COLORS, Curve
 from tests.browser.test_app import installed_browser
 
 PATIENCE_S = 30  # of a busy machine
@@ -31,11 +31,11 @@ FOLDER = Path(package.__file__).parent
 TWENTY_MINUTES = 36_000
 
 
-def series_of(num_frames: int, seed: int = 0) -> TakeSeries:
+def series_of(num_frames: int, seed: int = 0) -> MotionSeries:
     rng = np.random.default_rng(seed)
     hands, jaw, loudness = rng.random((3, num_frames))
     onsets_s = np.sort(rng.random(num_frames // 10) * num_frames / 30)
-    return TakeSeries(2 * hands, 0.3 * jaw - 0.02, None, loudness, onsets_s)
+    return MotionSeries(2 * hands, 0.3 * jaw - 0.02, None, loudness, onsets_s)
 
 
 # --- the value --------------------------------------------------------------------------------------------------------

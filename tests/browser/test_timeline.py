@@ -12,6 +12,8 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from emage.ui.timeline.timeline import _SCRIPTS as SCRIPTS
+from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_SPANS
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from hypothesis import given, settings
@@ -22,9 +24,7 @@ from emage.errors import HintError
 from emage.hints import FOLLOW, LOCK, HintPlan, Span
 from emage.motion.skeleton import DISJOINT_PARTS, DISJOINT_PARTS_OF, HINT_PARTS
 from emage.ui import timeline as package
-from emage.ui.timeline import Backdrop, Media, Timeline, TimelineValue, Word
-from emage.ui.timeline.timeline import _SCRIPTS as SCRIPTS
-from emage.ui.timeline.value import MAX_BLEND_FRAMES, MAX_SPANS
+from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, Word
 from tests.browser.test_app import installed_browser
 from tests.conftest import make_speech
 

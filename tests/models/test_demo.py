@@ -7,7 +7,8 @@ import pytest
 
 from emage.evaluation import metrics
 from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
-from emage.hub import EMBEDDED_DIR, NETWORK_FOLDERS, find_weights
+from emage.hub import EMBEDDED_DIR, find_weights
+from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import EmagePipeline

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from emage.errors import WeightsError
-from emage.models.codec import MotionCodec, integrate_path
+from emage.models.codec import MotionCodec, integrate_root
 from emage.models.generator import NEVER_CALLED, AudioFeatures, Generator, GeneratorConfig
 from emage.models.layers import PeriodicPositions, WaveEncoder, at_frames
 from emage.models.parts import Parts
@@ -95,18 +95,18 @@ def test_configs_come_back_from_their_json():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"hidden_size": 0}, "hidden is 0"),
-        ({"hidden_size": "768"}, "'768'"),
+        ({"hidden_size": 0}, "hidden is 0; it must be 1 or more"),
+        ({"hidden_size": "768"}, "hidden is '768'; it must be a whole number"),
         ({"hidden_size": 100}, "multiple of 8"),
         ({"seed_frames": 64}, "smaller than pose_length"),
         ({"audio_sr": 44100}, "only audio_sr 16000"),
-        ({"expression_basis": "klingon"}, "klingon"),
-        ({"aligned_audio": 1}, "aligned_audio is 1"),
-        ({"cf": "1"}, "loss weight is '1'"),
-        ({"lu": None}, "loss weight is None"),
-        ({"su": -1}, "smoothness is -1"),
-        ({"ch": float("nan")}, "loss weight is nan"),
-        ({"stride": "x"}, "window_stride_frames is 'x'"),
+        ({"expression_basis": "klingon"}, "expression_basis is 'klingon'; it must be 'flame2020' or 'arkit52'"),
+        ({"aligned_audio": 1}, "aligned_audio is 1; it must be true or false"),
+        ({"lf": "1"}, "face of latent_weight is '1'; it must be a number"),
+        ({"cu": None}, "upper of class_weight is None; it must be a number"),
+        ({"ch": -1}, "hands of class_weight is -1; it must be 0 or more"),
+        ({"ch": float("nan")}, "hands of class_weight is nan; it must be a finite number"),
+        ({"stride": "x"}, "window_stride_frames is 'x'; it must be a whole number"),
         ({"motion_f": None}, "motion_width is None"),
     ],
 )
@@ -261,6 +261,6 @@ def test_encoding_picks_the_parts_out_of_the_channels(tiny):
 
 def test_a_path_is_the_sum_of_its_steps():
     travel = torch.tensor([[[3.0, 0.9, -6.0]] * 4])
-    path = integrate_path(travel, torch.tensor([[1.0, 9.0, 2.0]]))
+    path = integrate_root(travel, torch.tensor([[1.0, 9.0, 2.0]]))
     expected = torch.tensor([[[1.0, 0.9, 2.0], [1.1, 0.9, 1.8], [1.2, 0.9, 1.6], [1.3, 0.9, 1.4]]])
     torch.testing.assert_close(path.float(), expected)

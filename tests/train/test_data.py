@@ -13,7 +13,7 @@ import torch
 from emage.body import Body, load_body
 from emage.errors import EmageError
 from emage.hints.mask import foot_contacts, motion_channels
-from emage.models.codec import integrate_path
+from emage.models.codec import integrate_root
 from emage.motion import ARKIT52, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import CONTACTS, FACE_CHANNELS, TRANSLATION
@@ -77,9 +77,9 @@ def test_cache_equals_direct_computation(cache, corpus, body):
     assert len(cache.audio) == frame_to_sample(130) + 72000 + frame_to_sample(139)
 
 
-def test_travel_is_what_integrate_path_undoes(cache, corpus):
+def test_travel_is_what_integrate_root_undoes(cache, corpus):
     trans = corpus[1]["1_ann_0_1_1"].trans
-    path = integrate_path(torch.from_numpy(travel(trans))[None], torch.from_numpy(trans[:1]))[0]
+    path = integrate_root(torch.from_numpy(travel(trans))[None], torch.from_numpy(trans[:1]))[0]
     np.testing.assert_allclose(path, trans, atol=1e-9)
     np.testing.assert_array_equal(cache.travel[:130], travel(trans).astype(np.float32))
     np.testing.assert_array_equal(travel(trans[:1]), [[0, trans[0, 1], 0]])

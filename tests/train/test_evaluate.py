@@ -16,6 +16,7 @@ from emage import pipeline
 from emage.body import load_body
 from emage.errors import AudioError, EmageError
 from emage.evaluation import metrics
+from emage.models.checkpoint import save_network
 from emage.models.codec import MotionCodec
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
 from emage.models.generator import Generator, GeneratorConfig
@@ -24,7 +25,7 @@ from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import ARKIT52, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import MOTION_CHANNELS, PART_CHANNELS, rotation_channels
-from emage.pipeline import EmagePipeline, save_network
+from emage.pipeline import EmagePipeline
 from emage.recording.audio import frame_to_sample
 from emage.recording.features import loudness_envelope
 from tests.conftest import make_motion, make_speech

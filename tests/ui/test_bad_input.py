@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from emage.ui.studio import PageSettings
+from emage.ui.visitors import Visitors
+from emage.ui.weights import Shelf
 
 from app import create_app
 from emage.project import MAX_CAPTION_CHARACTERS, SavedTake, Session
 from emage.recording.examples import load_examples
 from emage.ui import studio
-from emage.ui.studio import PageSettings
-from emage.ui.visitors import Visitors
-from emage.ui.weights import Shelf
 from tests.browser.app_server import Stranger, file_data
 from tests.conftest import make_motion, make_speech
 

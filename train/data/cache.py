@@ -6,7 +6,7 @@ A corpus is ROOT/{smplxflame_30/<id>.npz, wave16k/<id>.wav, train_test_split.csv
 all clips end to end, so that an item of training is a few copies out of mapped memory and nothing is decoded.
 
 Translation is kept twice. `motion` has it as a hint shows it to the generator (`emage.hints.mask.motion_channels`): a
-place in the room, metres. `travel` has x velocity, height and z velocity, as `emage.models.codec.integrate_path` reads
+place in the room, metres. `travel` has x velocity, height and z velocity, as `emage.models.codec.integrate_root` reads
 them. The lower VQ-VAE and the global motion predictor are trained on `travel` (see `codec_motion`): it is the same
 wherever in the room a person stands, so that no code is spent on places, and what the lower decoder puts into the seed
 of the next window when sampling is just what the generator sees in seeds when it is trained.
@@ -179,7 +179,7 @@ def _decode(corpus: Path, clip_id: str, body: Body) -> tuple[dict[str, np.ndarra
 def travel(trans: np.ndarray) -> np.ndarray:
     """(T, 3) positions in metres -> (T, 3): x velocity (m/s), height (m), z velocity (m/s).
 
-    The velocity of a frame is the way to the next one, as `integrate_path` sums it; the last frame's is the one before.
+    The velocity of a frame is the way to the next one, as `integrate_root` sums it; the last frame's is the one before.
     """
     step = np.diff(trans, axis=0, append=trans[-1:] + np.diff(trans[-2:], axis=0).sum(0)) * FPS
     return np.stack([step[:, 0], trans[:, 1], step[:, 2]], -1)

@@ -31,7 +31,7 @@ from emage.body import Body
 from emage.errors import EmageError, WeightsError
 from emage.export.video import write_video
 from emage.files import new_file
-from emage.hub import NETWORK_FOLDERS, load_config, load_state
+from emage.models.checkpoint import NETWORK_FOLDERS, Network, load_config, load_state, save_network
 from emage.models.codec import MotionCodec
 from emage.models.layers import CONV_SLOPE, ResidualBlock
 from emage.models.parts import Parts
@@ -39,7 +39,7 @@ from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import Motion
 from emage.motion.rotations import rotation_6d_to_axis_angle
 from emage.motion.skeleton import NETWORK_PARTS, NUM_BETAS, PART_CHANNELS, ROTATION_CHANNELS
-from emage.pipeline import Network, Take, save_network
+from emage.pipeline import Take
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
 from emage.render.settings import RenderSettings

@@ -1,0 +1,1 @@
+"""Components of the page made of HTML, CSS and JavaScript, each a Python class with its files in a folder."""

@@ -1,0 +1,7 @@
+"""The timeline: which part of the body is a hint when, painted over the recording's waveform. See `Timeline`."""
+
+from emage.ui.components.timeline.backdrop import Backdrop, Media
+from emage.ui.components.timeline.timeline import Timeline
+from emage.ui.components.timeline.value import TimelineValue
+
+__all__ = ["Backdrop", "Media", "Timeline", "TimelineValue"]

@@ -1,0 +1,219 @@
+// The state made visible. All positions are frames; CSS turns them into pixels with --ppf.
+
+const MOST_PIXELS_PER_FRAME = 24;
+const TAG_PIXELS = 66; // a narrower span shows its icon alone
+const TINY_PIXELS = 20; // and one still narrower nothing
+
+/** @type {Map<string, { row: HTMLElement, lane: HTMLElement, toggle: HTMLElement }>} by leaf */
+const rowElements = new Map();
+/** @type {Map<number, HTMLElement>} by id */
+const spanElements = new Map();
+
+function makeRows() {
+  for (const leaf of SETTINGS.rows) {
+    const [label, short] = SETTINGS.labels[leaf];
+    const toggle = make(
+      "button",
+      { type: "button", "data-leaf": leaf, "aria-label": `${label}: whole row as hint`, title: `${label}: whole row` },
+      icon(leaf),
+      make("span", { class: "name" }, make("span", { class: "full" }, label), make("span", { class: "short" }, short)),
+      make("span", { class: "switch" })
+    );
+    toggle.addEventListener("click", () => toggleRow(leaf));
+    const head = make("div", { class: "head", role: "rowheader", "aria-label": label }, toggle);
+    const lane = make("div", { class: "lane", role: "presentation", "data-leaf": leaf });
+    const row = make("div", { class: "row", role: "row", tabindex: "0", "data-leaf": leaf }, head, lane);
+    part("rows").append(row);
+    rowElements.set(leaf, { row, lane, toggle });
+  }
+}
+
+/** @param {string} leaf */
+function rowElement(leaf) {
+  return /** @type {HTMLElement} */ (rowElements.get(leaf)?.row);
+}
+
+/** @param {number} id */
+function makeSpanElement(id) {
+  const tag = make("span", { class: "tag" });
+  const node = make("div", { class: "span hint", role: "gridcell", tabindex: "0", "data-id": id }, tag);
+  for (const edge of ["start", "end"]) {
+    node.append(make("div", { class: "handle", role: "slider", tabindex: "-1", "data-edge": edge }));
+  }
+  return node;
+}
+
+/** Of the lanes in view. */
+function laneWidth() {
+  return Math.max(0, scroller.clientWidth - headWidth());
+}
+
+function headWidth() {
+  return part("corner").offsetWidth;
+}
+
+/**
+ * After the length, the zoom or the size of the component has changed.
+ * @param {number | null} anchor the frame that stays in place
+ */
+function layOut(anchor = null) {
+  const anchorFrame = anchor ?? cursor;
+  const before = anchorFrame * pixelsPerFrame - scroller.scrollLeft;
+  const width = laneWidth();
+  const most = numFrames ? Math.max(1, (MOST_PIXELS_PER_FRAME * numFrames) / Math.max(1, width)) : 1;
+  zoom = clamp(zoom, 1, most);
+  pixelsPerFrame = numFrames ? (width / numFrames) * zoom : 0;
+  content.style.setProperty("--frames", String(numFrames));
+  content.style.setProperty("--ppf", `${pixelsPerFrame}px`);
+  content.style.setProperty("--tick", String(tickStep(pixelsPerFrame * SETTINGS.fps) * SETTINGS.fps));
+  const isInView = 0 <= before && before <= width;
+  scroller.scrollLeft = anchorFrame * pixelsPerFrame - (isInView ? before : width / 2);
+  setDisabled("out", zoom <= 1);
+  setDisabled("fit", zoom <= 1);
+  setDisabled("in", zoom >= most);
+  setDisabled("back", zoom <= 1);
+  setDisabled("on", zoom <= 1);
+  render();
+}
+
+/** @param {string} name @param {boolean} isDisabled */
+function setDisabled(name, isDisabled) {
+  tool(name).setAttribute("aria-disabled", String(isDisabled));
+}
+
+const drawSoon = soon(draw);
+
+function render(spans = drag?.spans ?? edit.spans) {
+  const isEmpty = numFrames === 0;
+  root.classList.toggle("is-empty", isEmpty);
+  part("toolbar").inert = isEmpty;
+  scroller.inert = isEmpty;
+  part("of-words").hidden = !behind()?.words.length;
+  if (!findSpan(spans, selectedId)) selectedId = null;
+  renderRows(spans);
+  renderTools(spans);
+  const [trimStart, trimEnd] = drag?.trim ?? [edit.trimStart, edit.trimEnd];
+  place(trimStart, "trim-start", "shade-start");
+  place(trimEnd, "trim-end", "shade-end");
+  describeSlider(part("trim-start"), trimStart, 0, Math.max(0, trimEnd - 1));
+  describeSlider(part("trim-end"), trimEnd, trimStart + 1, numFrames);
+  place(limit(), "beyond");
+  part("beyond").hidden = !numFrames || limit() >= numFrames;
+  renderCursor();
+  renderWarnings();
+  drawSoon();
+}
+
+/** @param {Span[]} spans */
+function renderRows(spans) {
+  const seen = new Set();
+  for (const [leaf, { row, lane, toggle }] of rowElements) {
+    const inRow = rowOf(spans, leaf);
+    const coverage = coverageOf(spans, leaf, limit());
+    toggle.setAttribute("aria-pressed", { none: "false", some: "mixed", all: "true" }[coverage]);
+    const count = ["generated", "1 hint"][inRow.length] ?? `${inRow.length} hints`;
+    row.setAttribute("aria-label", `${labelOf(leaf)}, ${count}`);
+    const nodes = inRow.map((span) => renderSpan(span));
+    arrange(lane, nodes);
+    for (const span of inRow) seen.add(span.id);
+  }
+  for (const [id, node] of spanElements) {
+    if (seen.has(id)) continue;
+    node.remove();
+    spanElements.delete(id);
+  }
+}
+
+/** @param {Span} span */
+function renderSpan(span) {
+  const node = spanElements.get(span.id) ?? makeSpanElement(span.id);
+  spanElements.set(span.id, node);
+  const isLocked = span.mode === SETTINGS.lock;
+  const isSelected = span.id === selectedId;
+  const width = (span.end - span.start) * pixelsPerFrame;
+  const places = {
+    start: span.start,
+    end: span.end,
+    "blend-before": Math.min(edit.blendFrames, span.start),
+    "blend-after": Math.min(edit.blendFrames, numFrames - span.end),
+  };
+  for (const [name, frames] of Object.entries(places)) node.style.setProperty(`--${name}`, String(frames));
+  node.classList.toggle("locked", isLocked);
+  node.classList.toggle("selected", isSelected);
+  node.classList.toggle("narrow", width < TAG_PIXELS);
+  node.classList.toggle("tiny", width < TINY_PIXELS);
+  node.classList.toggle("painted", drag?.paints === span.id);
+  node.setAttribute("aria-label", describe(span));
+  node.setAttribute("aria-selected", String(isSelected));
+  node.title = `${describe(span)} (${span.end - span.start} frames)`;
+  const [tag, first, last] = /** @type {HTMLCollectionOf<HTMLElement>} */ (node.children);
+  if (tag.dataset.mode !== span.mode) {
+    tag.dataset.mode = span.mode;
+    tag.replaceChildren(icon(isLocked ? "lock" : "follow"), make("b", {}, isLocked ? "locked" : "follow"));
+  }
+  const name = labelOf(span.leaf);
+  first.setAttribute("aria-label", `Start of ${name}`);
+  last.setAttribute("aria-label", `End of ${name}`);
+  describeSlider(first, span.start, 0, span.end - 1);
+  describeSlider(last, span.end, span.start + 1, limit());
+  for (const handle of [first, last]) handle.tabIndex = isSelected ? 0 : -1;
+  return node;
+}
+
+/**
+ * In the order of time, for that is the order of Tab. The focused one is not moved, or it would lose the focus.
+ * @param {HTMLElement} lane @param {HTMLElement[]} nodes
+ */
+function arrange(lane, nodes) {
+  if (nodes.length === lane.children.length && nodes.every((node, i) => lane.children[i] === node)) return;
+  const kept = Math.max(0, nodes.findIndex((node) => node.contains(active())));
+  if (nodes.length && nodes[kept].parentNode !== lane) lane.append(nodes[kept]);
+  nodes.slice(0, kept).forEach((node) => lane.insertBefore(node, nodes[kept]));
+  nodes.slice(kept + 1).forEach((node) => lane.append(node));
+}
+
+function active() {
+  return document.activeElement;
+}
+
+/** @param {HTMLElement} node @param {number} frame @param {number} least @param {number} most */
+function describeSlider(node, frame, least, most) {
+  const told = { valuemin: least, valuemax: most, valuenow: Math.round(frame), valuetext: seconds(frame) };
+  for (const [name, value] of Object.entries(told)) node.setAttribute(`aria-${name}`, String(value));
+}
+
+/** @param {number} frame @param {string[]} names of the parts that stand there */
+function place(frame, ...names) {
+  for (const name of names) part(name).style.setProperty("--frame", String(frame));
+}
+
+/** @param {Span[]} spans */
+function renderTools(spans) {
+  const selected = findSpan(spans, drag?.paints ?? selectedId);
+  setDisabled("undo", !past.length);
+  setDisabled("redo", !future.length);
+  setDisabled("split", !selected || selected.end - selected.start < 2);
+  setDisabled("delete", !selected);
+  part("modes").setAttribute("aria-label", selected ? `Mode of ${describe(selected)}` : "Mode of new hints");
+  for (const input of modes) input.checked = input.value === (selected?.mode ?? mode);
+  blend.valueAsNumber = edit.blendFrames;
+  part("selection").textContent = selected
+    ? `${describe(selected)} · ${selected.end - selected.start} frames`
+    : "Drag in a row to paint a hint.";
+  part("length").textContent = numFrames ? `/ ${seconds(numFrames)}` : "";
+}
+
+function renderCursor() {
+  place(cursor, "playhead", "knob");
+  describeSlider(part("knob"), cursor, 0, numFrames);
+  part("clock").textContent = seconds(cursor);
+  part("playhead").hidden = part("knob").hidden = !numFrames;
+}
+
+function renderWarnings() {
+  const warnings = behind()?.warnings ?? [];
+  const holder = part("warnings");
+  if (holder.dataset.shown === warnings.join()) return; // or they would be read out again
+  holder.dataset.shown = warnings.join();
+  holder.replaceChildren(...warnings.map((text) => make("p", {}, icon("warning"), make("span", {}, text))));
+}

@@ -1,0 +1,129 @@
+"""Result: the buttons that make a take, and the take that was made."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+
+from emage.errors import Cancelled
+from emage.files import write_text
+from emage.generation.take import StoredTake
+from emage.ui.components.shared.faults import tell
+from emage.ui.components.timeline import Media
+from emage.ui.sections.hints import write_plan
+from emage.ui.sections.inputs import PageInputs
+from emage.ui.sections.section import (
+    CANCELLED,
+    MAKING,
+    Section,
+    make_cancel_button,
+    make_download_button,
+    offer,
+    wire_cancel,
+)
+from emage.ui.sections.settings import next_seed
+from emage.ui.sections.speech import PLAYERS
+from emage.ui.sections.take_list import show_list
+from emage.ui.service.users import User
+
+FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
+
+# On a phone the result lies below what was pressed.
+_SHOW_RESULT = """(...values) => {
+  const stage = document.querySelector("#stage");
+  if (stage && window.innerWidth < 900) stage.scrollIntoView({ behavior: "smooth", block: "start" });
+  return values;
+}"""
+
+
+class ResultSection(Section):
+    """Generate, Another take, Cancel, and what came of it."""
+
+    def build(self) -> None:
+        with gr.Row(elem_id="go-row"):
+            self.go = gr.Button("Generate", variant="primary", elem_id="generate", scale=3, min_width=110)
+            self.another = gr.Button("Another take", elem_id="another", scale=2, min_width=110)
+            self.stop = make_cancel_button("cancel", scale=1)
+        with gr.Column(elem_classes="card"):
+            self.video = gr.Video(label="Result", elem_id="video", autoplay=True, buttons=[], interactive=False)
+            self.details = gr.Markdown(FIRST_STEP, elem_id="details")
+            with gr.Row(elem_classes="chips"):
+                self.mp4 = make_download_button("Video (mp4)", "mp4")
+                self.npz = make_download_button("Motion (npz)", "npz")
+                self.plan = make_download_button("Plan (json)", "plan-file")
+            with gr.Accordion("The command that repeats this take", open=False, elem_id="command-panel"):
+                self.command = gr.Code(
+                    language="shell", label="Command", elem_id="command", wrap_lines=True, buttons=["copy"]
+                )
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """In the order of `show_take`."""
+        return [self.video, self.details, self.mp4, self.npz, self.plan, self.command]
+
+    def wire(self, inputs: PageInputs, list_outputs: list[gr.components.Component]) -> None:
+        """list_outputs: in the order of `show_list`."""
+        self._inputs = inputs
+        settings = inputs.settings
+        outputs = [*self.outputs, *list_outputs, inputs.hints.timeline]
+        making = {**MAKING, "show_progress_on": self.video, "js": _SHOW_RESULT}
+        made = self.go.click(self.generate, inputs.components, outputs, api_name="generate_on_page", **making)
+        seeded = self.another.click(
+            self.next_seed,
+            settings.seed,
+            [settings.sample, settings.seed],
+            api_name="next_seed",
+            show_progress="hidden",
+        )
+        other = seeded.then(self.generate, inputs.components, outputs, api_name="another_on_page", **making)
+        wire_cancel(self.stop, self.service, self.details, "cancel", [made, other])
+
+    @tell
+    def generate(self, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
+        """Make a take, show it and add it to the list."""
+        user = self.service.user(request)
+        wanted = self._inputs.read(user, *values)
+        with suppress(Cancelled):
+            for take, note in self.service.make(wanted, request, bar):
+                yield *show_take(take, note), *show_list(user), _follow_video(user, take)
+            return
+        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(8))
+
+    def next_seed(self, seed: float | None) -> tuple:
+        """Another sample than the one that is set."""
+        return True, next_seed(seed)
+
+
+def show_take(take: StoredTake, note: str = "") -> list[Any]:
+    """For `ResultSection.outputs`."""
+    plan = take.motion.with_suffix(".plan.json")
+    if not plan.exists():
+        write_text(plan, write_plan(take.plan) + "\n")
+    return [
+        None if take.video is None else str(take.video),
+        _describe(take, note),
+        offer(take.video),
+        offer(take.motion),
+        offer(plan),
+        take.command,
+    ]
+
+
+def _describe(take: StoredTake, note: str) -> str:
+    made = f"**{take.caption}** · {take.duration_s:.1f} s of speech, {take.num_frames} frames"
+    if take.took_s is not None:
+        made += f" · {take.took_s:.1f} s to make"
+    lines = [made, note] if note else [made]
+    if take.stages_s:
+        lines.append(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in take.stages_s))
+    return "\n\n".join(lines)
+
+
+def _follow_video(user: User, take: StoredTake) -> dict[str, Any]:
+    """The timeline, where the video of this take starts at another frame than the one before."""
+    start_frame = 0 if take.recording is None else take.recording.start_frame
+    media = (Media(PLAYERS[0]), Media(PLAYERS[1], start_frame))
+    if user.shown is None or user.shown.backdrop.media == media:
+        return gr.skip()
+    return gr.update(backdrop=user.change_backdrop(media=media).to_json())
