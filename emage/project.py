@@ -41,8 +41,6 @@ MAX_PROJECT_BYTES = 1 << 30
 """Of all files of a project together, and once more of the motions when they are unpacked."""
 MAX_CAPTION_CHARACTERS = 200
 
-_CODEC_PADDING_S = 0.2
-"""What the sound of a video may last beyond the recording that it was made of."""
 _MAX_JSON_BYTES = 4 << 20
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _PROJECT, _PLAN = "session.json", "plan.json"
@@ -81,7 +79,8 @@ class Project:
 
     recording: with the part of it that is used, or None. plan: over the whole recording. reference, placement: the
     motion for hints as it was given, and how it is laid along the recording. settings, picture: of the next take.
-    takes: what was made; their hints' references are laid along the recording's part already.
+    takes: what was made; their hints' references are laid along the recording's part already. One of another recording
+    is loaded without it: its sound is in its video.
 
     Raises:
         SessionError: too many takes, or a caption that is too long.
@@ -126,7 +125,7 @@ class Project:
             path: the zip.
             folder: of the caller's own; recording, motions and videos are put there, under names of our own.
             max_bytes: limit on all files together, and once more on the motions when they are unpacked.
-            max_duration_s: of the recording, and of the sound of each take; a longer one is refused undecoded.
+            max_duration_s: of the recording; a longer one is refused undecoded.
 
         Raises:
             SessionError: no project, one of a newer version, a damaged one, one that holds what no project has, or too
@@ -330,8 +329,8 @@ class _Reader:
         video = None
         if take.video is not None:
             video = self._video(self._expect(take.video, f"takes/{number}.mp4"))
-        if recording is None or motion.num_frames != recording.part_frames:
-            recording = None if video is None else self._sound(video)  # a take of another recording
+        if recording is not None and motion.num_frames != recording.part_frames:
+            recording = None  # a take of another one
         return StoredTake(
             caption=take.caption,
             motion=motion.save(self._files.path(f"take-{number}.npz")),
@@ -359,10 +358,6 @@ class _Reader:
             return recording.trim(*saved.trim)
         except AudioError as error:  # not the recording's fault
             raise self._fault(str(error)) from error
-
-    def _sound(self, video: Path) -> Recording:
-        limit_s = self._max_duration_s
-        return Recording.load(video, None if limit_s is None else limit_s + _CODEC_PADDING_S)
 
     def _video(self, name: str) -> Path:
         with self._open(name) as stream:
