@@ -200,3 +200,44 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutputError(f"{path} was not written: the folder {path.parent} does not exist. Make it first.")
     return OutputError(f"{path} was not written: {error.strerror or error}. Choose a folder that you may write to.")
+
+
+class NewFiles:
+    """Files put into a folder, by names that are ours."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.made: list[Path] = []
+
+    def path(self, name: str) -> Path:
+        """Where a file of this name goes; it is removed with the others."""
+        self.made.append(self._folder / name)
+        return self.made[-1]
+
+    def put(self, name: str, source: IO[bytes]) -> Path:
+        path = self._folder / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            target = path.open("xb")
+        except OSError as error:
+            raise output_error(path, error) from error
+        self.made.append(path)
+        with target:
+            while block := source.read(1 << 20):  # its faults are the archive's
+                try:
+                    target.write(block)
+                except OSError as error:
+                    raise output_error(path, error) from error
+        return path
+
+
+@contextmanager
+def put_files(folder: Path) -> Iterator[NewFiles]:
+    """Files that are removed where the block ends badly."""
+    files = NewFiles(folder)
+    try:
+        yield files
+    except BaseException:
+        for path in files.made:
+            path.unlink(missing_ok=True)
+        raise

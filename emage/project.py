@@ -26,7 +26,7 @@ from typing import IO, Annotated, Any
 from pydantic import Field
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
-from emage.files import ZIP_DAMAGE, new_file, open_zip, output_error
+from emage.files import ZIP_DAMAGE, NewFiles, new_file, open_zip, put_files
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Hints, Placement
@@ -137,7 +137,7 @@ class Project:
         if not path.is_file():
             raise SessionError(f"{path}: there is no such file.")
         try:
-            with _new_files(folder) as files, open_zip(path, SessionError) as archive:
+            with put_files(folder) as files, open_zip(path, SessionError) as archive:
                 return _Reader(archive, path.name, files, max_bytes, max_duration_s).read()
         except zipfile.BadZipFile as error:
             raise SessionError(f"{path.name} is no session's zip, or it is damaged ({error}). {_SAVE_AGAIN}") from error
@@ -235,47 +235,6 @@ def _member(name: str, method: int) -> zipfile.ZipInfo:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-class _NewFiles:
-    """Files put into a folder, by names that are ours."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self.made: list[Path] = []
-
-    def path(self, name: str) -> Path:
-        """Where a file of this name goes; it is removed with the others."""
-        self.made.append(self._folder / name)
-        return self.made[-1]
-
-    def put(self, name: str, source: IO[bytes]) -> Path:
-        path = self._folder / name
-        try:
-            path.parent.mkdir(exist_ok=True)
-            target = path.open("xb")
-        except OSError as error:
-            raise output_error(path, error) from error
-        self.made.append(path)
-        with target:
-            while block := source.read(1 << 20):  # its faults are the archive's
-                try:
-                    target.write(block)
-                except OSError as error:
-                    raise output_error(path, error) from error
-        return path
-
-
-@contextmanager
-def _new_files(folder: Path) -> Iterator[_NewFiles]:
-    """Files that are removed where the block ends badly."""
-    files = _NewFiles(folder)
-    try:
-        yield files
-    except BaseException:
-        for path in files.made:
-            path.unlink(missing_ok=True)
-        raise
-
-
 class _ReadError(SessionError):
     """Names the file already."""
 
@@ -284,7 +243,7 @@ class _Reader:
     """Reads an archive; every file in it must be one that its session.json names."""
 
     def __init__(
-        self, archive: zipfile.ZipFile, name: str, files: _NewFiles, max_bytes: int, max_duration_s: float | None
+        self, archive: zipfile.ZipFile, name: str, files: NewFiles, max_bytes: int, max_duration_s: float | None
     ):
         self._archive, self._name, self._files = archive, name, files
         self._motion_bytes = max_bytes
@@ -377,7 +336,7 @@ class _Reader:
     def _motion(self, name: str) -> Motion:
         with tempfile.TemporaryDirectory(prefix="emage-") as folder:
             with self._open(name) as stream:
-                path = _NewFiles(Path(folder)).put("motion.npz", stream)
+                path = NewFiles(Path(folder)).put("motion.npz", stream)
             try:
                 motion = Motion.load(path, self._motion_bytes)
             except EmageError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emage.body import Body
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.models.fgd import MotionAutoencoder
 from emage.models.generator import GeneratorConfig
 from emage.motion import FPS, Motion
@@ -96,8 +96,8 @@ def held_out_report(
     for clip in clips:
         truth = read_clip(cache, clip).truth
         true_posed.append(beat_joints(body, truth))
-        true_openings.append(metrics.jaw_opening(truth.poses))
-    judge = Judge(body, autoencoder, metrics.mean_joint_velocity(true_posed))
+        true_openings.append(quality.jaw_opening(truth.poses))
+    judge = Judge(body, autoencoder, published.mean_joint_velocity(true_posed))
 
     scores: dict[Row, list[ClipScores]] = {row: [] for row in makers}
     faces: dict[Row, list[FaceScores]] = {row: [] for row in makers}
@@ -112,7 +112,7 @@ def held_out_report(
             if row in _OF_NETWORKS:
                 joined[row].append(joined_steps(motion, generator, len(clip.audio)))
             if row in repaired:
-                repaired[row].append((posed, metrics.jaw_opening(motion.poses)))
+                repaired[row].append((posed, quality.jaw_opening(motion.poses)))
         del motions[Row.CORPUS]  # its face is the truth's
         for row, face in zip(motions, face_scores(body, list(motions.values()), clip.truth), strict=True):
             faces[row].append(face)

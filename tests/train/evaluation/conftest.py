@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from emage.evaluation import metrics
+from emage.evaluation import quality
 from emage.models.codec import MotionCodec
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
 from emage.models.generator import Generator, GeneratorConfig
@@ -111,7 +111,7 @@ def follow_loudness(talk: np.ndarray, delay_frames: int = 1) -> Motion:
     loudness = loudness_envelope(talk)
     poses = np.zeros((len(loudness), 55, 3))
     poses[:, 22, 0] = np.roll(loudness, delay_frames)
-    waving = np.cumsum(metrics.speaking_frames(talk)) / 30
+    waving = np.cumsum(quality.speaking_frames(talk)) / 30
     poses[:, [16, 17], 2] = 0.5 * np.sin(2 * np.pi * waving)[:, None]
     shape = (len(poses), 165)
     return Motion(poses.reshape(shape), np.zeros((shape[0], 100)), np.zeros((shape[0], 3)), np.zeros(300))

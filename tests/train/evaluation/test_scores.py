@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emage.errors import AudioError
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
 from tests.conftest import make_motion, make_speech
 from tests.train.evaluation.conftest import follow_loudness, perform_to_noise
@@ -26,21 +26,21 @@ def test_wrong_sound_is_matched_by_its_own_speaker_s_jaw(body):
     motion, _ = perform_to_noise(240, 0)
     _, audio = perform_to_noise(200, 1)
     posed = scores.beat_joints(body, motion)
-    opening = metrics.jaw_opening(motion.poses)
+    opening = quality.jaw_opening(motion.poses)
     match = judge.match(posed, audio, opening, np.roll(opening, 4)[:200])
     assert match.frames == 200
     assert (match.jaw_lag_frames, match.jaw_correlation) == (
         -4,
         pytest.approx(np.corrcoef(opening[:200], np.roll(opening, 4)[:200])[0, 1]),
     )
-    assert match.bc_aligned == metrics.beat_consistency_aligned(posed[:200], audio, np.ones(55))
+    assert match.bc_aligned == published.beat_consistency_aligned(posed[:200], audio, np.ones(55))
 
 
 def test_scores_of_clips_are_pooled_by_frames():
     def clip(frames: int, value: float, offset: float) -> scores.ClipScores:
         features = np.random.default_rng(frames).standard_normal((30, 2)) + offset
         match = scores.AudioMatch(frames, value, 2 * value, value / 10, int(value))
-        return scores.ClipScores(frames, features, match, value, metrics.FootSliding(value, 2.0), value)
+        return scores.ClipScores(frames, features, match, value, quality.FootSliding(value, 2.0), value)
 
     clips = [clip(220, 1.0, 0), clip(520, 4.0, 5)]
     faces = [scores.FaceScores(64, 1.0, 2.0), scores.FaceScores(192, 5.0, 2.0)]
@@ -82,10 +82,10 @@ def test_faces_are_compared_window_by_window(body):
     assert same == scores.FaceScores(128, 0, 0)
     vertices = []
     for motion in (made, truth):
-        still = replace(motion, poses=metrics.face_poses(motion.poses), trans=np.zeros((330, 3)))
+        still = replace(motion, poses=published.face_poses(motion.poses), trans=np.zeros((330, 3)))
         vertices.append([body.vertices(still, start, start + 64) for start in (0, 256)])
-    mse = [metrics.vertex_mse(ours, theirs) for ours, theirs in zip(*vertices, strict=True)]
-    lvd = [metrics.lvd_velocity_difference(ours, theirs) for ours, theirs in zip(*vertices, strict=True)]
+    mse = [published.vertex_mse(ours, theirs) for ours, theirs in zip(*vertices, strict=True)]
+    lvd = [published.lvd_velocity_difference(ours, theirs) for ours, theirs in zip(*vertices, strict=True)]
     assert other == scores.FaceScores(128, pytest.approx(np.mean(mse)), pytest.approx(np.mean(lvd)))
 
 
@@ -96,10 +96,10 @@ def test_seams_are_told_from_other_frames():
     for seam in seams:
         jumps[seam:] += 0.05
     calm, jumping = (
-        scores.JoinedSteps(metrics.rotation_steps(poses).mean(1), seams) for poses in (motion.poses, jumps)
+        scores.JoinedSteps(quality.rotation_steps(poses).mean(1), seams) for poses in (motion.poses, jumps)
     )
     found = scores.seam_scores([jumping])
-    assert found.ratio == pytest.approx(metrics.seam_steps(jumps, seams).ratio)
+    assert found.ratio == pytest.approx(quality.seam_steps(jumps, seams).ratio)
     assert found.ratio > 2
     fair = scores.seam_scores([calm])
     assert abs(fair.ratio - 1) < 3 * fair.scatter < 0.5
@@ -120,11 +120,11 @@ def test_a_planted_speaker_has_the_planted_scores(talk, body):
     assert found.jaw_correlation == pytest.approx(1, abs=1e-6)
     assert found.pausing_deg == pytest.approx(0, abs=0.05)
     assert found.open_in_pauses == pytest.approx(found.pausing_deg / found.speaking_deg)
-    speaking = metrics.speaking_frames(talk)
+    speaking = quality.speaking_frames(talk)
     assert found.speaking_deg == pytest.approx(np.degrees(motion.poses[speaking, 66]).mean(), rel=1e-5)
     assert found.hands_ratio > 10
     assert found.longest_frozen_s < 0.2
-    assert found.jerk_m_per_s3 == pytest.approx(metrics.mean_jerk(body.joints(motion)))
+    assert found.jerk_m_per_s3 == pytest.approx(quality.mean_jerk(body.joints(motion)))
     ajar = motion.poses.copy()
     ajar[~speaking, 66] = np.radians(3)
     ajar = scores.speech_scores("talk", replace(motion, poses=ajar), talk, body)

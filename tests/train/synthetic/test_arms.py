@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from emage.body import Body
-from emage.evaluation.metrics import joint_speed
+from emage.evaluation.published import joint_speed
 from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.skeleton import PARENTS
 from tests.train.synthetic.conftest import at_rest, make_times
