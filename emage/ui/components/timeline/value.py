@@ -73,8 +73,7 @@ class TimelineValue:
         if value is None or value == "":
             return cls()
         read = build(_ValueJson, value, HintError, "The timeline's value")
-        plan = HintPlan.from_json({"spans": []} if read.plan is None else read.plan)
-        return cls(read.num_frames, plan, read.trim.start_frame, read.trim.end_frame)
+        return cls(read.num_frames, HintPlan.from_json(read.plan), read.trim.start_frame, read.trim.end_frame)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -106,4 +105,4 @@ class _TrimJson:
 class _ValueJson:
     num_frames: _Frame
     trim: _TrimJson = _TrimJson()
-    plan: dict[str, Any] | None = None
+    plan: dict[str, Any] = Field(default_factory=lambda: {"spans": []})
