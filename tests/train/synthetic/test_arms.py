@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import trimesh
-from scipy.spatial import KDTree
 
-from emage.body import Body
 from emage.evaluation.metrics import joint_speed
 from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.skeleton import PARENTS
-from tests.train.synthetic.conftest import at_rest, make_times
+from tests.train.synthetic.conftest import at_rest, hand_depths, make_times
 from train.synthetic.compose import perform
 from train.synthetic.gestures import GESTURES, SHAPES, finger_turns, gestures_for
 from train.synthetic.grammar import sentence
@@ -97,23 +94,6 @@ def test_hands_are_livelier_in_speech_than_in_its_pauses(clips, positions):
         speaking.append(speed[~silent])
         pausing.append(speed[silent])
     assert np.concatenate(speaking).mean() > 1.2 * np.concatenate(pausing).mean()
-
-
-def hand_depths(body: Body, motion: Motion) -> np.ndarray:
-    """(T,) metres that the deepest vertex of a hand lies under the skin of trunk, head or legs; negative: clear."""
-    owner = body.skinning_weights.argmax(1)
-    # Skin and clothes alone: brows, lids, lips and teeth have vertices that face inwards.
-    is_skin = body.vertex_colors[:, 3] < 0.51
-    core = np.flatnonzero(np.isin(owner, [0, 1, 2, 3, 4, 5, 6, 9, 12, 15, 22]) & is_skin)
-    hands = np.flatnonzero(np.isin(owner, [20, 21, *range(25, 55)]))[::4]
-    depths = []
-    for vertices in body.vertices(motion):
-        normals = trimesh.Trimesh(vertices, body.faces, process=False).vertex_normals
-        distance, nearest = KDTree(vertices[core]).query(vertices[hands])
-        at = core[nearest]
-        depth = -((vertices[hands] - vertices[at]) * normals[at]).sum(1)
-        depths.append(depth[distance < 0.12].max(initial=-1))
-    return np.array(depths)
 
 
 def test_hands_stay_outside_the_body(clips, body):
