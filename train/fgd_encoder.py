@@ -15,9 +15,8 @@ from torch import Tensor
 from emage.models.checkpoint import load_config, load_state
 from emage.models.fgd import FRAME_MULTIPLE, MotionAutoencoder, MotionAutoencoderConfig
 from emage.motion.rotations import angle_between
-from emage.motion.skeleton import ROTATION_CHANNELS
 from train.data.cache import Cache
-from train.data.windows import Windows, iterate_once, training_windows, validation_windows
+from train.data.windows import Windows, iterate_once, split_windows
 from train.run.command import run_stage
 from train.run.config import RunConfig
 from train.run.kinematics import to_matrices
@@ -68,7 +67,7 @@ class AutoencoderReport:
 def validate(network: MotionAutoencoder, dataset: Windows, batch_size: int, device: torch.device) -> AutoencoderReport:
     results = []
     for window in iterate_once(dataset, batch_size, device):
-        rotations = window.motion[..., :ROTATION_CHANNELS]
+        rotations = window.rotations
         angle = angle_between(to_matrices(network(rotations)), to_matrices(rotations)).mean()
         results.append((len(rotations), {"degrees": float(angle.rad2deg())}))
     return AutoencoderReport(**mean_of(results))
@@ -78,13 +77,13 @@ def train(config: AutoencoderTraining) -> MotionAutoencoder:
     """Run the stage from its beginning or its last checkpoint to its end."""
     cache = Cache(config.cache)
     run = Run(config)
-    dataset, held_out = training_windows(cache, config), validation_windows(cache, config)
+    dataset, held_out = split_windows(cache, config)
     model, optimizer = run.prepare(MotionAutoencoder(MotionAutoencoderConfig(config.chain_channels)))
     network: MotionAutoencoder = run.accelerator.unwrap_model(model)
 
     for batches in run.steps(dataset, optimizer):
         for window in batches:
-            rotations = window.motion[..., :ROTATION_CHANNELS]
+            rotations = window.rotations
             with run.accelerator.accumulate(model):
                 losses = compare_rotations(model(rotations), rotations, config)
                 run.descend(losses.total, model, optimizer)

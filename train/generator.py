@@ -37,7 +37,7 @@ from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
 from train.data.augment import Augmentation
 from train.data.cache import Cache
-from train.data.windows import Window, Windows, codec_motion, iterate_once, training_windows, validation_windows
+from train.data.windows import Window, Windows, codec_motion, iterate_once, split_windows
 from train.run.checkpoints import load_codec
 from train.run.command import run_stage
 from train.run.config import RunConfig
@@ -349,8 +349,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
             f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}. "
             "Make it a multiple."
         )
-    dataset = MaskedWindows(training_windows(cache, config, config.augmentation), config)
-    held_out = MaskedWindows(validation_windows(cache, config), replace(config, first_window_chance=0.0))
+    training, validation = split_windows(cache, config, config.augmentation)
+    dataset = MaskedWindows(training, config)
+    held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
     codec = load_codec(config.weights).to(run.device)
     folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache))

@@ -18,24 +18,13 @@ from emage.models.codec import integrate_root
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FPS
 from emage.motion.skeleton import (
-    CONTACT_JOINTS,
-    CONTACTS,
     LOWER_ROTATIONS,
     LOWER_TRANSLATION,
     PART_CHANNELS,
     PART_JOINTS,
-    ROTATION_CHANNELS,
 )
 from train.data.cache import Cache
-from train.data.windows import (
-    Window,
-    Windows,
-    iterate_once,
-    part_vector,
-    spread_sample,
-    training_windows,
-    validation_windows,
-)
+from train.data.windows import Window, Windows, iterate_once, part_vector, split_windows, spread_sample
 from train.run.checkpoints import load_part
 from train.run.command import run_stage
 from train.run.config import RunConfig
@@ -104,13 +93,12 @@ def decode_lower(lower: VQVAE, window: Window) -> Tensor:
 
 def decode_feet(vector: Tensor, window: Window, points: BodyPoints) -> Tensor:
     """(B, T, 4, 3): the contact joints with the legs of `vector` (B, T, 61), without translation."""
-    return points.joints(_put_legs(vector, window))[..., CONTACT_JOINTS, :]
+    return points.feet(_put_legs(vector, window))
 
 
 def _put_legs(vector: Tensor, window: Window) -> Tensor:
     """(B, T, 330) rotations of a window with the legs of `vector` (B, T, 61)."""
-    rotations = window.motion[..., :ROTATION_CHANNELS]
-    return replace_rotations(rotations, PART_JOINTS["lower"], vector[..., LOWER_ROTATIONS])
+    return replace_rotations(window.rotations, PART_JOINTS["lower"], vector[..., LOWER_ROTATIONS])
 
 
 @dataclass(frozen=True)
@@ -133,16 +121,15 @@ def validate(
     for window in iterate_once(dataset, batch_size, points.weights.device):
         vector = decode_lower(lower, window)
         made, truth = network(vector)[..., LOWER_TRANSLATION], window.root_velocity
-        contacts = window.motion[..., CONTACTS]
         feet = decode_feet(vector, window, points)
-        true_feet = points.joints(window.motion[..., :ROTATION_CHANNELS])[..., CONTACT_JOINTS, :]
+        true_feet = points.feet(window.rotations)
         difference = (made - truth).abs()
         values = {
             "velocity_mm_per_s": 1000 * float(difference[..., [0, 2]].mean()),
             "height_mm": 1000 * float(difference[..., 1].mean()),
             "path_end_mm": 1000 * float(_path_distance(made, truth)[:, -1].mean()),
-            "sliding_mm_per_s": 1000 * FPS * float(measure_sliding(feet, made, contacts).mean()),
-            "true_sliding_mm_per_s": 1000 * FPS * float(measure_sliding(true_feet, truth, contacts).mean()),
+            "sliding_mm_per_s": 1000 * FPS * float(measure_sliding(feet, made, window.contacts).mean()),
+            "true_sliding_mm_per_s": 1000 * FPS * float(measure_sliding(true_feet, truth, window.contacts).mean()),
         }
         results.append((len(made), values))
     network.train()
@@ -154,7 +141,7 @@ def train(config: GlobalMotionTraining, body: Body | None = None) -> GlobalMotio
     cache = Cache(config.cache)
     run = Run(config)
     body = body or load_body()
-    dataset, held_out = training_windows(cache, config), validation_windows(cache, config)
+    dataset, held_out = split_windows(cache, config)
     points = BodyPoints(body, "lower", 1, cache.expression_basis).to(run.device)
     lower = load_part(config.weights, "lower").to(run.device)
     folder = config.weights / NETWORK_FOLDERS["global"]
@@ -169,8 +156,7 @@ def train(config: GlobalMotionTraining, body: Body | None = None) -> GlobalMotio
             feet = decode_feet(vector, window, points)
             with run.accelerator.accumulate(model):
                 made = model(vector)[..., LOWER_TRANSLATION]
-                contacts = window.motion[..., CONTACTS]
-                losses = compare_root_velocity(made, window.root_velocity, feet, contacts, config)
+                losses = compare_root_velocity(made, window.root_velocity, feet, window.contacts, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
         run.end_step(network, folder)

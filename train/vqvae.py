@@ -24,22 +24,12 @@ from emage.motion import FPS
 from emage.motion.rotations import angle_between, matrix_to_rotation_6d
 from emage.motion.skeleton import (
     CONTACT_JOINTS,
-    CONTACTS,
     LOWER_TRANSLATION,
     PART_CHANNELS,
     PART_JOINTS,
-    ROTATION_CHANNELS,
 )
 from train.data.cache import Cache
-from train.data.windows import (
-    Window,
-    Windows,
-    iterate_once,
-    part_vector,
-    spread_sample,
-    training_windows,
-    validation_windows,
-)
+from train.data.windows import Window, Windows, iterate_once, part_vector, split_windows, spread_sample
 from train.run.command import run_stage
 from train.run.config import RunConfig
 from train.run.kinematics import BodyPoints, Points, measure_sliding, replace_rotations, to_matrices
@@ -228,11 +218,10 @@ def orthonormalize(vector: Tensor, part: str) -> Tensor:
 def pose_part(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Points, Points]:
     """Points of the body with the part as `vector` (B, T, C) has it and the rest as it truly is; and the true ones."""
     turns = 6 * len(PART_JOINTS[part])
-    true_rotations = window.motion[..., :ROTATION_CHANNELS]
-    rotations = replace_rotations(true_rotations, PART_JOINTS[part], vector[..., :turns])
+    rotations = replace_rotations(window.rotations, PART_JOINTS[part], vector[..., :turns])
     expressions = vector[..., turns:] if part == "face" else window.expressions
     with torch.no_grad():
-        truth = points(true_rotations, window.expressions)
+        truth = points(window.rotations, window.expressions)
     return points(rotations, expressions), truth
 
 
@@ -244,7 +233,7 @@ def _compare_positions(vector: Tensor, window: Window, points: BodyPoints, part:
     if part != "lower":
         return position, vertex, torch.zeros_like(position)
     feet = ours.joints[..., CONTACT_JOINTS, :]
-    return position, vertex, FPS * measure_sliding(feet, vector[..., LOWER_TRANSLATION], window.motion[..., CONTACTS])
+    return position, vertex, FPS * measure_sliding(feet, vector[..., LOWER_TRANSLATION], window.contacts)
 
 
 def _mean_distance(ours: Tensor, truth: Tensor) -> Tensor:
@@ -301,7 +290,7 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     cache = Cache(config.cache)
     run = Run(config)
     body = body or load_body()
-    dataset, held_out = training_windows(cache, config), validation_windows(cache, config)
+    dataset, held_out = split_windows(cache, config)
     points = BodyPoints(body, config.part, config.skin_points, cache.expression_basis).to(run.device)
     folder = config.weights / NETWORK_FOLDERS[config.part]
     new = TrainedVQVAE(config.network())
@@ -339,7 +328,7 @@ def _show(run: Run, network: VQVAE, cache: Cache, held_out: Windows, body: Body)
     part, window = run.config.part, next(iterate_once(held_out, 1, run.device))
     made = orthonormalize(network.decode(network.encode(part_vector(window, part))), part)
     turns = 6 * len(PART_JOINTS[part])
-    rotations = replace_rotations(window.motion[..., :ROTATION_CHANNELS], PART_JOINTS[part], made[..., :turns])
+    rotations = replace_rotations(window.rotations, PART_JOINTS[part], made[..., :turns])
     expressions = made[..., turns:] if part == "face" else window.expressions
     place = integrate_root(window.root_velocity, torch.zeros(1, 3, device=run.device))[0]
     truth = cache.to_motion(window.motion[0], window.expressions[0], place)

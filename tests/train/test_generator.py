@@ -21,7 +21,7 @@ from emage.motion.skeleton import (
 )
 from tests.train.conftest import settings
 from train import generator
-from train.data.windows import Window, codec_motion, iterate_once, validation_windows
+from train.data.windows import Window, codec_motion, iterate_once, split_windows
 from train.generator import (
     GeneratorTraining,
     MaskedWindow,
@@ -109,7 +109,7 @@ def test_hints_are_shared_out_evenly(cache, tmp_path):
 
 def test_seeds_and_targets_are_the_codec_s(trained, cache):
     codec = load_codec(trained["lower"].weights)
-    windows = validation_windows(cache, trained["lower"])
+    _, windows = split_windows(cache, trained["lower"])
     window = next(iterate_once(windows, 1, torch.device("cpu")))
     targets = encode_targets(codec, window, 4)
     codes = codec.encode(codec_motion(window), window.expressions)

@@ -79,6 +79,9 @@ def test_settings_and_revision_lie_beside_the_weights(trained):
     assert (note["revision"], note["step"], note["processes"]) == (git_revision(), 16, 1)
     assert note["settings"] == config.to_json()
     assert (note["settings"]["part"], note["settings"]["out"]) == ("lower", str(config.out))
+    plain = trained["generator"].to_json()
+    assert plain["latent_weight"] == {"face": 3.0, "upper": 3.0, "hands": 3.0, "lower": 3.0}
+    assert (plain["augmentation"]["gain_db"], plain["final_learning_rate"]) == ([0, 0], None)
 
 
 def test_a_generator_begins_from_other_weights_where_they_fit(trained):

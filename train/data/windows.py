@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from emage.models.codec import part_vectors
-from emage.motion.skeleton import TRANSLATION
+from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION
 from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample
 from train.data.augment import Augmentation, augment
 from train.data.cache import Cache
@@ -30,6 +30,16 @@ class Window(NamedTuple):
     audio: Tensor
     speaker: Tensor
     sample_index: Tensor
+
+    @property
+    def rotations(self) -> Tensor:
+        """(T, 330)."""
+        return self.motion[..., :ROTATION_CHANNELS]
+
+    @property
+    def contacts(self) -> Tensor:
+        """(T, 4)."""
+        return self.motion[..., CONTACTS]
 
 
 class Windows(Dataset):
@@ -85,17 +95,16 @@ class Windows(Dataset):
         return int(self._order[row])
 
 
-def training_windows(cache: Cache, config: RunConfig, augmentation: Augmentation | None = None) -> Windows:
-    """Windows of the split train."""
-    table = cache.windows(("train",), config.window_frames, config.stride_frames)
-    return Windows(cache, table, config.window_frames, config.seed, augmentation)
-
-
-def validation_windows(cache: Cache, config: RunConfig) -> Windows:
-    """Windows of the split val that do not overlap, spread over it, `validation_windows` at most, in order."""
-    table = cache.windows(("val",), config.window_frames, config.window_frames)
-    table = table[np.linspace(0, len(table) - 1, min(len(table), config.validation_windows)).astype(int)]
-    return Windows(cache, table, config.window_frames, config.seed, shuffled=False)
+def split_windows(cache: Cache, config: RunConfig, augmentation: Augmentation | None = None) -> tuple[Windows, Windows]:
+    """The windows of split train, and those of split val in order: without overlap, `validation_windows` at most."""
+    frames = config.window_frames
+    training = cache.windows(("train",), frames, config.stride_frames)
+    held_out = cache.windows(("val",), frames, frames)
+    held_out = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), config.validation_windows)).astype(int)]
+    return (
+        Windows(cache, training, frames, config.seed, augmentation),
+        Windows(cache, held_out, frames, config.seed, shuffled=False),
+    )
 
 
 def iterate_once(dataset: Dataset, batch_size: int, device: torch.device) -> Iterator[Any]:

@@ -13,17 +13,9 @@ from emage.motion import FPS, Motion
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ, load_audio
 from train.data.cache import Cache
+from train.evaluation import scores
 from train.evaluation.held_out import held_out_clips, read_clip
 from train.evaluation.makers import generate
-from train.evaluation.scores import (
-    SeamScores,
-    SpeechScores,
-    joined_steps,
-    mean_speech,
-    ratio,
-    seam_scores,
-    speech_scores,
-)
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
 
@@ -38,10 +30,10 @@ class SpeechReport:
     together.
     """
 
-    generated: tuple[SpeechScores, ...]
-    recorded: tuple[SpeechScores, ...]
-    corpus: SpeechScores
-    seams: SeamScores | None
+    generated: tuple[scores.SpeechScores, ...]
+    recorded: tuple[scores.SpeechScores, ...]
+    corpus: scores.SpeechScores
+    seams: scores.SeamScores | None
 
 
 def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluation) -> SpeechReport:
@@ -54,18 +46,18 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
         steps, takes = [], []
         for take in takes_of(pipe, config):
             motion = generate(pipe, audio, config.speaker, take)
-            steps.append(joined_steps(motion, pipe.generator.config, len(audio)))
-            takes.append(speech_scores(file.stem, motion, audio, body))
-        mean = mean_speech(file.stem, takes)
-        generated.append(replace(mean, seconds=takes[0].seconds, seams=seam_scores(steps)))
+            steps.append(scores.joined_steps(motion, pipe.generator.config, len(audio)))
+            takes.append(scores.speech_scores(file.stem, motion, audio, body))
+        mean = scores.mean_speech(file.stem, takes)
+        generated.append(replace(mean, seconds=takes[0].seconds, seams=scores.seam_scores(steps)))
         joined += steps
         if file.with_suffix(".npz").is_file():
             motion = Motion.load(file.with_suffix(".npz")).resample(FPS)
-            recorded.append(speech_scores(file.stem, motion, audio, body))
+            recorded.append(scores.speech_scores(file.stem, motion, audio, body))
     clips = [read_clip(cache, clip) for clip in held_out_clips(cache)]
-    corpus = [speech_scores("corpus", clip.truth, clip.audio, body) for clip in clips]
-    mean = mean_speech(f"{len(clips)} held-out clips", corpus)
-    return SpeechReport(tuple(generated), tuple(recorded), mean, seam_scores(joined))
+    corpus = [scores.speech_scores("corpus", clip.truth, clip.audio, body) for clip in clips]
+    mean = scores.mean_speech(f"{len(clips)} held-out clips", corpus)
+    return SpeechReport(tuple(generated), tuple(recorded), mean, scores.seam_scores(joined))
 
 
 def takes_of(pipe: EmagePipeline, config: Evaluation) -> list[Evaluation]:
@@ -102,6 +94,8 @@ def speech_targets(report: SpeechReport) -> list[Target]:
         Target.at_most("jaw in pauses over that in speech", worst(max, (one.open_in_pauses for one in made)), 0.25),
         Target.above("hands in speech over those in pauses", worst(min, (one.hands_ratio for one in made)), 1),
         Target.at_most("longest frozen stretch in speech, s", worst(max, (one.longest_frozen_s for one in made)), 3),
-        Target.at_most("jerk over the corpus's", worst(max, (ratio(one.jerk_m_per_s3, jerk) for one in made)), 2),
+        Target.at_most(
+            "jerk over the corpus's", worst(max, (scores.ratio(one.jerk_m_per_s3, jerk) for one in made)), 2
+        ),
         Target.within("step at seams over that elsewhere", seams, 0.9, 1.1),
     ]

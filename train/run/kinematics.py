@@ -15,6 +15,7 @@ from emage.models.codec import integrate_root
 from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.rotations import rotation_6d_to_matrix
 from emage.motion.skeleton import (
+    CONTACT_JOINTS,
     DISJOINT_PARTS,
     DISJOINT_PARTS_OF,
     JOINT_NAMES,
@@ -85,6 +86,10 @@ class BodyPoints(nn.Module):
     def joints(self, rotations_6d: Tensor) -> Tensor:
         """rotations_6d (..., 330) -> (..., 55, 3), with the body's translation left out."""
         return self._chain(to_matrices(rotations_6d))[1]
+
+    def feet(self, rotations_6d: Tensor) -> Tensor:
+        """rotations_6d (..., 330) -> (..., 4, 3): the contact joints, with the body's translation left out."""
+        return self.joints(rotations_6d)[..., CONTACT_JOINTS, :]
 
     def _chain(self, local: Tensor) -> tuple[Tensor, Tensor]:
         """Local rotations (..., 55, 3, 3) -> those in the room and the joints' positions, one level of the tree at a

@@ -124,14 +124,14 @@ def test_reconstruction_targets():
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_all_scores(config, talk, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_all_scores(config, trained, talk, tmp_path, monkeypatch, capsys):
     recordings, out = tmp_path / "speech", tmp_path / "deep" / "scores"
     recordings.mkdir()
     for name in ("one", "two"):
         soundfile.write(recordings / f"{name}.wav", talk, 16000, "PCM_16")
     follow_loudness(talk).save(recordings / "two.npz")
     arguments = ["--suite=demo", f"--cache={config.cache}", f"--weights={config.weights}", f"--speech={recordings}"]
-    arguments += [f"--out={out}", "--max-seconds=5", "--wrong-pairings=1", "--device=cpu", "--draw-seed=3"]
+    arguments += [f"--out={out}", "--max-seconds=5", "--wrong-pairings=1", "--device=cpu", "--draw-seed=3", "--takes=2"]
     monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
     evaluate.main()
     printed = capsys.readouterr().out
@@ -141,11 +141,13 @@ def test_the_command_writes_all_scores(config, talk, tmp_path, monkeypatch, caps
     found = json.loads((out / "scores.json").read_text())
     assert found["settings"]["draw_seed"] == 3
     assert found["settings"]["cache"] == str(config.cache)
-    assert found["trained"] == {"generator": {"revision": "abc", "step": 7}}
+    assert {name: note["step"] for name, note in found["trained"].items()} == {
+        name: config.steps for name, config in trained.items()
+    }
     assert set(found["held_out"]["rows"]) == {str(row) for row in Row}
     assert [one["seconds"] for one in found["speech"]["generated"]] == [5, 5]
     assert found["speech"]["recorded"][0]["jaw_lag_frames"] == 1
-    assert found["reconstruction"]["windows"] == 3 + 4 + 4 + 1
+    assert found["reconstruction"]["windows"] == 2 + 3 + 3 + 1
     assert 0 < found["reconstruction"]["parts"]["hands"]["codes_in_use"] <= 1
     assert [len(found["targets"][section]) for section in ("held_out", "speech", "reconstruction")] == [10, 8, 4]
 
@@ -164,7 +166,7 @@ def test_infinite_scores_become_null(truth_in_its_place, tmp_path):
     assert "Not scored: no recordings were given" in (tmp_path / "scores.md").read_text()
 
 
-def test_faults_are_named(config, planted, weights, body, tmp_path):
+def test_faults_are_named(config, planted, body, tmp_path):
     with pytest.raises(EmageError, match="wrong_pairings is 0"):
         replace(config, wrong_pairings=0)
     with pytest.raises(EmageError, match="max_seconds is -1"):
@@ -178,10 +180,10 @@ def test_faults_are_named(config, planted, weights, body, tmp_path):
     few.clips = few.clips[2:]
     with pytest.raises(CorpusError, match="no clip of split train"):
         mean_pose(few)
-    pipe = EmagePipeline.from_pretrained(weights, device="cpu")
+    pipe = EmagePipeline.from_pretrained(config.weights, device="cpu")
     others = replace(pipe.generator.config, speakers=3)
     save_network(Generator(others), tmp_path)
     for name in ("emage_vq", fgd_encoder.FOLDER):
-        (tmp_path / name).symlink_to(weights / name)
+        (tmp_path / name).symlink_to(config.weights / name)
     with pytest.raises(CorpusError, match="knows 3 speakers .* has 2 in arkit52"):
         score(replace(config, weights=tmp_path), body)

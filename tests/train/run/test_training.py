@@ -12,25 +12,13 @@ import pytest
 import torch
 
 from emage.errors import EmageError
-from emage.models.parts import Parts
 from tests.train.conftest import logged, settings, state_at
 from train import fgd_encoder, generator, vqvae
-from train.data.augment import Augmentation
 from train.fgd_encoder import AutoencoderTraining
 from train.generator import GeneratorTraining
 from train.run.config import RunConfig, learning_rate_at
 from train.run.training import Run
 from train.vqvae import TrainedVQVAE, VQVAETraining
-
-
-def test_settings_are_plain_in_a_file(cache, tmp_path):
-    changed = Augmentation(noise_db=(1, 2))
-    config = settings(GeneratorTraining, cache, tmp_path, latent_weight=Parts(1.0, 2.0, 3.0, 4.0), augmentation=changed)
-    saved = config.to_json()
-    assert json.loads(json.dumps(saved)) == saved
-    assert (saved["out"], saved["final_learning_rate"]) == (str(tmp_path / "run"), None)
-    assert saved["latent_weight"] == {"face": 1.0, "upper": 2.0, "hands": 3.0, "lower": 4.0}
-    assert saved["augmentation"]["noise_db"] == [1, 2]
 
 
 def test_settings_out_of_range_are_refused(tmp_path):

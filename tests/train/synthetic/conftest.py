@@ -5,7 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+import trimesh
+from scipy.spatial import KDTree
 
+from emage.body import Body
 from emage.motion import ARKIT52, Motion
 from train.synthetic.compose import Performance, perform
 from train.synthetic.grammar import sentence, tokens
@@ -67,3 +70,20 @@ def is_installed(engine: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def hand_depths(body: Body, motion: Motion) -> np.ndarray:
+    """(T,) metres that the deepest vertex of a hand lies under the skin of trunk, head or legs; negative: clear."""
+    owner = body.skinning_weights.argmax(1)
+    # Skin and clothes alone: brows, lids, lips and teeth have vertices that face inwards.
+    is_skin = body.vertex_colors[:, 3] < 0.51
+    core = np.flatnonzero(np.isin(owner, [0, 1, 2, 3, 4, 5, 6, 9, 12, 15, 22]) & is_skin)
+    hands = np.flatnonzero(np.isin(owner, [20, 21, *range(25, 55)]))[::4]
+    depths = []
+    for vertices in body.vertices(motion):
+        normals = trimesh.Trimesh(vertices, body.faces, process=False).vertex_normals
+        distance, nearest = KDTree(vertices[core]).query(vertices[hands])
+        at = core[nearest]
+        depth = -((vertices[hands] - vertices[at]) * normals[at]).sum(1)
+        depths.append(depth[distance < 0.12].max(initial=-1))
+    return np.array(depths)
