@@ -1,8 +1,11 @@
-"""Fixtures that several test files share."""
+"""Fixtures and helpers that several test files share."""
 
 import os
+import sys
 import tempfile
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 # Before huggingface_hub reads them: no test depends on a network or on what this machine's cache has. Those of the Hub
@@ -12,14 +15,22 @@ os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), f"emage-tests-{uuid.
 
 import numpy as np
 import pytest
+import soundfile
+from scipy.spatial.transform import Rotation
 
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
-from emage.motion import Motion
+from emage.cli.main import main
+from emage.motion import FPS, Motion
+from emage.motion.skeleton import JOINT_NAMES, PART_JOINTS
 from emage.pipeline import EmagePipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 REGRESSION = ROOT / "tests" / "regression"
+
+
+class Stop(Exception):
+    """Of a test's own, raised to stop some work."""
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +55,38 @@ def body() -> Body:
 
 
 @pytest.fixture(scope="session")
+def arrays() -> dict[str, np.ndarray]:
+    """Of the stand-in's file."""
+    with np.load(STAND_IN_FILE, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.fixture(scope="session")
 def speech() -> np.ndarray:
     """4.5 s of syllable-like noise bursts at 16 kHz, (72000,) float32."""
     return make_speech(72000)
+
+
+@pytest.fixture
+def talk(tmp_path, speech) -> Path:
+    """talk.wav of that."""
+    soundfile.write(tmp_path / "talk.wav", speech, 16000, subtype="FLOAT")
+    return tmp_path / "talk.wav"
+
+
+@pytest.fixture
+def emage(monkeypatch) -> Callable[..., int]:
+    """Runs `python -m emage …` and gives its exit code."""
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["emage", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return end.code or 0
+        return 0
+
+    return run
 
 
 def make_speech(num_samples: int, seed: int = 0) -> np.ndarray:
@@ -67,3 +107,34 @@ def make_motion(num_frames: int, seed: int = 0, fps: float = 30, reach: float = 
         return reach * np.sin(2 * np.pi * frequency * np.arange(num_frames)[:, None] / fps + phase)
 
     return Motion(poses=waves(165), expressions=waves(100), trans=waves(3), betas=rng.standard_normal(300), fps=fps)
+
+
+def rest(num_frames: int, trans: np.ndarray | None = None, **joints: object) -> Motion:
+    """At rest but for some joints, by their names, turned by (3,) or (T, 3) axis-angles, and a way (T, 3)."""
+    poses = np.zeros((num_frames, 55, 3))
+    for name, turn in joints.items():
+        poses[:, JOINT_NAMES.index(name)] = turn
+    trans = np.zeros((num_frames, 3)) if trans is None else trans
+    return Motion(poses.reshape(num_frames, 165), np.zeros((num_frames, 100)), trans, np.zeros(300), FPS)
+
+
+def angles_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Poses (T, J*3) twice -> (T, J) radians, by scipy."""
+    turn = Rotation.from_rotvec(first.reshape(-1, 3)).inv() * Rotation.from_rotvec(second.reshape(-1, 3))
+    return turn.magnitude().reshape(len(first), -1)
+
+
+def channels_of(part: str) -> list[int]:
+    """Of a part's joints in poses (T, 165)."""
+    return [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
+
+
+def assert_same_motion(made: Motion, expected: Motion) -> None:
+    """To the last bit."""
+    for name in ("poses", "expressions", "trans", "betas"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name), err_msg=name)
+
+
+def asks(pipe: EmagePipeline, monkeypatch: pytest.MonkeyPatch, **sampling: object) -> None:
+    """Let the weights of a pipeline ask for another sampling, till the test ends."""
+    monkeypatch.setattr(pipe, "sampling", replace(pipe.sampling, **sampling))

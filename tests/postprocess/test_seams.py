@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from emage.errors import MotionError
-from emage.evaluation import metrics
+from emage.evaluation import quality
 from emage.generation.settings import AS_GENERATED, MAX_SEAM_FRAMES
 from emage.hints import HintPlan, Hints, Span
 from emage.motion import FPS, Motion
@@ -97,7 +97,7 @@ def test_a_bend_in_the_speed_is_rounded():
 def test_the_hasty_move_that_a_decoder_makes_of_a_new_pose_slows_down():
     move = gaussian_filter1d(np.where(np.arange(FRAMES) < 64, 0.0, 0.5), 2.5)
     motion = motion_of(move)
-    steps = [metrics.rotation_steps(smooth_seams(motion, [SEAM], n).poses)[:, 18].max() for n in (0, 8, 12, 16)]
+    steps = [quality.rotation_steps(smooth_seams(motion, [SEAM], n).poses)[:, 18].max() for n in (0, 8, 12, 16)]
     assert steps[1] < 0.85 * steps[0]
     assert steps[2] < 0.65 * steps[0]
     assert steps[3] < steps[2]
@@ -152,7 +152,7 @@ def test_seams_that_lie_close_are_smoothed_together():
     for between in range(16, 30):
         jumps = motion_of(0.3 * (frames >= 60) + 0.3 * (frames >= 60 + between))
         smooth = smooth_seams(jumps, [SEAM, (60 + between, 64 + between)], 10)
-        assert metrics.rotation_steps(smooth.poses).max() < 0.25 * 0.3
+        assert quality.rotation_steps(smooth.poses).max() < 0.25 * 0.3
         assert away_rad(smooth, jumps) < 0.2
     assert smooth_seams(motion_of(np.arange(3.0)), [(0, 2)], 8).num_frames == 3
 
@@ -167,12 +167,12 @@ def test_standing_feet_slide_no_more_than_before(body):
     motion = replace(steps, poses=steps.poses[order], expressions=steps.expressions[order], trans=trans)
     seams = [(60, 64), (120, 124), (180, 184)]
     smooth = smooth_seams(motion, seams, 10)
-    before, after = (metrics.foot_sliding(body.joints(each)).m_per_s for each in (motion, smooth))
+    before, after = (quality.foot_sliding(body.joints(each)).m_per_s for each in (motion, smooth))
     assert after < 1.1 * before
     firsts = [start for start, _ in seams]
-    assert metrics.seam_steps(motion.poses, firsts).ratio > 3
-    assert metrics.seam_steps(smooth.poses, firsts).ratio < 0.6 * metrics.seam_steps(motion.poses, firsts).ratio
-    assert metrics.mean_jerk(body.joints(smooth)) < 0.6 * metrics.mean_jerk(body.joints(motion))
+    assert quality.seam_steps(motion.poses, firsts).ratio > 3
+    assert quality.seam_steps(smooth.poses, firsts).ratio < 0.6 * quality.seam_steps(motion.poses, firsts).ratio
+    assert quality.mean_jerk(body.joints(smooth)) < 0.6 * quality.mean_jerk(body.joints(motion))
 
 
 # --- in the pipeline --------------------------------------------------------------------------------------------------

@@ -83,9 +83,7 @@ def test_without_npm_a_sentence_says_what_to_do(bare):
 
 def test_what_npm_says_is_told(bare):
     fake_npm(bare, 'echo "npm error network is unreachable" >&2; exit 1')
-    with pytest.raises(
-        JavaScriptError, match="could not install .*is unreachable.* Start again with a network"
-    ):
+    with pytest.raises(JavaScriptError, match="could not install .*is unreachable.* Start again with a network"):
         install_javascript(bare)
     assert not (bare / "node_modules").exists()
 
