@@ -21,8 +21,8 @@ from scipy.spatial.transform import Rotation
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
 from emage.cli.main import main
-from emage.motion import FPS, Motion
-from emage.motion.skeleton import JOINT_NAMES, PART_JOINTS
+from emage.motion import ARKIT52, FLAME2020, Motion
+from emage.motion.skeleton import ARKIT_ACTIONS, JOINT_NAMES, PART_JOINTS
 from emage.pipeline import EmagePipeline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,13 +109,30 @@ def make_motion(num_frames: int, seed: int = 0, fps: float = 30, reach: float = 
     return Motion(poses=waves(165), expressions=waves(100), trans=waves(3), betas=rng.standard_normal(300), fps=fps)
 
 
-def rest(num_frames: int, trans: np.ndarray | None = None, **joints: object) -> Motion:
-    """At rest but for some joints, by their names, turned by (3,) or (T, 3) axis-angles, and a way (T, 3)."""
-    poses = np.zeros((num_frames, 55, 3))
+def rest(
+    num_frames: int = 1,
+    trans: np.ndarray | None = None,
+    actions: dict[str, float] | None = None,
+    betas: np.ndarray | None = None,
+    basis: str | None = None,
+    **joints: object,
+) -> Motion:
+    """At rest but for some joints, by their names, turned by (3,) or (T, 3) axis-angles, and a way (T, 3).
+
+    actions: of ARKit, by their names; where they are given, be it none, the face is in that basis.
+    """
+    poses, expressions = np.zeros((num_frames, 55, 3)), np.zeros((num_frames, 100))
     for name, turn in joints.items():
         poses[:, JOINT_NAMES.index(name)] = turn
-    trans = np.zeros((num_frames, 3)) if trans is None else trans
-    return Motion(poses.reshape(num_frames, 165), np.zeros((num_frames, 100)), trans, np.zeros(300), FPS)
+    for action, strength in (actions or {}).items():
+        expressions[:, ARKIT_ACTIONS.index(action)] = strength
+    return Motion(
+        poses.reshape(num_frames, 165),
+        expressions,
+        np.zeros((num_frames, 3)) if trans is None else trans,
+        np.zeros(300) if betas is None else betas,
+        expression_basis=basis or (FLAME2020 if actions is None else ARKIT52),
+    )
 
 
 def angles_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
