@@ -10,6 +10,14 @@ from tests.browser.driving import FLAGS, PATIENCE_S, Bench, installed_browser
 expect.set_options(timeout=PATIENCE_S * 1000)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the browser is marked so, and left out where there is none."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
