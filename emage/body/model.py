@@ -248,6 +248,11 @@ class Body:
     def _sole_vertices(self) -> np.ndarray:
         return find_soles(self._template.numpy(), self._weights.argmax(1).numpy())
 
+    @property
+    def skinning_weights(self) -> np.ndarray:
+        """(V, 55) float32: how far each vertex goes with each joint, in shares that add up to 1."""
+        return self._weights.numpy()
+
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
         frames, shown = _frames(motion, start_frame, end_frame), self._shown(motion, say=False)

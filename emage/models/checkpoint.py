@@ -12,6 +12,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from torch.overrides import TorchFunctionMode
 
 from emage.errors import OutputError, WeightsError
 from emage.files import ZIP_DAMAGE, new_file, output_error
@@ -49,7 +50,7 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
     """
 
     def load(name: str, make: Callable[[dict[str, Any]], Network]) -> Any:
-        with torch.device("meta"):  # nothing is allocated or sampled for what the file's tensors replace
+        with torch.device("meta"), _Uninitialised():  # nothing is allocated for what the file's tensors replace
             network = make(load_config(folders[name]))
         network.load_weights(load_state(folders[name]), name)
         return network
@@ -59,6 +60,19 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
     global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
     _check_sizes(generator, parts, global_motion)
     return generator, MotionCodec(parts, global_motion)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled at random: on the meta device that does nothing, and the
+    first time imports torch's compiler for seconds."""
+
+    def __torch_function__(
+        self, function: Callable, types: Any, arguments: tuple = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        named = named or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return named["tensor"]
+        return function(*arguments, **named)
 
 
 def _check_sizes(generator: Generator, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor) -> None:

@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 from scipy.spatial.transform import Rotation
 
 from emage.errors import AudioError, MotionError
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.recording.features import loudness_envelope
 from tests.conftest import angles_between, make_motion
 
@@ -46,22 +46,22 @@ def test_frechet_distance_is_the_definition_with_scipys_root(seed, width, scale)
     a = scale * rng.standard_normal((80, width)) @ rng.standard_normal((width, width))
     b = scale * (rng.standard_normal((60, width)) @ rng.standard_normal((width, width)) + rng.standard_normal(width))
     expected = frechet_by_definition(a, b)
-    assert metrics.frechet_distance(a, b) == pytest.approx(expected, rel=1e-7, abs=1e-7)
-    assert metrics.frechet_distance(b, a) == pytest.approx(expected, rel=1e-7, abs=1e-7)
+    assert published.frechet_distance(a, b) == pytest.approx(expected, rel=1e-7, abs=1e-7)
+    assert published.frechet_distance(b, a) == pytest.approx(expected, rel=1e-7, abs=1e-7)
 
 
 @pytest.mark.parametrize("rows", [300, 9])  # 9 rows of 40 features: singular covariances
 def test_frechet_distance_knows_planted_differences(rows):
     a = np.random.default_rng(0).standard_normal((rows, 40))
     spread = np.trace(np.cov(a, rowvar=False))
-    assert metrics.frechet_distance(a, a) == pytest.approx(-2e-6 * 40, abs=1e-10)
+    assert published.frechet_distance(a, a) == pytest.approx(-2e-6 * 40, abs=1e-10)
     shift = np.full(40, 0.5)
-    assert metrics.frechet_distance(a, a + shift) == pytest.approx(40 * 0.25 - 2e-6 * 40, abs=1e-9)
+    assert published.frechet_distance(a, a + shift) == pytest.approx(40 * 0.25 - 2e-6 * 40, abs=1e-9)
     frozen = np.tile(a.mean(0), (rows, 1))
     values = np.linalg.eigvalsh(np.cov(a, rowvar=False)).clip(0)
     expected = spread - 2 * np.sqrt((values + 1e-6) * 1e-6).sum()
-    assert metrics.frechet_distance(a, frozen) == pytest.approx(expected, abs=1e-9)
-    assert metrics.frechet_distance(1e6 * a, 1e6 * a + 1e6) == pytest.approx(40e12, rel=1e-9)
+    assert published.frechet_distance(a, frozen) == pytest.approx(expected, abs=1e-9)
+    assert published.frechet_distance(1e6 * a, 1e6 * a + 1e6) == pytest.approx(40e12, rel=1e-9)
 
 
 def test_frechet_distance_of_orthogonal_singular_sets_is_real():
@@ -72,7 +72,7 @@ def test_frechet_distance_of_orthogonal_singular_sets_is_real():
     root = sum(np.sqrt((v + 1e-6) * 1e-6).sum() for v in values)
     means = np.square(a.mean(0) - b.mean(0)).sum()
     expected = means + values[0].sum() + values[1].sum() - 2 * root
-    assert metrics.frechet_distance(a, b) == pytest.approx(expected, abs=1e-10)
+    assert published.frechet_distance(a, b) == pytest.approx(expected, abs=1e-10)
 
 
 # --- diversity and the face -------------------------------------------------------------------------------------------
@@ -80,8 +80,8 @@ def test_frechet_distance_of_orthogonal_singular_sets_is_real():
 
 def test_l1_diversity_is_the_definition():
     joints = smooth_joints(40)
-    assert metrics.l1_diversity(joints) == pytest.approx(np.abs(joints - joints.mean(0)).sum() / 40, rel=1e-12)
-    assert metrics.l1_diversity(np.ones((20, 55, 3))) == 0
+    assert published.l1_diversity(joints) == pytest.approx(np.abs(joints - joints.mean(0)).sum() / 40, rel=1e-12)
+    assert published.l1_diversity(np.ones((20, 55, 3))) == 0
 
 
 def faces(frames=6, vertices=4, seed=0):
@@ -91,12 +91,14 @@ def faces(frames=6, vertices=4, seed=0):
 def test_face_metrics_are_their_definitions():
     one, other = faces(seed=1).astype(np.float64), faces(seed=2).astype(np.float64)
     steps = np.abs(np.diff(one, axis=0) - np.diff(other, axis=0)).sum()
-    assert metrics.vertex_mse(one, other) == pytest.approx(np.square(one - other).mean(), rel=1e-12)
-    assert metrics.lvd_velocity_difference(one, other) == pytest.approx(steps / 72, rel=1e-12)
-    assert metrics.lvd_vertex_distance(one, other) == pytest.approx(np.abs(one - other)[1:].mean(), rel=1e-12)
+    assert published.vertex_mse(one, other) == pytest.approx(np.square(one - other).mean(), rel=1e-12)
+    assert published.lvd_velocity_difference(one, other) == pytest.approx(steps / 72, rel=1e-12)
+    assert published.lvd_vertex_distance(one, other) == pytest.approx(np.abs(one - other)[1:].mean(), rel=1e-12)
 
 
-@pytest.mark.parametrize("score", [metrics.vertex_mse, metrics.lvd_velocity_difference, metrics.lvd_vertex_distance])
+@pytest.mark.parametrize(
+    "score", [published.vertex_mse, published.lvd_velocity_difference, published.lvd_vertex_distance]
+)
 def test_face_metrics_refuse_what_does_not_match(score):
     with pytest.raises(MotionError, match=r"\(6, 4, 3\) and \(6, 5, 3\)"):
         score(faces(), faces(vertices=5))
@@ -115,46 +117,46 @@ def test_foot_sliding_is_the_definition():
     low = feet[..., 1] < np.quantile(feet[..., 1], 0.05, axis=0) + 0.02
     touching = low[:-1] & low[1:]
     slid = np.linalg.norm(np.diff(feet[..., [0, 2]], axis=0), axis=-1)[touching].sum()
-    sliding = metrics.foot_sliding(joints)
+    sliding = quality.foot_sliding(joints)
     assert (sliding.slid_m, sliding.contact_s) == (pytest.approx(slid), pytest.approx(touching.sum() / 30))
     assert sliding.m_per_s == pytest.approx(slid / sliding.contact_s)
     assert 0.05 < sliding.contact_s < 11.8
-    assert metrics.FootSliding(0.0, 0.0).m_per_s == 0
+    assert quality.FootSliding(0.0, 0.0).m_per_s == 0
 
 
 def test_jerk_and_rotation_steps_are_their_definitions():
     joints = smooth_joints(30)
     expected = np.linalg.norm(27000 * np.diff(joints, n=3, axis=0), axis=-1).mean()
-    assert metrics.mean_jerk(joints) == pytest.approx(expected, rel=1e-10)
+    assert quality.mean_jerk(joints) == pytest.approx(expected, rel=1e-10)
     jump = np.zeros((30, 55, 3))
     jump[15:, 20, 1] = 0.01  # third differences 1, -2, 1
-    assert metrics.mean_jerk(jump) == pytest.approx(0.04 * 27000 / (27 * 55))
+    assert quality.mean_jerk(jump) == pytest.approx(0.04 * 27000 / (27 * 55))
     poses = make_motion(12, reach=2.0).poses
-    np.testing.assert_allclose(metrics.rotation_steps(poses), angles_between(poses[:-1], poses[1:]), atol=1e-6)
+    np.testing.assert_allclose(quality.rotation_steps(poses), angles_between(poses[:-1], poses[1:]), atol=1e-6)
 
 
 def test_a_planted_jump_at_seams_is_measured():
     steps = np.full(199, 0.01)
-    even = metrics.seam_steps(turning(steps), [60, 120, 180])
+    even = quality.seam_steps(turning(steps), [60, 120, 180])
     assert even.ratio == pytest.approx(1, abs=1e-5)
     steps[[59, 119, 179]] = [0.05, 0.03, 0.04]  # the steps into frames 60, 120, 180
-    jumping = metrics.seam_steps(turning(steps), [60, 120, 180])
+    jumping = quality.seam_steps(turning(steps), [60, 120, 180])
     assert jumping.at_seams_rad == pytest.approx(0.04, abs=1e-6)
     assert jumping.elsewhere_rad == pytest.approx(0.01, abs=1e-6)
     assert jumping.ratio == pytest.approx(4, abs=1e-3)
-    beside = metrics.seam_steps(turning(steps), [61, 121])
+    beside = quality.seam_steps(turning(steps), [61, 121])
     assert beside.ratio == pytest.approx(0.01 / ((194 * 0.01 + 0.12) / 197), abs=1e-3)
 
 
 def test_seams_of_a_statue():
-    assert metrics.seam_steps(np.zeros((20, 165)), [10]).ratio == 1
-    assert metrics.SeamSteps(0.1, 0.0).ratio == math.inf
+    assert quality.seam_steps(np.zeros((20, 165)), [10]).ratio == 1
+    assert quality.SeamSteps(0.1, 0.0).ratio == math.inf
     with pytest.raises(MotionError, match="no seam at frame 20; this motion can have them at 1 to 19"):
-        metrics.seam_steps(np.zeros((20, 165)), [20])
+        quality.seam_steps(np.zeros((20, 165)), [20])
     with pytest.raises(MotionError, match="0 of 19 steps are seams"):
-        metrics.seam_steps(np.zeros((20, 165)), [])
+        quality.seam_steps(np.zeros((20, 165)), [])
     with pytest.raises(MotionError, match="1 of 1 steps are seams"):
-        metrics.seam_steps(np.zeros((2, 165)), [1])
+        quality.seam_steps(np.zeros((2, 165)), [1])
 
 
 # --- stillness and hints ----------------------------------------------------------------------------------------------
@@ -162,13 +164,13 @@ def test_seams_of_a_statue():
 
 def test_a_planted_stillness_is_measured():
     steps = np.full(180, math.radians(30) / 30)
-    assert metrics.frozen_motion(turning(steps)) == metrics.FrozenMotion(0.0, 0.0)
+    assert quality.frozen_motion(turning(steps)) == quality.FrozenMotion(0.0, 0.0)
     steps[20:95] = math.radians(4) / 30  # slower than 5 degrees/s for 75 steps
     steps[120:150] = 0
     poses = turning(steps)
-    assert metrics.frozen_motion(poses) == metrics.FrozenMotion(105 / 180, 2.5)
+    assert quality.frozen_motion(poses) == quality.FrozenMotion(105 / 180, 2.5)
     steps[20:95] = math.radians(6) / 30
-    assert metrics.frozen_motion(turning(steps)) == metrics.FrozenMotion(30 / 180, 1.0)
+    assert quality.frozen_motion(turning(steps)) == quality.FrozenMotion(30 / 180, 1.0)
 
 
 def test_stillness_can_be_looked_for_in_speech_alone():
@@ -176,20 +178,20 @@ def test_stillness_can_be_looked_for_in_speech_alone():
     steps[30:90] = 0
     considered = np.ones(181, dtype=bool)
     considered[50:60] = False  # takes steps 49 to 59 out: 19 and 30 frozen ones are left
-    still = metrics.frozen_motion(turning(steps), considered)
-    assert still == metrics.FrozenMotion(pytest.approx(49 / 169), 1.0)
+    still = quality.frozen_motion(turning(steps), considered)
+    assert still == quality.FrozenMotion(pytest.approx(49 / 169), 1.0)
     with pytest.raises(MotionError, match="No two frames on end"):
-        metrics.frozen_motion(turning(steps), np.zeros(181, dtype=bool))
+        quality.frozen_motion(turning(steps), np.zeros(181, dtype=bool))
     with pytest.raises(MotionError, match="considered holds float64"):
-        metrics.frozen_motion(turning(steps), np.ones(181))
+        quality.frozen_motion(turning(steps), np.ones(181))
 
 
 def test_a_talking_face_does_not_hide_a_frozen_body():
     poses = np.zeros((61, 55, 3))
     poses[:, [22, 23, 24]] = np.sin(np.arange(61.0))[:, None, None]
-    assert metrics.frozen_motion(poses.reshape(61, 165)) == metrics.FrozenMotion(1.0, 2.0)
+    assert quality.frozen_motion(poses.reshape(61, 165)) == quality.FrozenMotion(1.0, 2.0)
     poses[:, 40] = poses[:, 22]  # one finger is enough
-    assert metrics.frozen_motion(poses.reshape(61, 165)) == metrics.FrozenMotion(0.0, 0.0)
+    assert quality.frozen_motion(poses.reshape(61, 165)) == quality.FrozenMotion(0.0, 0.0)
 
 
 def test_deviation_from_a_hint_is_what_was_planted():
@@ -203,7 +205,7 @@ def test_deviation_from_a_hint_is_what_was_planted():
         poses[part] = (Rotation.from_rotvec(poses[part]) * Rotation.from_rotvec(turn)).as_rotvec()
     visible = np.zeros((10, 55), dtype=bool)
     visible[:, [16, 17]] = True
-    found = metrics.hint_deviation(poses, reference, visible)
+    found = quality.hint_deviation(poses, reference, visible)
     assert found.mean_rad == pytest.approx(0.2 * 6 / 20, abs=1e-7)
     assert found.max_rad == pytest.approx(0.2, abs=1e-7)
 
@@ -211,11 +213,11 @@ def test_deviation_from_a_hint_is_what_was_planted():
 def test_a_turn_more_is_no_deviation():
     reference = np.tile([0.0, 0.0, 1.0], (4, 55)).reshape(4, 165)
     turned = np.tile([0.0, 0.0, 1.0 - 2 * np.pi], (4, 55)).reshape(4, 165)
-    assert metrics.hint_deviation(turned, reference, np.ones((4, 55), dtype=bool)).max_rad < 1e-7
+    assert quality.hint_deviation(turned, reference, np.ones((4, 55), dtype=bool)).max_rad < 1e-7
     with pytest.raises(MotionError, match="No joint was shown"):
-        metrics.hint_deviation(turned, reference, np.zeros((4, 55), dtype=bool))
+        quality.hint_deviation(turned, reference, np.zeros((4, 55), dtype=bool))
     with pytest.raises(MotionError, match="3 frames and the motion 4"):
-        metrics.hint_deviation(turned, reference[:3], np.ones((4, 55), dtype=bool))
+        quality.hint_deviation(turned, reference[:3], np.ones((4, 55), dtype=bool))
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
@@ -224,16 +226,16 @@ def test_a_turn_more_is_no_deviation():
 @pytest.mark.parametrize(
     ("score", "shape"),
     [
-        (metrics.l1_diversity, (20, 55, 3)),
-        (metrics.foot_sliding, (20, 55, 3)),
-        (metrics.mean_jerk, (20, 55, 3)),
-        (metrics.joint_speed, (20, 55, 3)),
-        (metrics.rotation_steps, (20, 165)),
-        (metrics.frozen_motion, (20, 165)),
-        (metrics.jaw_opening, (20, 165)),
-        (metrics.beat_poses, (20, 165)),
-        (metrics.face_poses, (20, 165)),
-        (lambda features: metrics.frechet_distance(np.ones((9, 8)), features), (20, 8)),
+        (published.l1_diversity, (20, 55, 3)),
+        (quality.foot_sliding, (20, 55, 3)),
+        (quality.mean_jerk, (20, 55, 3)),
+        (published.joint_speed, (20, 55, 3)),
+        (quality.rotation_steps, (20, 165)),
+        (quality.frozen_motion, (20, 165)),
+        (quality.jaw_opening, (20, 165)),
+        (published.beat_poses, (20, 165)),
+        (published.face_poses, (20, 165)),
+        (lambda features: published.frechet_distance(np.ones((9, 8)), features), (20, 8)),
     ],
 )
 def test_motion_that_is_none_is_refused(score, shape):
@@ -250,7 +252,7 @@ def test_motion_that_is_none_is_refused(score, shape):
         score(np.full(shape, "a"))
 
 
-@pytest.mark.parametrize("score", [loudness_envelope, metrics.speaking_frames, metrics.audio_onsets])
+@pytest.mark.parametrize("score", [loudness_envelope, quality.speaking_frames, published.audio_onsets])
 def test_audio_that_is_none_is_refused(score):
     for wrong in (np.zeros((2, 800)), np.zeros(0), np.zeros(800, np.int16)):
         with pytest.raises(AudioError, match="must be .samples,. floats at 16 kHz"):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emage.errors import AudioError, MotionError
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.motion import Motion
 from emage.recording.audio import load_audio, num_frames
 from emage.recording.features import loudness_envelope
@@ -39,7 +39,7 @@ def speeds_of(joints):
 
 def beat_consistency_by_loops(joints, audio, mean_velocity, mask_offset):
     frames = min(len(joints), len(audio) * 30 // 16000)
-    onsets = metrics.audio_onsets(audio[32000 : int((frames - 60) / 30 * 16000)])
+    onsets = published.audio_onsets(audio[32000 : int((frames - 60) / 30 * 16000)])
     relative = speeds_of(joints[:frames]) / mean_velocity
     scores = []
     for j in UPPER_BODY:
@@ -58,11 +58,11 @@ def beat_consistency_by_loops(joints, audio, mean_velocity, mask_offset):
 def test_beat_consistency_is_the_definition(frames, seconds):
     joints, audio = smooth_joints(frames), make_speech(int(seconds * 16000))
     mean_velocity = 3 * MEAN_VELOCITY  # so that some minima fall under the threshold
-    published = metrics.beat_consistency(joints, audio, mean_velocity)
-    aligned = metrics.beat_consistency_aligned(joints, audio, mean_velocity)
-    assert published == pytest.approx(beat_consistency_by_loops(joints, audio, mean_velocity, 0), abs=1e-12)
+    as_published = published.beat_consistency(joints, audio, mean_velocity)
+    aligned = published.beat_consistency_aligned(joints, audio, mean_velocity)
+    assert as_published == pytest.approx(beat_consistency_by_loops(joints, audio, mean_velocity, 0), abs=1e-12)
     assert aligned == pytest.approx(beat_consistency_by_loops(joints, audio, mean_velocity, 60), abs=1e-12)
-    assert abs(published - aligned) > 0.005
+    assert abs(as_published - aligned) > 0.005
     assert 0.1 < aligned < 0.95
 
 
@@ -86,57 +86,57 @@ def beating_joints(beats, dip, num_frames=360):
 
 
 def test_onsets_are_heard_where_sound_starts():
-    onsets = metrics.audio_onsets(clicks(BEATS, 360))
+    onsets = published.audio_onsets(clicks(BEATS, 360))
     late_s = onsets[:, None] - BEATS / 30  # an onset may be heard twice, in neighbouring steps of 32 ms
     assert len(onsets) <= 2 * len(BEATS)
     assert np.abs(late_s).min(axis=0).max() < 0.04
     assert np.abs(late_s).min(axis=1).max() < 0.06
     np.testing.assert_allclose(onsets / 0.032, np.round(onsets / 0.032), atol=1e-9)
-    assert metrics.audio_onsets(np.zeros(16000)).shape == (0,)
+    assert published.audio_onsets(np.zeros(16000)).shape == (0,)
 
 
 def test_still_joints_count_as_joints_without_beats():
     joints, audio = beating_joints(BEATS, 0.8), clicks(BEATS, 360)
-    moving = metrics.beat_consistency_aligned(joints, audio, np.ones(55))
+    moving = published.beat_consistency_aligned(joints, audio, np.ones(55))
     joints[:, 3] = 1e-9 * np.random.default_rng(0).standard_normal((360, 3))  # what rounding leaves of spine1
-    mean_velocity = metrics.mean_joint_velocity([joints])
-    assert metrics.beat_consistency_aligned(joints, audio, mean_velocity) == pytest.approx(12 / 13 * moving, rel=1e-9)
-    assert metrics.beat_consistency_aligned(np.zeros((360, 55, 3)), audio, np.ones(55)) == 0
+    mean_velocity = published.mean_joint_velocity([joints])
+    assert published.beat_consistency_aligned(joints, audio, mean_velocity) == pytest.approx(12 / 13 * moving, rel=1e-9)
+    assert published.beat_consistency_aligned(np.zeros((360, 55, 3)), audio, np.ones(55)) == 0
 
 
 def test_beat_nearness_by_hand():
     expected = (math.exp(-0.5) + 1 + math.exp(-2)) / 3  # 0.3 s, 0 and 0.6 s away
-    assert metrics.beat_nearness(np.array([1.0, 2.0, 3.6]), np.array([1.3, 2.0, 3.0])) == pytest.approx(expected)
+    assert published.beat_nearness(np.array([1.0, 2.0, 3.6]), np.array([1.3, 2.0, 3.0])) == pytest.approx(expected)
 
 
 def test_mean_joint_velocity_weighs_clips_by_frames():
     clips = smooth_joints(50), smooth_joints(10, seed=1)
     expected = np.concatenate([speeds_of(clip) for clip in clips]).mean(0)
-    np.testing.assert_allclose(metrics.mean_joint_velocity(iter(clips)), expected, rtol=1e-12)
+    np.testing.assert_allclose(published.mean_joint_velocity(iter(clips)), expected, rtol=1e-12)
 
 
 def test_beat_consistency_says_what_it_cannot_use():
     joints, audio = smooth_joints(360), clicks(BEATS, 360)
     with pytest.raises(AudioError, match="no onset"):
-        metrics.beat_consistency(joints, np.zeros(192000), MEAN_VELOCITY)
+        published.beat_consistency(joints, np.zeros(192000), MEAN_VELOCITY)
     with pytest.raises(MotionError, match="the motion has 4.0 s"):
-        metrics.beat_consistency(joints[:120], audio, MEAN_VELOCITY)
+        published.beat_consistency(joints[:120], audio, MEAN_VELOCITY)
     with pytest.raises(AudioError, match="the recording has 4.0 s"):
-        metrics.beat_consistency(joints, audio[:64000], MEAN_VELOCITY)
+        published.beat_consistency(joints, audio[:64000], MEAN_VELOCITY)
     with pytest.raises(MotionError, match=r"mean_velocity has shape \(54,\); it must be \(55\)"):
-        metrics.beat_consistency(joints, audio, MEAN_VELOCITY[:54])
+        published.beat_consistency(joints, audio, MEAN_VELOCITY[:54])
     with pytest.raises(MotionError, match="no clip"):
-        metrics.mean_joint_velocity([])
+        published.mean_joint_velocity([])
 
 
 def test_poses_for_the_published_metrics_keep_what_they_should():
     poses = make_motion(5).poses.astype(np.float64)
-    beat, face = metrics.beat_poses(poses), metrics.face_poses(poses)
+    beat, face = published.beat_poses(poses), published.face_poses(poses)
     for joint in range(55):
         columns = slice(3 * joint, 3 * joint + 3)
         np.testing.assert_array_equal(beat[:, columns], 0 if joint in (0, 22) else poses[:, columns])
         np.testing.assert_array_equal(face[:, columns], poses[:, columns] if joint == 22 else 0)
-    np.testing.assert_array_equal(metrics.jaw_opening(poses), poses[:, 66])
+    np.testing.assert_array_equal(quality.jaw_opening(poses), poses[:, 66])
     assert np.abs(poses[:, :3]).min() > 0  # the arguments are left as they were
 
 
@@ -169,43 +169,43 @@ PAUSE = np.array([31 <= frame <= 44 for frame in range(3 * 30 + 21)])
 @pytest.mark.parametrize("gain", [1.0, 0.01])
 def test_pauses_are_found_where_they_were_planted(gain):
     audio = gain * talk(1, 0.5, 1, 0.2, 1)  # the last silence is no pause
-    np.testing.assert_array_equal(metrics.speaking_frames(audio), ~PAUSE)
+    np.testing.assert_array_equal(quality.speaking_frames(audio), ~PAUSE)
 
 
 @pytest.mark.parametrize(("silence_s", "pauses"), [(0.28, 0), (0.3, 8), (0.34, 9)])
 def test_a_pause_lasts_as_long_as_it_should(silence_s, pauses):
-    assert (~metrics.speaking_frames(talk(1, silence_s, 1))).sum() == pauses
+    assert (~quality.speaking_frames(talk(1, silence_s, 1))).sum() == pauses
 
 
 def test_speech_is_what_is_less_than_30_db_below_the_loud():
     for db, spoken in ((-28, True), (-32, False)):
         audio = talk(2, 1, 0.1)
         audio[32000:48000] = 10 ** (db / 20) * 0.3 * np.sign(np.random.default_rng(1).standard_normal(16000))
-        assert metrics.speaking_frames(audio)[65:85].all() == spoken
-    assert not metrics.speaking_frames(np.zeros(4000)).any()
+        assert quality.speaking_frames(audio)[65:85].all() == spoken
+    assert not quality.speaking_frames(np.zeros(4000)).any()
 
 
 def test_hand_activity_is_the_wrists_speed_in_speech_and_in_pauses():
     audio = talk(1, 0.5, 1, 0.2, 1)
     joints = walk(np.where(PAUSE, 0.1, 0.3))
     joints[:, 21] = 0  # the right hand rests
-    activity = metrics.hand_activity(joints, audio)
+    activity = quality.hand_activity(joints, audio)
     expected = speeds_of(joints[:, [20, 21]])
     assert activity.speaking_m_per_s == pytest.approx(expected[~PAUSE].mean())
     assert activity.pausing_m_per_s == pytest.approx(expected[PAUSE].mean())
     # Of the pause's 14 central differences the first sees 0.3 m/s on its left side.
     assert activity.pausing_m_per_s == pytest.approx((0.2 + 13 * 0.1) / 14 / 2)
-    steady = metrics.hand_activity(walk(np.full(150, 0.2)), audio)  # motion goes on after the sound
+    steady = quality.hand_activity(walk(np.full(150, 0.2)), audio)  # motion goes on after the sound
     assert (steady.speaking_m_per_s, steady.ratio) == (pytest.approx(0.2), pytest.approx(1))
-    assert metrics.hand_activity(np.zeros((111, 55, 3)), audio).ratio == 1
-    assert metrics.HandActivity(0.1, 0.0).ratio == math.inf
+    assert quality.hand_activity(np.zeros((111, 55, 3)), audio).ratio == 1
+    assert quality.HandActivity(0.1, 0.0).ratio == math.inf
 
 
 def test_hand_activity_needs_speech_and_pauses():
     with pytest.raises(AudioError, match=r"no pause of 0.3 s"):
-        metrics.hand_activity(smooth_joints(30), talk(1))
+        quality.hand_activity(smooth_joints(30), talk(1))
     with pytest.raises(AudioError, match="no speech"):
-        metrics.hand_activity(smooth_joints(30), np.zeros(16000))
+        quality.hand_activity(smooth_joints(30), np.zeros(16000))
 
 
 def test_lag_correlation_is_pearsons_over_all_lags():
@@ -214,19 +214,19 @@ def test_lag_correlation_is_pearsons_over_all_lags():
         lag: np.corrcoef(signal[max(lag, 0) : 60 + min(lag, 0)], reference[max(-lag, 0) : 60 - max(lag, 0)])[0, 1]
         for lag in range(-6, 7)
     }
-    found = metrics.best_lag_correlation(signal, reference, max_lag_frames=6)
+    found = quality.best_lag_correlation(signal, reference, max_lag_frames=6)
     assert found.lag_frames == max(values, key=values.get)
     assert found.correlation == pytest.approx(values[found.lag_frames])
 
 
 def test_what_does_not_vary_follows_nothing():
     wave = np.sin(np.arange(60.0))
-    assert metrics.best_lag_correlation(np.full(60, 0.1), wave) == metrics.LagCorrelation(0.0, 0)
-    assert metrics.best_lag_correlation(wave, np.zeros(60)) == metrics.LagCorrelation(0.0, 0)
+    assert quality.best_lag_correlation(np.full(60, 0.1), wave) == quality.LagCorrelation(0.0, 0)
+    assert quality.best_lag_correlation(wave, np.zeros(60)) == quality.LagCorrelation(0.0, 0)
     with pytest.raises(MotionError, match="signal has length 17; at least 18"):
-        metrics.best_lag_correlation(wave[:17], wave[:17])
+        quality.best_lag_correlation(wave[:17], wave[:17])
     with pytest.raises(MotionError, match=r"reference has shape \(59,\)"):
-        metrics.best_lag_correlation(wave, wave[1:])
+        quality.best_lag_correlation(wave, wave[1:])
 
 
 # --- a real speaker ---------------------------------------------------------------------------------------------------
@@ -240,15 +240,15 @@ def test_speech_of_a_real_recording_is_where_its_words_are(shared):
         start_s = end_s if word.start_s - end_s < 0.3 else word.start_s  # shorter silences are no pauses
         spoken[round(start_s * 30) : round(word.end_s * 30)] = True
         end_s = word.end_s
-    assert (metrics.speaking_frames(audio) == spoken).mean() > 0.94
+    assert (quality.speaking_frames(audio) == spoken).mean() > 0.94
 
 
 def test_a_real_speaker_moves_as_people_do(shared):
     motion = Motion.load(shared / "data" / "beat2" / "2_scott_0_1_1.npz")
     audio = load_audio(shared / "data" / "beat2" / "2_scott_0_1_1.wav")
-    assert metrics.frozen_motion(motion.poses) == metrics.FrozenMotion(0.0, 0.0)
-    assert metrics.seam_steps(motion.poses, range(60, motion.num_frames, 60)).ratio == pytest.approx(1, abs=0.2)
+    assert quality.frozen_motion(motion.poses) == quality.FrozenMotion(0.0, 0.0)
+    assert quality.seam_steps(motion.poses, range(60, motion.num_frames, 60)).ratio == pytest.approx(1, abs=0.2)
     loudness = loudness_envelope(audio)[: motion.num_frames]
-    jaw = metrics.best_lag_correlation(metrics.jaw_opening(motion.poses), loudness)
+    jaw = quality.best_lag_correlation(quality.jaw_opening(motion.poses), loudness)
     assert jaw.lag_frames == 0
     assert jaw.correlation == pytest.approx(0.322, abs=0.002)

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from emage.errors import MotionError
-from emage.evaluation import metrics
+from emage.evaluation import quality
 from emage.generation.settings import AS_GENERATED, MAX_SEAM_FRAMES
 from emage.hints import HintPlan, Hints, Span
 from emage.motion import Motion
@@ -111,7 +111,7 @@ def test_a_bend_in_the_speed_is_rounded():
 def test_the_hasty_move_that_a_decoder_makes_of_a_new_pose_slows_down():
     motion = motion_of(gaussian_filter1d(np.where(TIME < 64, 0.0, 0.5), 2.5))
     smoothed = {n: smooth_seams(motion, [SEAM], n).poses for n in (0, 8, 12, 16)}
-    steps = [metrics.rotation_steps(poses)[:, 18].max() for poses in smoothed.values()]
+    steps = [quality.rotation_steps(poses)[:, 18].max() for poses in smoothed.values()]
     assert steps[1] < 0.85 * steps[0]
     assert steps[2] < 0.65 * steps[0]
     assert steps[3] < steps[2]
@@ -163,7 +163,7 @@ def test_seams_that_lie_close_are_smoothed_together():
     for between in range(16, 30):
         jumps = motion_of(0.3 * (TIME >= 60) + 0.3 * (60 + between <= TIME))
         smooth = smooth_seams(jumps, [SEAM, (60 + between, 64 + between)], 10)
-        assert metrics.rotation_steps(smooth.poses).max() < 0.25 * 0.3
+        assert quality.rotation_steps(smooth.poses).max() < 0.25 * 0.3
         assert angles_between(smooth.poses, jumps.poses).max() < 0.2
     assert smooth_seams(motion_of(np.arange(3.0)), [(0, 2)], 8).num_frames == 3
 
@@ -178,12 +178,12 @@ def test_standing_feet_slide_no_more_than_before(body):
     motion = replace(steps, poses=steps.poses[order], expressions=steps.expressions[order], trans=trans)
     smooth = smooth_seams(motion, [(60, 64), (120, 124), (180, 184)], 10)
     joints = [body.joints(each) for each in (motion, smooth)]
-    before, after = (metrics.foot_sliding(each).m_per_s for each in joints)
+    before, after = (quality.foot_sliding(each).m_per_s for each in joints)
     assert after < 1.1 * before
-    before, after = (metrics.seam_steps(each.poses, [60, 120, 180]).ratio for each in (motion, smooth))
+    before, after = (quality.seam_steps(each.poses, [60, 120, 180]).ratio for each in (motion, smooth))
     assert before > 3
     assert after < 0.6 * before
-    before, after = (metrics.mean_jerk(each) for each in joints)
+    before, after = (quality.mean_jerk(each) for each in joints)
     assert after < 0.6 * before
 
 
