@@ -76,7 +76,10 @@ def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = Non
     first = next(
         (each for each in errors if each["type"] in ("extra_forbidden", "unexpected_keyword_argument")), errors[0]
     )
-    place = ".".join(str(step) for step in first["loc"] if not isinstance(step, str) or "[" not in step)
+    steps = list(first["loc"])
+    if steps and is_dataclass(kind) and isinstance(steps[0], int):  # an argument without its name
+        steps[0] = list(kind.__dataclass_fields__)[steps[0]]
+    place = ".".join(str(step) for step in steps if not isinstance(step, str) or "[" not in step)
     subject = " ".join(filter(None, (what, place))) or "The value"
     details, type_ = first.get("ctx", {}), first["type"]
     if type_ in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -107,6 +110,7 @@ def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = Non
             "less_than_equal": lambda: f"{details['le']} at most",
             "less_than": lambda: f"less than {details['lt']}",
             "literal_error": lambda: f"one of {details['expected']}",
+            "too_short": lambda: f"a list of {details['min_length']} or more",
             "too_long": lambda: f"at most {details['max_length']} long",
             "string_too_short": lambda: f"text of {details['min_length']} characters or more",
             "string_too_long": lambda: f"text of at most {details['max_length']} characters",

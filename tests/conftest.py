@@ -3,7 +3,9 @@
 import os
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before huggingface_hub reads them: no test depends on a network or on what this machine's cache has. Those of the Hub
 # talk to a server of their own. Nothing is ever written to that folder.
@@ -12,11 +14,15 @@ os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), f"emage-tests-{uuid.
 
 import numpy as np
 import pytest
+import soundfile
 
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
+
+if TYPE_CHECKING:
+    from tests.app_server import App
 
 ROOT = Path(__file__).resolve().parent.parent
 REGRESSION = ROOT / "tests" / "regression"
@@ -47,6 +53,26 @@ def body() -> Body:
 def speech() -> np.ndarray:
     """4.5 s of syllable-like noise bursts at 16 kHz, (72000,) float32."""
     return make_speech(72000)
+
+
+TALK_FRAMES = 45
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory) -> Path:
+    """A file with 1.5 s of speech."""
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    soundfile.write(path, make_speech(TALK_FRAMES * 1600 // 3), 16000)
+    return path
+
+
+@pytest.fixture(scope="session")
+def app(tiny, tmp_path_factory) -> Iterator["App"]:
+    """The page with tiny weights; all tests share it."""
+    from tests.app_server import serve_here  # Gradio takes a second
+
+    with serve_here(tiny, tmp_path_factory.mktemp("uploads")) as app:
+        yield app
 
 
 def make_speech(num_samples: int, seed: int = 0) -> np.ndarray:
