@@ -13,18 +13,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME_PACKAGES := $(shell cat packages.txt)
-FORM = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+WEB := emage/ui/web
+# The machine's npm, or that of requirements.txt.
+NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm --prefix $(WEB)
+FORM = $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(NPM) run --silent check
 
 .PHONY: app check test format clean
 
 app: $(VENV)/.runtime
 	$(BIN)/python app.py
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev $(VENV)/.web
 	$(FORM)
 	$(BIN)/python -m pytest -m "not browser and not slow"
 
-test: $(VENV)/.dev $(VENV)/.browser
+test: $(VENV)/.dev $(VENV)/.web $(VENV)/.browser
 	$(FORM)
 	$(BIN)/python -m pytest
 
@@ -33,7 +36,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(WEB)/node_modules
 
 # The stamps below say what is installed; a step runs again only when the file it installs from is newer. System packages
 # and the browser are stamped only once they are there, so that what is missing is said at every start, and what comes
@@ -56,6 +59,10 @@ $(VENV)/.runtime: $(VENV)/.torch requirements.txt
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt requirements-train.txt
 	$(PIP) -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.web: $(WEB)/package-lock.json | $(VENV)/.runtime
+	$(NPM) ci --no-audit --no-fund
 	touch $@
 
 $(VENV)/.browser: .ci/browser.sh | $(VENV)/.dev

@@ -24,6 +24,7 @@ from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.service import MakeTake, PageSettings, Service
 from emage.ui.service.users import Users
 from emage.ui.service.warm_up import warm_up_beside
+from emage.ui.web import JavaScriptError, install_javascript
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,10 @@ def on_zero_gpu(registry: WeightsRegistry) -> MakeTake:
 def main() -> None:
     """Load the weights and serve the page; a user fault ends with its sentence and exit code 2."""
     options = tyro.cli(Options, description=__doc__)
+    try:
+        install_javascript()
+    except JavaScriptError as error:  # the page says so too, and works without plots
+        print(f"Note: {error}", file=sys.stderr)
     try:
         pipeline = EmagePipeline.from_pretrained(
             options.weights, smplx_file=options.smplx, accept_smplx_licence=options.accept_smplx_licence

@@ -102,7 +102,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
             reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             if version not in reader:
                 raise fault(f"{where}: npy format {version} is not read here. Save it again with np.savez.")
-            shape, _, dtype = _parse_header(reader[version], stream, where, fault)
+            shape, is_fortran, dtype = _parse_header(reader[version], stream, where, fault)
             header_bytes = stream.tell()
         if dtype.hasobject:
             raise fault(
@@ -112,8 +112,9 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fa
             raise fault(
                 f"{where}: its header promises {shape} of {dtype}, but the file holds another size. It is damaged."
             )
-        with archive.open(info) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False, max_header_size=_MAX_HEADER_BYTES)
+        with archive.open(info) as stream:  # read to its end, where its checksum is compared
+            content = bytearray(stream.read())
+        return np.frombuffer(content, dtype, offset=header_bytes).reshape(shape, order="F" if is_fortran else "C")
     except zipfile.BadZipFile:
         raise
     except EmageError:
@@ -199,3 +200,44 @@ def output_error(path: Path, error: OSError) -> OutputError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutputError(f"{path} was not written: the folder {path.parent} does not exist. Make it first.")
     return OutputError(f"{path} was not written: {error.strerror or error}. Choose a folder that you may write to.")
+
+
+class NewFiles:
+    """Files put into a folder, by names that are ours."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.made: list[Path] = []
+
+    def path(self, name: str) -> Path:
+        """Where a file of this name goes; it is removed with the others."""
+        self.made.append(self._folder / name)
+        return self.made[-1]
+
+    def put(self, name: str, source: IO[bytes]) -> Path:
+        path = self._folder / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            target = path.open("xb")
+        except OSError as error:
+            raise output_error(path, error) from error
+        self.made.append(path)
+        with target:
+            while block := source.read(1 << 20):  # its faults are the archive's
+                try:
+                    target.write(block)
+                except OSError as error:
+                    raise output_error(path, error) from error
+        return path
+
+
+@contextmanager
+def put_files(folder: Path) -> Iterator[NewFiles]:
+    """Files that are removed where the block ends badly."""
+    files = NewFiles(folder)
+    try:
+        yield files
+    except BaseException:
+        for path in files.made:
+            path.unlink(missing_ok=True)
+        raise

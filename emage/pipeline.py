@@ -5,23 +5,19 @@ motion = pipe.generate("talk.wav")
 pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from huggingface_hub import ModelHubMixin
 
 from emage.body import Body, load_body
 from emage.body.face import FaceMapLoader, loader_of
-from emage.errors import EmageError, OutputError, RenderError, WeightsError
+from emage.errors import EmageError, RenderError
 from emage.export.video import write_video
-from emage.files import new_file, output_error
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
@@ -30,13 +26,13 @@ from emage.generation.windows import Window, first_seed, join_codes, plan_window
 from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
-from emage.hub import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, WeightsSource, find_weights, load_config, load_state
+from emage.hub import WeightsSource, find_weights
+from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_networks, save_network
 from emage.models.codec import MotionCodec
-from emage.models.generator import Generator, GeneratorConfig
+from emage.models.generator import Generator
 from emage.models.parts import Parts
-from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion import FLAME2020, FPS, Motion
-from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS, PART_CHANNELS
+from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
 from emage.postprocess.smoothing import low_pass, smooth_seams
@@ -47,7 +43,7 @@ from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage's name, frames done and frames in all. What it raises stops the work."""
+"""Called with a stage's name, and what is done of how much: frames, or bytes of a download. What it raises stops it."""
 
 STAGE_MOTION = "Generating motion"
 STAGE_VIDEO = "Drawing the video"
@@ -95,6 +91,7 @@ class EmagePipeline(
         smplx_file: str | Path | None = None,
         accept_smplx_licence: bool = False,
         face_maps: FaceMapLoader | None = None,
+        progress: Progress | None = None,
     ) -> "EmagePipeline":
         """Load all six networks.
 
@@ -110,13 +107,14 @@ class EmagePipeline(
                 it is not there.
             smplx_file, accept_smplx_licence: which body to draw; see `emage.body.model.load_body`.
             face_maps: where the matrix comes from that takes faces to another basis; by default from its authors.
+            progress: called while weights are downloaded; what it raises ends the download.
 
         Raises:
             WeightsError: no weights, damaged ones, or ones that do not fit their config.
         """
         device = _usable_device(device)  # first, for weights may take minutes
-        source = find_weights(weights, revision)
-        generator, codec = load_networks(source)
+        source = find_weights(weights, revision, progress)
+        generator, codec = load_networks(source.folders)
         folder = source.folders["generator"]
         sampling = load_sampling(folder, load_config(folder))
         face_maps = face_maps or loader_of()
@@ -168,19 +166,20 @@ class EmagePipeline(
             EmageError: no such speaker, or settings out of range.
         """
         settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames)
-        self._check_speaker(settings)
+        self._check(settings)
         samples = audio.part_samples if isinstance(audio, Recording) else load_audio(audio, max_duration_s)
         return self._generate(samples, hints, settings, progress, seed_motion)
 
     def take(self, request: Request, progress: Progress | None = None) -> Take:
         """`generate` for a request; the `weights` of its settings are for who loads the pipeline."""
         started = time.monotonic()
-        self._check_speaker(request.settings)
+        self._check(request.settings)
         motion = self._generate(request.recording.part_samples, request.hints, request.settings, progress)
         took_s = time.monotonic() - started
         return Take(motion, request.caption, request.hints, request.recording, request.settings, took_s)
 
-    def _check_speaker(self, settings: TakeSettings) -> None:
+    def _check(self, settings: TakeSettings) -> None:
+        settings.check_sample()
         speakers = self.generator.config.speakers
         if settings.speaker >= speakers:
             raise EmageError(f"There is no speaker {settings.speaker}; these weights know 0 to {speakers - 1}.")
@@ -304,61 +303,6 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise EmageError(f"The device '{device}' cannot be used here ({reason}). Give cpu.") from error
-
-
-Network = Generator | VQVAE | GlobalMotionPredictor
-
-
-def save_network(network: Network, folder: Path) -> None:
-    """Write config.json and model.safetensors as `load_networks` reads them. Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
-    config = {"model_type": network.model_type, **network.config.to_json()}
-    with new_file(folder / CONFIG_NAME) as temporary:
-        temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
-    with new_file(folder / WEIGHTS_NAMES[0]) as temporary:
-        try:
-            safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
-        except safetensors.SafetensorError as error:  # its word for a full disk
-            raise OutputError(f"{folder / WEIGHTS_NAMES[0]} was not written: {error}.") from error
-
-
-def load_networks(source: WeightsSource) -> tuple[Generator, MotionCodec]:
-    """The six networks of a source, strictly loaded, float32, on the CPU.
-
-    Raises:
-        WeightsError: a damaged file, or weights that do not fit their config or one another.
-    """
-
-    def load(name: str, make: Callable[[dict[str, Any]], Network]) -> Any:
-        folder = source.folders[name]
-        with torch.device("meta"):  # nothing is allocated or drawn at random for what the file's tensors replace
-            network = make(load_config(folder))
-        network.load_weights(load_state(folder), name)
-        return network
-
-    generator = load("generator", lambda config: Generator(GeneratorConfig.from_json(config)))
-    parts = Parts.of(lambda part: load(part, lambda config: VQVAE(VQVAEConfig.from_json(config))))
-    global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
-    _check_sizes(generator, parts, global_motion)
-    return generator, MotionCodec(parts, global_motion)
-
-
-def _check_sizes(generator: Generator, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor) -> None:
-    for part in NETWORK_PARTS:
-        ours = parts[part].config
-        facts = (ours.channels, ours.width, ours.codebook_size)
-        needed = (PART_CHANNELS[part], generator.config.motion_width, generator.config.codebook_size)
-        if facts != needed:
-            raise WeightsError(
-                f"{part}: this VQ-VAE has (channels, width, codes) {facts}, but the generator works with {needed}. "
-                "Use networks that were trained together."
-            )
-    if global_motion.config.channels != PART_CHANNELS["lower"]:
-        raise WeightsError(f"global: it has {global_motion.config.channels} channels; the lower body has 61.")
 
 
 def render_video(

@@ -26,7 +26,7 @@ from typing import IO, Annotated, Any
 from pydantic import Field
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
-from emage.files import ZIP_DAMAGE, new_file, open_zip, output_error
+from emage.files import ZIP_DAMAGE, NewFiles, new_file, open_zip, put_files
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Hints, Placement
@@ -41,8 +41,6 @@ MAX_PROJECT_BYTES = 1 << 30
 """Of all files of a project together, and once more of the motions when they are unpacked."""
 MAX_CAPTION_CHARACTERS = 200
 
-_CODEC_PADDING_S = 0.2
-"""What the sound of a video may last beyond the recording that it was made of."""
 _MAX_JSON_BYTES = 4 << 20
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _PROJECT, _PLAN = "session.json", "plan.json"
@@ -81,7 +79,8 @@ class Project:
 
     recording: with the part of it that is used, or None. plan: over the whole recording. reference, placement: the
     motion for hints as it was given, and how it is laid along the recording. settings, picture: of the next take.
-    takes: what was made; their hints' references are laid along the recording's part already.
+    takes: what was made; their hints' references are laid along the recording's part already. One of another recording
+    is loaded without it: its sound is in its video.
 
     Raises:
         SessionError: too many takes, or a caption that is too long.
@@ -126,7 +125,7 @@ class Project:
             path: the zip.
             folder: of the caller's own; recording, motions and videos are put there, under names of our own.
             max_bytes: limit on all files together, and once more on the motions when they are unpacked.
-            max_duration_s: of the recording, and of the sound of each take; a longer one is refused undecoded.
+            max_duration_s: of the recording; a longer one is refused undecoded.
 
         Raises:
             SessionError: no project, one of a newer version, a damaged one, one that holds what no project has, or too
@@ -138,7 +137,7 @@ class Project:
         if not path.is_file():
             raise SessionError(f"{path}: there is no such file.")
         try:
-            with _new_files(folder) as files, open_zip(path, SessionError) as archive:
+            with put_files(folder) as files, open_zip(path, SessionError) as archive:
                 return _Reader(archive, path.name, files, max_bytes, max_duration_s).read()
         except zipfile.BadZipFile as error:
             raise SessionError(f"{path.name} is no session's zip, or it is damaged ({error}). {_SAVE_AGAIN}") from error
@@ -236,47 +235,6 @@ def _member(name: str, method: int) -> zipfile.ZipInfo:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-class _NewFiles:
-    """Files put into a folder, by names that are ours."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self.made: list[Path] = []
-
-    def path(self, name: str) -> Path:
-        """Where a file of this name goes; it is removed with the others."""
-        self.made.append(self._folder / name)
-        return self.made[-1]
-
-    def put(self, name: str, source: IO[bytes]) -> Path:
-        path = self._folder / name
-        try:
-            path.parent.mkdir(exist_ok=True)
-            target = path.open("xb")
-        except OSError as error:
-            raise output_error(path, error) from error
-        self.made.append(path)
-        with target:
-            while block := source.read(1 << 20):  # its faults are the archive's
-                try:
-                    target.write(block)
-                except OSError as error:
-                    raise output_error(path, error) from error
-        return path
-
-
-@contextmanager
-def _new_files(folder: Path) -> Iterator[_NewFiles]:
-    """Files that are removed where the block ends badly."""
-    files = _NewFiles(folder)
-    try:
-        yield files
-    except BaseException:
-        for path in files.made:
-            path.unlink(missing_ok=True)
-        raise
-
-
 class _ReadError(SessionError):
     """Names the file already."""
 
@@ -285,7 +243,7 @@ class _Reader:
     """Reads an archive; every file in it must be one that its session.json names."""
 
     def __init__(
-        self, archive: zipfile.ZipFile, name: str, files: _NewFiles, max_bytes: int, max_duration_s: float | None
+        self, archive: zipfile.ZipFile, name: str, files: NewFiles, max_bytes: int, max_duration_s: float | None
     ):
         self._archive, self._name, self._files = archive, name, files
         self._motion_bytes = max_bytes
@@ -330,8 +288,8 @@ class _Reader:
         video = None
         if take.video is not None:
             video = self._video(self._expect(take.video, f"takes/{number}.mp4"))
-        if recording is None or motion.num_frames != recording.part_frames:
-            recording = None if video is None else self._sound(video)  # a take of another recording
+        if recording is not None and motion.num_frames != recording.part_frames:
+            recording = None  # a take of another one
         return StoredTake(
             caption=take.caption,
             motion=motion.save(self._files.path(f"take-{number}.npz")),
@@ -355,11 +313,10 @@ class _Reader:
         with self._open(self._expect(name, f"recording{suffix}")) as stream:
             path = self._files.put(name, stream)
         recording = Recording.load(path, self._max_duration_s)
-        return recording.trim(saved.trim[0], saved.trim[1])
-
-    def _sound(self, video: Path) -> Recording:
-        limit_s = self._max_duration_s
-        return Recording.load(video, None if limit_s is None else limit_s + _CODEC_PADDING_S)
+        try:
+            return recording.trim(*saved.trim)
+        except AudioError as error:  # not the recording's fault
+            raise self._fault(str(error)) from error
 
     def _video(self, name: str) -> Path:
         with self._open(name) as stream:
@@ -379,7 +336,7 @@ class _Reader:
     def _motion(self, name: str) -> Motion:
         with tempfile.TemporaryDirectory(prefix="emage-") as folder:
             with self._open(name) as stream:
-                path = _NewFiles(Path(folder)).put("motion.npz", stream)
+                path = NewFiles(Path(folder)).put("motion.npz", stream)
             try:
                 motion = Motion.load(path, self._motion_bytes)
             except EmageError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, dataclass_transform
 
+import numpy as np
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
@@ -39,6 +40,7 @@ def checked(error: type[EmageError], what: str = "") -> Callable[[type[Kind]], t
 
         @functools.wraps(check)
         def __init__(self, *arguments, **named):
+            arguments, named = map(_plain, arguments), {name: _plain(value) for name, value in named.items()}
             try:
                 check(self, *arguments, **named)
             except pydantic.ValidationError as fault:
@@ -48,6 +50,11 @@ def checked(error: type[EmageError], what: str = "") -> Callable[[type[Kind]], t
         return made
 
     return decorate
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as Python's own, which alone is strictly a number."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def build(kind: type[Kind], value: Any, error: type[EmageError], what: str) -> Kind:
@@ -71,48 +78,85 @@ def build(kind: type[Kind], value: Any, error: type[EmageError], what: str) -> K
 
 
 def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = None) -> str:
-    """The first of pydantic's errors as a sentence that names the field, its value and what it must be."""
+    """The first of pydantic's errors as a sentence that names the field, its value and what it must be.
+
+    what: whose fields they are, such as "The plan". kind: the class that was to be made.
+    """
     errors = fault.errors(include_url=False)
-    first = next(
-        (each for each in errors if each["type"] in ("extra_forbidden", "unexpected_keyword_argument")), errors[0]
-    )
-    steps = list(first["loc"])
-    if steps and is_dataclass(kind) and isinstance(steps[0], int):  # an argument without its name
-        steps[0] = list(kind.__dataclass_fields__)[steps[0]]
-    place = ".".join(str(step) for step in steps if not isinstance(step, str) or "[" not in step)
-    subject = " ".join(filter(None, (what, place))) or "The value"
-    details, type_ = first.get("ctx", {}), first["type"]
-    if type_ in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = f"; known are {', '.join(sorted(kind.__dataclass_fields__))}" if is_dataclass(kind) else ""
-        return f"{what or 'This'} has no field {place}{known}."
-    if type_ in ("missing", "missing_argument"):
-        return f"{what or 'This'} lacks {place}."
-    if type_ == "json_invalid":
-        return f"{what or 'This'} is not JSON that can be read ({details['error']})."
+    first = next((each for each in errors if each["type"] in _UNKNOWN), errors[0])
+    type_, details = first["type"], first.get("ctx", {})
     if type_ == "value_error":
         return str(details["error"])
-    must = {
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "float_type": "a number",
-        "finite_number": "a finite number",
-        "bool_type": "true or false",
-        "string_type": "text",
-        "list_type": "a list",
-        "tuple_type": "a list",
-        "dict_type": "an object",
-        "dataclass_type": "an object",
-    }.get(type_)
-    if must is None:
-        must = {
-            "greater_than_equal": lambda: f"{details['ge']} or more",
-            "greater_than": lambda: f"more than {details['gt']}",
-            "less_than_equal": lambda: f"{details['le']} at most",
-            "less_than": lambda: f"less than {details['lt']}",
-            "literal_error": lambda: f"one of {details['expected']}",
-            "too_short": lambda: f"a list of {details['min_length']} or more",
-            "too_long": lambda: f"at most {details['max_length']} long",
-            "string_too_short": lambda: f"text of {details['min_length']} characters or more",
-            "string_too_long": lambda: f"text of at most {details['max_length']} characters",
-        }.get(type_, lambda: first["msg"].removeprefix("Input should be "))()
-    return f"{subject} is {repr(first['input'])[:_LONGEST_VALUE]}; it must be {must}."
+    *holder, name = [""] if not first["loc"] else _name_steps(first["loc"], kind)
+    within = "".join(f" of {step}" for step in reversed(holder))
+    owner = what.removesuffix("'s").removesuffix(":") or "The value"
+    if type_ == "json_invalid":
+        return f"{owner} is not JSON that can be read ({details['error']})."
+    if type_ in _UNKNOWN:
+        known = (
+            f"; known are {', '.join(sorted(kind.__dataclass_fields__))}" if is_dataclass(kind) and not holder else ""
+        )
+        return f"{f'{owner}: there' if what else 'There'} is no field {name}{within}{known}."
+    if type_ in ("missing", "missing_argument"):
+        return f"{owner}: the field {name}{within} is missing."
+    if not name:
+        subject = owner
+    elif what.endswith(("'s", ":")) or not what:
+        subject = f"{what} {name}{within}".lstrip()
+    else:
+        subject = f"{what}: {name}{within}"
+    if type_ in ("too_long", "too_short"):
+        limit = f"{details['max_length']} at most" if type_ == "too_long" else f"{details['min_length']} or more"
+        return f"{subject} has {details['actual_length']} entries; it must have {limit}."
+    value = repr(first["input"])
+    value = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
+    return f"{subject} is {value}; it must be {_demand(first)}."
+
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_DEMANDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "dataclass_type": "an object",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} at most",
+    "less_than": "less than {lt}",
+    "literal_error": "{expected}",
+    "string_too_short": "text of {min_length} or more characters",
+    "string_too_long": "text of {max_length} characters at most",
+}
+
+
+def _demand(error: dict[str, Any]) -> str:
+    """What a value must be."""
+    if error["type"] not in _DEMANDS:
+        return error["msg"].removeprefix("Input should be ")
+    numbers = {
+        name: f"{limit:,.10g}" if isinstance(limit, float) else f"{limit:,}" if isinstance(limit, int) else limit
+        for name, limit in error.get("ctx", {}).items()
+    }
+    return _DEMANDS[error["type"]].format(**numbers)
+
+
+def _name_steps(place: tuple[int | str, ...], kind: type | None) -> list[str]:
+    """Each step to a field by a name for people, entries of a list counted from 1: spans, 1, part -> span 2, part."""
+    names: list[str] = []
+    for depth, step in enumerate(place):
+        if isinstance(step, str):
+            if "[" not in step:  # else it tells which kind of a union was tried
+                names.append(step)
+        elif depth == 0 and is_dataclass(kind):  # an argument by its position
+            names.append(list(kind.__dataclass_fields__)[step])
+        elif depth > 0 and str(place[depth - 1]).endswith("s"):
+            names[-1] = f"{names[-1].removesuffix('s')} {step + 1}"
+        else:
+            names.append(f"entry {step + 1}")
+    return names

@@ -1,9 +1,11 @@
-"""Fixtures that several test files share."""
+"""Fixtures and helpers that several test files share."""
 
 import os
+import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,13 @@ os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), f"emage-tests-{uuid.
 import numpy as np
 import pytest
 import soundfile
+from scipy.spatial.transform import Rotation
 
 from emage.body import Body
 from emage.body.model import STAND_IN_FILE
-from emage.motion import Motion
+from emage.cli.main import main
+from emage.motion import ARKIT52, FLAME2020, Motion
+from emage.motion.skeleton import ARKIT_ACTIONS, JOINT_NAMES, PART_JOINTS
 from emage.pipeline import EmagePipeline
 
 if TYPE_CHECKING:
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 REGRESSION = ROOT / "tests" / "regression"
+
+
+class Stop(Exception):
+    """Of a test's own, raised to stop some work."""
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +59,45 @@ def body() -> Body:
 
 
 @pytest.fixture(scope="session")
+def arrays() -> dict[str, np.ndarray]:
+    """Of the stand-in's file."""
+    with np.load(STAND_IN_FILE, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.fixture(scope="session")
 def speech() -> np.ndarray:
     """4.5 s of syllable-like noise bursts at 16 kHz, (72000,) float32."""
     return make_speech(72000)
+
+
+@pytest.fixture
+def talk(tmp_path, speech) -> Path:
+    """talk.wav of that."""
+    soundfile.write(tmp_path / "talk.wav", speech, 16000, subtype="FLOAT")
+    return tmp_path / "talk.wav"
+
+
+@pytest.fixture
+def emage(monkeypatch) -> Callable[..., int]:
+    """Runs `python -m emage …` and gives its exit code."""
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["emage", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return end.code or 0
+        return 0
+
+    return run
 
 
 TALK_FRAMES = 45
 
 
 @pytest.fixture(scope="session")
-def talk(tmp_path_factory) -> Path:
+def short_talk(tmp_path_factory) -> Path:
     """A file with 1.5 s of speech."""
     path = tmp_path_factory.mktemp("audio") / "talk.wav"
     soundfile.write(path, make_speech(TALK_FRAMES * 1600 // 3), 16000)
@@ -93,3 +131,51 @@ def make_motion(num_frames: int, seed: int = 0, fps: float = 30, reach: float = 
         return reach * np.sin(2 * np.pi * frequency * np.arange(num_frames)[:, None] / fps + phase)
 
     return Motion(poses=waves(165), expressions=waves(100), trans=waves(3), betas=rng.standard_normal(300), fps=fps)
+
+
+def rest(
+    num_frames: int = 1,
+    trans: np.ndarray | None = None,
+    actions: dict[str, float] | None = None,
+    betas: np.ndarray | None = None,
+    basis: str | None = None,
+    **joints: object,
+) -> Motion:
+    """At rest but for some joints, by their names, turned by (3,) or (T, 3) axis-angles, and a way (T, 3).
+
+    actions: of ARKit, by their names; where they are given, be it none, the face is in that basis.
+    """
+    poses, expressions = np.zeros((num_frames, 55, 3)), np.zeros((num_frames, 100))
+    for name, turn in joints.items():
+        poses[:, JOINT_NAMES.index(name)] = turn
+    for action, strength in (actions or {}).items():
+        expressions[:, ARKIT_ACTIONS.index(action)] = strength
+    return Motion(
+        poses.reshape(num_frames, 165),
+        expressions,
+        np.zeros((num_frames, 3)) if trans is None else trans,
+        np.zeros(300) if betas is None else betas,
+        expression_basis=basis or (FLAME2020 if actions is None else ARKIT52),
+    )
+
+
+def angles_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Poses (T, J*3) twice -> (T, J) radians, by scipy."""
+    turn = Rotation.from_rotvec(first.reshape(-1, 3)).inv() * Rotation.from_rotvec(second.reshape(-1, 3))
+    return turn.magnitude().reshape(len(first), -1)
+
+
+def channels_of(part: str) -> list[int]:
+    """Of a part's joints in poses (T, 165)."""
+    return [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
+
+
+def assert_same_motion(made: Motion, expected: Motion) -> None:
+    """To the last bit."""
+    for name in ("poses", "expressions", "trans", "betas"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name), err_msg=name)
+
+
+def asks(pipe: EmagePipeline, monkeypatch: pytest.MonkeyPatch, **sampling: object) -> None:
+    """Let the weights of a pipeline ask for another sampling, till the test ends."""
+    monkeypatch.setattr(pipe, "sampling", replace(pipe.sampling, **sampling))

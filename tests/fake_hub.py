@@ -1,18 +1,19 @@
 """A loopback server that answers as the Hugging Face Hub does, and misbehaves where a test wants it to.
 
-It knows `/api/models/{repo}[/revision/{rev}]` (the model-info call, with `?blobs=true`) and HEAD and GET of
-`/{repo}/resolve/{rev}/{file}`, of one repo of weights and of any others beside it, data sets (`datasets/{repo}`) too.
-As on the Hub, a large file (here: any weights file) is redirected to another host, the CDN, with its sha256 and size in
-`X-Linked-Etag` and `X-Linked-Size`; a small one has git's blob hash as ETag.
+It knows `/api/models/{repo}/revision/{rev}` (what a repo is and has), `/api/models/{repo}/tree/{rev}` (its files), and
+HEAD and GET of `/{repo}/resolve/{rev}/{file}`, of data sets (`datasets/{repo}`) too. As on the Hub, a large file (here:
+any weights file) is redirected to another host, the CDN, with its sha256 and size in `X-Linked-Etag` and
+`X-Linked-Size`; a small one has git's blob hash as ETag.
 """
 
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
 API, RESOLVE, CDN = "api", "resolve", "cdn"
@@ -42,60 +43,49 @@ class Faults:
     """What goes wrong, by kind of request."""
 
     status: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> status, X-Error-Code
-    delay_s: dict[str, float] = field(default_factory=dict)  # kind -> pause before the answer
     silent: set[str] = field(default_factory=set)  # kinds that are accepted and never answered
     body: dict[str, bytes] = field(default_factory=dict)  # kind -> another body, with status 200
     wrong_bytes: dict[str, bytes] = field(default_factory=dict)  # file -> what is sent in its place
     cut_after: int = 0  # close the connection after that many bytes of a body ...
     cuts: int = 0  # ... that many times
-    pause_s: float = 0.0  # before every `chunk` of a body from the CDN
+    pause_s: float = 0.0  # before every `chunk` of a body
     chunk: int = 1 << 16
 
 
 class FakeHub:
-    """`with FakeHub({"config.json": b"{}"}) as hub: ...`; `hub.url` is its endpoint.
+    """`with FakeHub({"team/weights": {"config.json": b"{}"}}) as hub: ...`; `hub.url` is its endpoint.
 
-    beside: files of other repos, by their name as in a URL ("datasets/team/tools"); they have the same revisions.
+    repos: the files of each repo, by its name as in a URL ("datasets/team/tools"); all have the same revisions.
     """
 
-    def __init__(
-        self,
-        files: dict[str, bytes],
-        repo_id: str = "team/weights",
-        commit: str = COMMIT,
-        beside: dict[str, dict[str, bytes]] | None = None,
-    ) -> None:
-        self.files = files
-        self.beside = beside or {}
-        self.repo_id = repo_id
-        self.commit = commit
+    def __init__(self, repos: dict[str, dict[str, bytes]], commit: str = COMMIT) -> None:
+        self.repos = repos
         self.revisions = {"main": commit, commit: commit}
         self.faults = Faults()
         self.required_token: str | None = None
         self.seen: list[Seen] = []
         self.stopped = threading.Event()
-        self._servers = [_serve(self, "127.0.0.1"), _serve(self, "localhost")]
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.hub = self
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._servers[0].server_port}"
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def cdn_url(self) -> str:
-        return f"http://localhost:{self._servers[1].server_port}/cdn"
+        """Another host for a client, which compares names."""
+        return f"http://localhost:{self._server.server_port}"
 
     def of_kind(self, kind: str, method: str | None = None) -> list[Seen]:
         return [seen for seen in self.seen if seen.kind == kind and method in (None, seen.method)]
 
-    def files_of(self, repo: str) -> dict[str, bytes] | None:
-        return self.files if repo == self.repo_id else self.beside.get(repo)
-
     def stop(self) -> None:
         """From now on connections are refused."""
         self.stopped.set()
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
+        self._server.shutdown()
+        self._server.server_close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,13 +104,6 @@ class _Server(ThreadingHTTPServer):
         """A client that hangs up is part of the tests."""
 
 
-def _serve(hub: FakeHub, host: str) -> _Server:
-    server = _Server((host, 0), _Handler)
-    server.hub = hub
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    return server
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -130,75 +113,64 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub: FakeHub = self.server.hub
         path = urlsplit(self.path).path
-        kind = _kind(hub, path)
+        kind = _kind(path)
         hub.seen.append(Seen(kind, self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
-        hub.stopped.wait(hub.faults.delay_s.get(kind, 0))
         if hub.stopped.is_set() or kind in hub.faults.silent:
             hub.stopped.wait(30)
             self.close_connection = True
         elif kind in hub.faults.status:
             self._refuse(*hub.faults.status[kind])
         elif kind in hub.faults.body:
-            self._answer(200, hub.faults.body[kind], {"Content-Type": "text/html"})
+            self._answer(200, hub.faults.body[kind])
         elif kind == CDN:
-            *beside, name = unquote(path.removeprefix("/cdn/")).split("/-/")
-            self._bytes(*beside or [hub.repo_id], name, {})
+            repo, name = unquote(path.removeprefix("/cdn/")).split("/-/")
+            self._send_file(repo, name, {})
         elif hub.required_token and self.headers.get("authorization") != f"Bearer {hub.required_token}":
             self._refuse(401, "RepoNotFound")
         elif kind == API:
-            self._model_info(path)
+            repo, what, revision = re.fullmatch(r"/api/(.*?)(?:/(revision|tree)/(.*))?", path).groups()
+            self._describe(repo.removeprefix("models/"), unquote(revision or "main"), as_tree=what == "tree")
         elif kind == RESOLVE:
-            self._resolve(path)
+            repo, rest = path.removeprefix("/").split("/resolve/")
+            self._resolve(repo, *map(unquote, rest.split("/", 1)))
         else:
             self._refuse(404, "")
 
     do_HEAD = do_GET
 
-    def _model_info(self, path: str) -> None:
+    def _describe(self, repo: str, revision: str, as_tree: bool) -> None:
         hub: FakeHub = self.server.hub
-        repo_id, _, revision = path.removeprefix("/api/models/").partition("/revision/")
-        revision = unquote(revision) or "main"
-        if not self._knows(repo_id, revision):
-            return
-        blobs = "blobs" in parse_qs(urlsplit(self.path).query)
-        info = {
-            "_id": "0",
-            "id": repo_id,
-            "sha": hub.revisions[revision],
-            "siblings": [_sibling(name, content, blobs) for name, content in hub.files_of(repo_id).items()],
-        }
-        self._answer(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+        if self._knows(repo, revision):
+            files = [_listed(name, content) for name, content in hub.repos[repo].items()]
+            about = {"_id": "0", "id": repo, "sha": hub.revisions[revision], "siblings": files}
+            self._answer(200, json.dumps(files if as_tree else about).encode())
 
-    def _resolve(self, path: str) -> None:
+    def _resolve(self, repo: str, revision: str, name: str) -> None:
         hub: FakeHub = self.server.hub
-        repo_id, _, rest = path.removeprefix("/").partition("/resolve/")
-        revision, name = map(unquote, rest.split("/", 1))
-        if not self._knows(repo_id, revision):
+        if not self._knows(repo, revision):
             return
         commit = {"X-Repo-Commit": hub.revisions[revision]}
-        files = hub.files_of(repo_id)
-        if name not in files:
-            self._refuse(404, "EntryNotFound", commit)
+        content = hub.repos[repo].get(name)
+        if content is None:
+            self._refuse(404, "EntryNotFound")
         elif name.endswith(LARGE):
-            content = files[name]
-            place = name if repo_id == hub.repo_id else f"{repo_id}/-/{name}"
             linked = {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
-            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/{place}"})
+            self._answer(302, b"", commit | linked | {"Location": f"{hub.cdn_url}/cdn/{repo}/-/{name}"})
         else:
-            self._bytes(repo_id, name, commit | {"ETag": f'"{git_hash(files[name])}"'})
+            self._send_file(repo, name, commit | {"ETag": f'"{git_hash(content)}"'})
 
-    def _knows(self, repo_id: str, revision: str) -> bool:
+    def _knows(self, repo: str, revision: str) -> bool:
         hub: FakeHub = self.server.hub
-        if hub.files_of(repo_id) is None:
+        if repo not in hub.repos:
             self._refuse(404, "RepoNotFound")
         elif revision not in hub.revisions:
             self._refuse(404, "RevisionNotFound")
-        return hub.files_of(repo_id) is not None and revision in hub.revisions
+        return repo in hub.repos and revision in hub.revisions
 
-    def _bytes(self, repo_id: str, name: str, headers: dict[str, str]) -> None:
+    def _send_file(self, repo: str, name: str, headers: dict[str, str]) -> None:
         """A file or, on request, a range of it; cut off and slow as the faults say."""
         faults = self.server.hub.faults
-        content = faults.wrong_bytes.get(name, self.server.hub.files_of(repo_id)[name])
+        content = faults.wrong_bytes.get(name, self.server.hub.repos[repo][name])
         start, stop, status = 0, len(content), 200
         if asked := self.headers.get("Range"):
             first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -216,13 +188,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.hub.stopped.wait(faults.pause_s)
             self.wfile.write(body[begin : begin + faults.chunk])
 
-    def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
+    def _refuse(self, status: int, code: str) -> None:
         body = json.dumps({"error": f"the Hub says {status}"}).encode()
-        codes = {"X-Error-Code": code} if code else {}
-        self._answer(status, body, {"Content-Type": "application/json"} | codes | (headers or {}))
+        self._answer(status, body, {"X-Error-Code": code} if code else {})
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self._head(status, headers | {"Content-Length": str(len(body))})
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._head(status, (headers or {}) | {"Content-Type": "application/json", "Content-Length": str(len(body))})
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -233,19 +204,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _kind(hub: FakeHub, path: str) -> str:
-    if path.startswith("/api/models/"):
+def _kind(path: str) -> str:
+    if path.startswith(("/api/models/", "/api/datasets/")):
         return API
     if path.startswith("/cdn/"):
         return CDN
     return RESOLVE if "/resolve/" in path else "other"
 
 
-def _sibling(name: str, content: bytes, blobs: bool) -> dict:
-    entry: dict = {"rfilename": name}
-    if blobs:
-        entry |= {"size": len(content), "blobId": git_hash(content)}
-        if name.endswith(LARGE):
-            entry["blobId"] = "0" * 40  # git's hash of the pointer, not of the content
-            entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 130}
-    return entry
+def _listed(name: str, content: bytes) -> dict:
+    """A file in the words of both calls: of a repo's siblings, and of its tree."""
+    entry = {"rfilename": name, "path": name, "type": "file", "size": len(content)}
+    if name.endswith(LARGE):  # git's hash is of a pointer, not of the content
+        lfs = {"sha256": sha256(content), "oid": sha256(content), "size": len(content), "pointerSize": 130}
+        return entry | {"blobId": "0" * 40, "oid": "0" * 40, "lfs": lfs}
+    return entry | {"blobId": git_hash(content), "oid": git_hash(content)}

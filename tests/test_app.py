@@ -37,10 +37,10 @@ def zero_gpu(monkeypatch) -> types.SimpleNamespace:
     return types.SimpleNamespace(lent=lent, config=config.Config)
 
 
-def test_on_zero_gpu_a_take_is_made_on_a_gpu_that_is_lent(tiny, talk, zero_gpu, tmp_path):
+def test_on_zero_gpu_a_take_is_made_on_a_gpu_that_is_lent(tiny, short_talk, zero_gpu, tmp_path):
     """What crosses to the GPU process must be picklable: no progress callback goes along."""
     told, registry = [], WeightsRegistry(tiny)
-    request = Request(Recording.load(talk).store(tmp_path))
+    request = Request(Recording.load(short_talk).store(tmp_path))
     take = module.on_zero_gpu(registry)("", request, lambda *call: told.append(call))
     ((seconds, arguments),) = zero_gpu.lent
     assert (seconds, arguments) == (21, ("", request))

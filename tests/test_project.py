@@ -1,4 +1,4 @@
-"""Sessions as zip files: what is saved comes back, and nothing that anybody puts into one does harm."""
+"""Projects as zip files: what is saved comes back, and nothing that anybody puts into one does harm."""
 
 import json
 import zipfile
@@ -7,43 +7,47 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from emage.errors import OutputError, SessionError
+from emage.errors import AudioError, OutputError, SessionError
 from emage.generation.settings import TakeSettings
-from emage.hints import HintPlan, Hints, Placement, Span
+from emage.generation.take import Request, StoredTake, Take
+from emage.hints import HintPlan, Hints, Placement, Span, place_hints
 from emage.motion import Motion
-from emage.pipeline import Take
-from emage.project import MAX_TAKES, VERSION, SavedTake, Session
+from emage.project import MAX_TAKES, VERSION, Project
+from emage.recording.recording import Recording
 from emage.render.settings import RenderSettings
-from tests.conftest import make_motion
+from tests.conftest import ROOT, angles_between, assert_same_motion, make_motion, make_speech
 
-MP4 = b"\0\0\0\x18ftypisom, and so on"
+OLD = ROOT / "tests/data/session_v1.zip"
+with zipfile.ZipFile(OLD) as _archive:
+    MP4 = _archive.read("takes/2.mp4")
 
 
 @pytest.fixture
-def session(tmp_path) -> Session:
-    recording, video = tmp_path / "My talk.FLAC", tmp_path / "a video.mp4"
-    recording.write_bytes(b"sound")
-    video.write_bytes(MP4)
-    reference = make_motion(40, seed=1)
+def project(tmp_path) -> Project:
+    """A part of 30 frames of a recording, and three takes of it."""
+    soundfile.write(tmp_path / "My talk.FLAC", make_speech(24000), 16000, format="FLAC")
+    (tmp_path / "a video.mp4").write_bytes(MP4)
+    recording = Recording.load(tmp_path / "My talk.FLAC").trim(5, 35)
     plan = HintPlan((Span("upper", 3, 20, "lock"), Span("hands", 0, 40)), blend_frames=4)
+    reference = make_motion(40, seed=1)
+    sampled = TakeSettings("demo", speaker=3, seed=7, temperature=0.8, top_k=5, translation="grounded")
     hints = Hints(reference, plan)
-    drawn = TakeSettings("demo", speaker=3, seed=7, temperature=0.8, top_k=5, translation="grounded")
-    return Session(
-        recording,
-        trim_start_frame=5,
-        trim_end_frame=35,
-        plan=plan,
-        reference=reference,
-        placement=Placement(-4, "loop", 6),
-        settings=drawn,
-        picture=RenderSettings(camera="still", yaw_degrees=12.5, panel_width=320),
-        takes=(
-            SavedTake(Take(make_motion(30, seed=2), "likeliest")),
-            SavedTake(Take(make_motion(30, seed=3), "Ω “drawn”", hints), drawn, video, 1.25),
-            SavedTake(Take(make_motion(30, seed=4), "", replace(hints, plan=HintPlan())), drawn, None, np.float32(2)),
-        ),
+    takes = (
+        Take(make_motion(30, seed=2), "likeliest", None, recording),
+        Take(make_motion(30, seed=3), "Ω “sampled”", hints, recording, sampled, 1.25),
+        Take(make_motion(30, seed=4), "", replace(hints, plan=HintPlan()), recording, sampled, 2),
     )
+    stored = []
+    for number, take in enumerate(takes, start=1):
+        (tmp_path / f"take {number}").mkdir()
+        video = tmp_path / "a video.mp4" if number == 2 else None
+        stored.append(take.store(tmp_path / f"take {number}", "talk", video))
+    return Project(
+        recording, plan, reference, Placement(-4, "loop", 6), sampled,
+        RenderSettings(camera="still", yaw_degrees=12.5, panel_width=320), tuple(stored),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -52,52 +56,102 @@ def folder(tmp_path) -> Path:
     return tmp_path / "folder"
 
 
-def same(one: Motion, other: Motion) -> bool:
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("poses", "expressions", "trans", "betas")
-    )
+def left_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
 
 
-def test_a_session_comes_back(session, tmp_path, folder):
-    loaded = Session.load(session.save(tmp_path / "s.zip"), folder)
-    for name in ("trim_start_frame", "trim_end_frame", "plan", "placement", "settings", "picture"):
-        assert getattr(loaded, name) == getattr(session, name), name
-    assert same(loaded.reference, session.reference)
-    assert loaded.recording == folder / "recording.flac"
-    assert loaded.recording.read_bytes() == b"sound"
-    assert len(loaded.takes) == 3
-    for mine, theirs in zip(session.takes, loaded.takes, strict=True):
-        assert same(mine.take.motion, theirs.take.motion)
-        assert (mine.take.caption, mine.settings, mine.took_s) == (theirs.take.caption, theirs.settings, theirs.took_s)
-    assert loaded.takes[0].take.hints is None
-    assert loaded.takes[1].take.hints.plan == session.plan
-    # One motion that all hints come from is saved once, and is one motion again.
-    assert loaded.takes[1].take.hints.reference is loaded.takes[2].take.hints.reference is loaded.reference
+def test_a_project_comes_back(project, tmp_path, folder):
+    loaded = Project.load(project.save(tmp_path / "s.zip"), folder)
+    for name in ("plan", "placement", "settings", "picture"):
+        assert getattr(loaded, name) == getattr(project, name), name
+    assert_same_motion(loaded.reference, project.reference)
+    assert loaded.recording.file == folder / "recording.flac"
+    assert loaded.recording.file.read_bytes() == project.recording.file.read_bytes()
+    assert (loaded.recording.start_frame, loaded.recording.end_frame) == (5, 35)
+    np.testing.assert_array_equal(loaded.recording.part_sound, project.recording.part_sound)
+    assert [take.number for take in loaded.takes] == [1, 2, 3]
+    for mine, theirs in zip(project.takes, loaded.takes, strict=True):
+        assert_same_motion(mine.load().motion, theirs.load().motion)
+        for name in ("caption", "num_frames", "settings", "plan", "took_s"):
+            assert getattr(mine, name) == getattr(theirs, name), name
+        assert theirs.recording is loaded.recording
+    assert loaded.takes[0].load().hints is None
+    assert_same_motion(loaded.takes[1].load().hints.reference, project.reference)
+    # One motion that all hints come from is saved once, and is one file again.
+    assert loaded.takes[1].reference == loaded.takes[2].reference
     assert loaded.takes[1].video.read_bytes() == MP4
-    assert sorted(file.name for file in folder.iterdir()) == ["recording.flac", "takes-2.mp4"]
+    files = ["recording.flac", "reference-1.npz", "take-1.npz", "take-2.npz", "take-3.npz", "takes-2.mp4"]
+    assert left_in(folder) == files
 
 
-def test_an_empty_session_comes_back(tmp_path, folder):
-    loaded = Session.load(Session(trim_end_frame=0).save(tmp_path / "s.zip"), folder)
+def test_an_empty_project_comes_back(project, tmp_path, folder):
+    loaded = Project.load(Project().save(tmp_path / "s.zip"), folder)
     assert (loaded.recording, loaded.reference, loaded.takes) == (None, None, ())
     assert (loaded.plan, loaded.settings, loaded.picture) == (HintPlan(), TakeSettings(), RenderSettings())
-    assert list(folder.iterdir()) == []
+    assert left_in(folder) == []
+    whole = replace(project, recording=project.recording.trim(0), takes=())
+    with zipfile.ZipFile(whole.save(tmp_path / "w.zip")) as archive:
+        assert json.loads(archive.read("session.json"))["trim"] == [0, None]
+    assert not Project.load(tmp_path / "w.zip", folder).recording.is_trimmed
 
 
-def test_the_zip_is_what_other_tools_read(session, tmp_path):
-    with zipfile.ZipFile(session.save(tmp_path / "s.zip")) as archive:
+def test_the_zip_is_what_other_tools_read(project, tmp_path):
+    with zipfile.ZipFile(project.save(tmp_path / "s.zip")) as archive:
         assert set(archive.namelist()) == {
             "session.json", "plan.json", "recording.flac", "references/1.npz",
             "takes/1.npz", "takes/2.npz", "takes/2.mp4", "takes/3.npz",
         }  # fmt: skip
-        assert HintPlan.from_json(archive.read("plan.json").decode()) == session.plan
+        assert HintPlan.from_json(archive.read("plan.json").decode()) == project.plan
         archive.extract("takes/1.npz", tmp_path)
-    assert same(Motion.load(tmp_path / "takes/1.npz"), session.takes[0].take.motion)
+    assert_same_motion(Motion.load(tmp_path / "takes/1.npz"), project.takes[0].load().motion)
 
 
-def altered(session: Session, tmp_path: Path, **changes) -> Path:
-    """The session's zip with some files changed: to other bytes, to None, which leaves them out, or by a function."""
-    source, target = session.save(tmp_path / "whole.zip"), tmp_path / "bad.zip"
+# --- files of before --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_before_is_read_whole(tiny, folder):
+    """Saved by commit 2cbde13, whose page it is from: a part of a recording, takes of it and of another one."""
+    loaded = Project.load(OLD, folder)
+    with zipfile.ZipFile(OLD) as archive:
+        saved = json.loads(archive.read("session.json"))
+        assert loaded.recording.file.read_bytes() == archive.read("recording.flac")
+        assert loaded.takes[1].video.read_bytes() == archive.read("takes/2.mp4")
+        for number, take in enumerate(loaded.takes, start=1):
+            with archive.open(f"takes/{number}.npz") as stream:
+                arrays = dict(np.load(stream))
+            motion = take.load().motion
+            for name in ("poses", "expressions", "trans", "betas"):
+                np.testing.assert_array_equal(getattr(motion, name), arrays[name])
+    assert (loaded.recording.start_frame, loaded.recording.end_frame, loaded.recording.num_frames) == (8, 38, 45)
+    assert loaded.plan == HintPlan((Span("upper", 10, 25, "lock"), Span("hands", 0, 40)), blend_frames=4)
+    assert loaded.placement == Placement(4, "loop", 6)
+    assert_same_motion(loaded.reference, make_motion(20, seed=1))
+    sampled = TakeSettings("demo", 1, 7, 0.8, 5, translation="in-place", seam_frames=6)
+    assert loaded.settings == replace(sampled, timing="published", translation=None)
+    picture = RenderSettings("skeleton", "still", 12.5, panel_width=64, panel_height=96)
+    assert loaded.picture == picture
+    assert (picture.width, picture.height) == (64, 96)
+    assert [take.caption for take in loaded.takes] == ["likeliest", "Ω “drawn”", "of another recording"]
+    assert [take.settings for take in loaded.takes] == [TakeSettings(), sampled, TakeSettings(speaker=1)]
+    assert [take.took_s for take in loaded.takes] == [take["took_s"] for take in saved["takes"]]
+    assert [take.recording for take in loaded.takes] == [loaded.recording, loaded.recording, None]
+    assert Recording.load(loaded.takes[2].video).num_frames == loaded.takes[2].num_frames == 26
+    # What is laid along the recording now is what was then, and so is what comes of it.
+    hints = place_hints(loaded.recording, loaded.plan, loaded.reference, loaded.placement)
+    then = loaded.takes[1].load()
+    assert hints.plan == then.hints.plan
+    assert_same_motion(hints.reference, then.hints.reference)
+    made = tiny.take(Request(loaded.recording, then.settings, hints)).motion
+    assert angles_between(made.poses, then.motion.poses).max() < 1e-3
+    np.testing.assert_allclose(made.trans, then.motion.trans, atol=2e-4)
+
+
+# --- files of anybody -------------------------------------------------------------------------------------------------
+
+
+def altered(project: Project, tmp_path: Path, **changes) -> Path:
+    """The project's zip with some files changed: to other bytes, to None, which leaves them out, or by a function."""
+    source, target = project.save(tmp_path / "whole.zip"), tmp_path / "bad.zip"
     changes = {name.replace("__", "/").replace("_", "."): change for name, change in changes.items()}
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for info in old.infolist():
@@ -114,17 +168,14 @@ def altered(session: Session, tmp_path: Path, **changes) -> Path:
 
 
 def put(*keys, value):
-    """Changes a field of a JSON."""
+    """Changes a field of session.json."""
 
     def change(content):
         for key in keys[:-1]:
             content = content[key]
         content[keys[-1]] = value
 
-    return change
-
-
-NAN = b'{"spans": [], "blend_frames": NaN}'
+    return {"session_json": change}
 
 
 @pytest.mark.parametrize(
@@ -135,152 +186,159 @@ NAN = b'{"spans": [], "blend_frames": NaN}'
         ({"takes__2_npz": None}, "has no takes/2.npz"),
         ({"recording_flac": None}, "has no recording.flac"),
         ({"references__1_npz": None}, "has no references/1.npz"),
-        ({"session_json": b"{"}, "session.json is no JSON"),
-        ({"session_json": b"[" * 100_000}, "session.json is no JSON"),
-        ({"session_json": b"\xff"}, "session.json is no JSON"),
-        ({"session_json": b"[]"}, "says no version"),
+        ({"session_json": b"{"}, "session.json is not JSON"),
+        ({"session_json": b"[" * 100_000}, "session.json is not JSON"),
+        ({"session_json": b"\xff"}, "session.json is not JSON"),
+        ({"session_json": b"[]"}, r"session.json is \[\]; it must be an object"),
         ({"session_json": bytes(5 << 20)}, "session.json is far too long"),
-        ({"session_json": put("version", value="1")}, "says no version"),
-        ({"session_json": put("version", value=VERSION + 1)}, "newer version.*Update the program"),
-        ({"session_json": put("colour", value=1)}, "must have the fields"),
-        ({"session_json": lambda content: content.pop("trim")}, "must have the fields"),
-        ({"session_json": put("trim", value=[9, 3])}, "trim from frame 9 to 3"),
-        ({"session_json": put("trim", value=[0.5, 3])}, "trim from frame 0.5"),
-        ({"session_json": put("trim", value=3)}, "no start and end"),
-        ({"session_json": put("placement", "fill", value="twice")}, "no way 'twice'"),
-        ({"session_json": put("placement", "secret", value=1)}, "no other fields than fill"),
-        ({"session_json": put("settings", "seed", value=1.5)}, "seed is 1.5"),
-        ({"session_json": put("settings", "temperature", value="hot")}, "temperature is 'hot'"),
-        ({"session_json": put("settings", "timing", value="soon")}, "timing is 'soon'"),
-        ({"session_json": put("settings", "weights", value=3)}, "weights is 3"),
-        ({"session_json": put("picture", "panel_width", value=10**6)}, "panel_width=1000000"),
-        ({"session_json": put("picture", "background", value=[])}, "no colour"),
-        ({"session_json": put("recording", value="/etc/passwd")}, "recording has the name '/etc/passwd'"),
-        ({"session_json": put("recording", value="recording/../../x")}, "recording has the name"),
-        ({"session_json": put("recording", value=7)}, "recording has the name 7"),
-        ({"session_json": put("recording", value="recording.mp3")}, "has no recording.mp3"),
-        (
-            {"session_json": put("recording", value=None)},
-            "holds 'recording.flac', which its session.json does not name",
-        ),
-        ({"session_json": put("reference", value="../1.npz")}, "names '../1.npz' where references/1.npz should be"),
-        ({"session_json": put("reference", value=[])}, r"names \[\] where"),
-        ({"session_json": put("takes", value={})}, "no list"),
-        ({"session_json": put("takes", 0, value=[])}, "take 1 must have the fields"),
-        ({"session_json": put("takes", 1, "motion", value="takes/1.npz")}, "where takes/2.npz should be"),
-        ({"session_json": put("takes", 1, "video", value="../x.mp4")}, "where takes/2.mp4 should be"),
-        ({"session_json": put("takes", 1, "caption", value="x" * 201)}, "caption of a take"),
-        ({"session_json": put("takes", 1, "caption", value=None)}, "caption of a take"),
-        ({"session_json": put("takes", 1, "took_s", value=-1)}, "taken -1 seconds"),
-        ({"session_json": put("takes", 1, "took_s", value=1e999)}, "Infinity is no number"),
-        ({"session_json": put("takes", 1, "plan", value=None)}, "A plan is"),
-        (
-            {"session_json": put("takes", 1, "plan", "spans", 0, "end_frame", value=99)},
-            "reference motion has 40 frames",
-        ),
-        ({"plan_json": NAN}, "NaN is no number"),
-        ({"plan_json": put("spans", 0, "part", value="tail")}, "no body part 'tail'"),
+        (put("version", value="1"), "says no version"),
+        (put("version", value=VERSION + 1), "newer version.*Update the program"),
+        (put("colour", value=1), "session.json: there is no field colour; known are picture, placement"),
+        ({"session_json": lambda content: content.pop("trim")}, "session.json: the field trim is missing"),
+        (put("trim", value=[9, 3]), "there is nothing from 0.30 to 0.10 s"),
+        (put("trim", value=[0.5, 3]), "entry 1 of trim is 0.5; it must be a whole number"),
+        (put("trim", value=3), "trim is 3; it must be a list"),
+        (put("placement", "fill", value="twice"), "fill of placement is 'twice'; it must be 'once', 'loop'"),
+        (put("placement", "secret", value=1), "there is no field secret of placement"),
+        (put("settings", "seed", value=1.5), "seed of settings is 1.5; it must be a whole number"),
+        (put("settings", "seed", value=10**30), "seed of settings is 1000.*at most"),
+        (put("settings", "temperature", value="hot"), "temperature of settings is 'hot'; it must be a number"),
+        (put("settings", "temperature", value=float("nan")), "temperature of settings is nan"),
+        (put("settings", "timing", value="soon"), "timing of settings is 'soon'"),
+        (put("settings", "weights", value=3), "weights of settings is 3; it must be text"),
+        (put("picture", "panel_width", value=10**6), "panel_width of picture is 1000000; it must be 4,096 at most"),
+        (put("picture", "background", value=[]), r"background of picture is \[\]; it must be text"),
+        (put("picture", "background", value="no colour"), "'no colour' is no colour"),
+        (put("recording", value="/etc/passwd"), "recording has the name '/etc/passwd'"),
+        (put("recording", value="recording/../../x"), "recording has the name"),
+        (put("recording", value=7), "recording is 7; it must be text"),
+        (put("recording", value="recording.mp3"), "has no recording.mp3"),
+        (put("recording", value=None), "holds 'recording.flac', which its session.json does not name"),
+        (put("reference", value="../1.npz"), "names '../1.npz' where references/1.npz should be"),
+        (put("reference", value=[]), r"reference is \[\]; it must be text"),
+        (put("takes", value={}), "takes is {}; it must be a list"),
+        (put("takes", value=[None] * (MAX_TAKES + 1)), "takes has 65 entries; it must have 64 at most"),
+        (put("takes", 0, value=[]), r"take 1 is \[\]; it must be an object"),
+        (put("takes", 1, "motion", value="takes/1.npz"), "where takes/2.npz should be"),
+        (put("takes", 1, "video", value="../x.mp4"), "where takes/2.mp4 should be"),
+        (put("takes", 1, "caption", value="x" * 201), "caption of take 2 is 'xxx.*text of 200 characters at most"),
+        (put("takes", 1, "caption", value=None), "caption of take 2 is None; it must be text"),
+        (put("takes", 1, "took_s", value=-1), "took_s of take 2 is -1; it must be 0 or more"),
+        (put("takes", 1, "took_s", value=1e999), "took_s of take 2 is inf; it must be a finite number"),
+        (put("takes", 1, "plan", value=None), "The plan is None; it must be an object"),
+        (put("takes", 1, "plan", "spans", 0, "end_frame", value=99), "reference motion has 40 frames"),
+        ({"plan_json": b'{"spans": [], "blend_frames": NaN}'}, "blend_frames is nan"),
+        ({"plan_json": b'{"spans": [{"part": "tail"}]}'}, "part of span 1 is 'tail'"),
         ({"takes__2_npz": b"no archive"}, "takes/2.npz is no motion"),
         ({"takes__2_mp4": b"<html>"}, "takes/2.mp4 is no mp4"),
         ({"evil_sh": b"rm"}, "holds 'evil.sh'"),
     ],
 )
-def test_bad_sessions_are_named_and_leave_nothing(session, tmp_path, folder, changes, words):
-    path = altered(session, tmp_path, **changes)
+def test_bad_projects_are_named_and_leave_nothing(project, tmp_path, folder, changes, words):
+    path = altered(project, tmp_path, **changes)
     with pytest.raises(SessionError, match=words) as caught:
-        Session.load(path, folder)
+        Project.load(path, folder)
     assert str(caught.value).startswith("bad.zip")
-    assert list(folder.iterdir()) == []
+    assert left_in(folder) == []
 
 
-def test_many_takes(session, tmp_path, folder):
+def test_recordings_are_decoded_with_a_limit(project, tmp_path, folder):
+    path = project.save(tmp_path / "s.zip")
+    assert Project.load(path, folder, max_duration_s=1.5).recording.num_frames == 45
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.raises(AudioError, match="recording.flac is longer than 1 s, the limit here"):
+        Project.load(path, folder, max_duration_s=1)
+    whole = project.recording.file.read_bytes()
+    path = altered(project, tmp_path, recording_flac=whole[:200])  # decoding it fails, its length is told first
+    with pytest.raises(AudioError, match="recording.flac is longer than 1 s"):
+        Project.load(path, folder, max_duration_s=1)
+    with pytest.raises(AudioError, match="recording.flac is (damaged|cut short)"):
+        Project.load(path, folder, max_duration_s=2)
+    assert left_in(folder) == []
+
+
+def test_limits_of_what_a_project_holds(project):
+    take = project.takes[0]
     with pytest.raises(SessionError, match="at most 64 takes, not 65"):
-        replace(session, takes=session.takes[:1] * (MAX_TAKES + 1))
-    path = altered(session, tmp_path, session_json=put("takes", value=[None] * (MAX_TAKES + 1)))
-    with pytest.raises(SessionError, match="no list of at most 64"):
-        Session.load(path, folder)
+        Project(takes=(take,) * (MAX_TAKES + 1))
+    with pytest.raises(SessionError, match="at most 200 characters"):
+        Project(takes=(replace(take, caption="x" * 201),))
 
 
-def test_bombs_are_refused_before_they_unpack(session, tmp_path, folder):
-    path = session.save(tmp_path / "s.zip")
+def test_bombs_are_refused_before_they_unpack(project, tmp_path, folder):
+    path = project.save(tmp_path / "s.zip")
     with zipfile.ZipFile(path) as archive:
         total = sum(info.file_size for info in archive.infolist())
     with pytest.raises(SessionError, match=f"unpacks to {total:,} bytes; at most 1,000 are read"):
-        Session.load(path, folder, max_bytes=1000)
+        Project.load(path, folder, max_bytes=1000)
     # Motions that are small in the zip and large in memory, each within the limit.
-    np.savez_compressed(tmp_path / "z.npz", **dict(np.load(make_motion(1).save(tmp_path / "m.npz"))) | still(3000))
+    still = {"poses": np.zeros((3000, 165), "f4"), "expressions": np.zeros((3000, 100)), "trans": np.zeros((3000, 3))}
+    np.savez_compressed(tmp_path / "z.npz", **dict(np.load(make_motion(1).save(tmp_path / "m.npz"))) | still)
     small = (tmp_path / "z.npz").read_bytes()
     assert len(small) < 50_000
-    path = altered(session, tmp_path, takes__1_npz=small, takes__2_npz=small)
+    path = altered(project, tmp_path, takes__1_npz=small, takes__2_npz=small)
     size = 3000 * (165 * 4 + 103 * 8) + 1200
     with pytest.raises(SessionError, match="takes/2.npz is no motion.*unpacks to"):
-        Session.load(path, folder, max_bytes=int(1.5 * size))
-    assert list(folder.iterdir()) == []
-    assert Session.load(path, folder, max_bytes=3 * size).takes[1].take.motion.num_frames == 3000
+        Project.load(path, folder, max_bytes=int(1.5 * size))
+    assert left_in(folder) == []
 
 
-def still(frames: int) -> dict[str, np.ndarray]:
-    return {
-        "poses": np.zeros((frames, 165), "f4"), "expressions": np.zeros((frames, 100)), "trans": np.zeros((frames, 3))
-    }  # fmt: skip
-
-
-def test_odd_archives(session, tmp_path, folder):
-    path = session.save(tmp_path / "s.zip")
-    whole = path.read_bytes()
-    odd = tmp_path / "odd.zip"
-    with zipfile.ZipFile(odd, "w") as archive:
+def test_odd_archives(project, tmp_path, folder):
+    whole = project.save(tmp_path / "s.zip").read_bytes()
+    twice, lzma = tmp_path / "twice.zip", tmp_path / "lzma.zip"
+    with zipfile.ZipFile(twice, "w") as archive:
         archive.writestr("session.json", "{}")
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("session.json", "{}")
-    with pytest.raises(SessionError, match="two files of one name"):
-        Session.load(odd, folder)
-    with zipfile.ZipFile(odd, "w", zipfile.ZIP_LZMA) as archive:
+    with zipfile.ZipFile(lzma, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("session.json", "{}")
-    with pytest.raises(SessionError, match="packed in a way that no session is"):
-        Session.load(odd, folder)
     encrypted = bytearray(whole)
     encrypted[whole.rindex(b"PK\1\2") + 8] |= 1
     for content, words in (
+        (twice.read_bytes(), "two files of one name"),
+        (lzma.read_bytes(), "packed in a way that no session is"),
         (b"", "no session's zip"),
         (whole[: len(whole) // 2], "no session's zip"),
         (bytes(encrypted), "encrypted"),
+        (None, "no such file"),
     ):
-        odd.write_bytes(content)
+        odd = tmp_path / "odd.zip"
+        odd.unlink(missing_ok=True) if content is None else odd.write_bytes(content)
         with pytest.raises(SessionError, match=words):
-            Session.load(odd, folder)
-    with pytest.raises(SessionError, match="no such file"):
-        Session.load(tmp_path / "none.zip", folder)
-    assert list(folder.iterdir()) == []
+            Project.load(odd, folder)
+    assert left_in(folder) == []
 
 
-def test_bytes_altered_anywhere_give_a_named_error_or_the_session(tmp_path, folder, session):
-    small = replace(session, takes=session.takes[1:2])
+def test_bytes_altered_anywhere_give_a_named_error_or_the_project(tmp_path, folder, project):
+    small = replace(project, takes=project.takes[1:2])
     whole, rng = small.save(tmp_path / "s.zip").read_bytes(), np.random.default_rng(0)
     refused = 0
-    for _ in range(60):
+    for _ in range(40):
         content = bytearray(whole)
         # the index at the end, and anywhere
         for at in (*rng.integers(0, len(whole), 2), rng.integers(len(whole) - 400, len(whole))):
             content[at] = rng.integers(256)
         (tmp_path / "s.zip").write_bytes(content)
         try:
-            Session.load(tmp_path / "s.zip", folder)
-        except SessionError:
+            Project.load(tmp_path / "s.zip", folder)
+        except (SessionError, AudioError):
             refused += 1
         for file in folder.iterdir():
             file.unlink()
-    assert refused > 40
+    assert refused > 27
 
 
-def test_what_cannot_be_written(session, tmp_path, monkeypatch):
-    path = session.save(tmp_path / "s.zip")
+def test_what_cannot_be_written(project, tmp_path, monkeypatch):
+    path = project.save(tmp_path / "s.zip")
     with pytest.raises(OutputError, match="does not exist"):
-        Session.load(path, tmp_path / "none/deeper")
-    session.recording.unlink()
+        Project.load(path, tmp_path / "none/deeper")
+    project.recording.file.unlink()
     with pytest.raises(SessionError, match="My talk.FLAC cannot be saved, for it is no longer there"):
-        session.save(tmp_path / "t.zip")
-    monkeypatch.setattr("emage.project.MAX_SESSION_BYTES", 1000)
+        project.save(tmp_path / "t.zip")
+    with pytest.raises(SessionError, match="none.npz cannot be saved"):
+        Project(takes=(StoredTake("gone", tmp_path / "none.npz", 3),)).save(tmp_path / "t.zip")
+    monkeypatch.setattr("emage.project.MAX_PROJECT_BYTES", 1000)
     with pytest.raises(SessionError, match="larger than 1,000 bytes"):
-        replace(session, recording=None).save(tmp_path / "t.zip")
+        replace(project, recording=None).save(tmp_path / "t.zip")
     assert not (tmp_path / "t.zip").exists()

@@ -21,7 +21,8 @@ from playwright.sync_api import expect, sync_playwright
 from emage.body import Body
 from emage.body.face import PUBLISHED_FACES, FaceMap, FaceMapLoader
 from emage.body.model import STAND_IN_FILE
-from emage.hub import CONFIG_NAME, DEFAULT_REPO, DEFAULT_REVISION, WEIGHTS_NAMES
+from emage.hub import DEFAULT_REPO, DEFAULT_REVISION
+from emage.models.checkpoint import CONFIG_NAME, WEIGHTS_NAMES
 from emage.motion import FLAME2020, Motion
 from emage.render.frames import render_frames
 from emage.render.scene import Actor
@@ -93,7 +94,7 @@ def start(tmp_path_factory) -> Iterator[Start]:
     tools = {f"datasets/{PUBLISHED_FACES.repo_id}": {PUBLISHED_FACES.filename: matrix}}
     unwanted = ("HF_", "HUGGINGFACE", "SMPLX_", "EMAGE_")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
-    with FakeHub(weights_files(), DEFAULT_REPO, DEFAULT_REVISION, tools) as hub:
+    with FakeHub({DEFAULT_REPO: weights_files(), **tools}, DEFAULT_REVISION) as hub:
         own = {
             "HF_ENDPOINT": hub.url,
             "HF_HOME": str(folder / "hf"),

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Self
 
 import torch
-import tyro
 from torch import Tensor
 
-from emage.hub import load_config, load_state
+from emage.models.checkpoint import load_config, load_state
 from emage.models.fgd import FRAME_MULTIPLE, MotionAutoencoder, MotionAutoencoderConfig
 from emage.motion.rotations import angle_between
-from emage.motion.skeleton import ROTATION_CHANNELS
-from train.data.cache import Cache, Windows
-from train.run.command import run_command
-from train.run.training import Run, RunConfig, mean_of, scalars, validation_batches, validation_table
-from train.vqvae import matrices
+from train.data.cache import Cache
+from train.data.windows import Windows, iterate_once, split_windows
+from train.run.command import run_stage
+from train.run.config import RunConfig
+from train.run.kinematics import to_matrices
+from train.run.log import Losses, mean_of, scalars
+from train.run.training import Run
 
 FOLDER = "fgd"
 
@@ -37,27 +38,21 @@ class AutoencoderTraining(RunConfig):
     velocity_weight: float = 5.0
     """Mean difference of the change of the channels from frame to frame."""
 
-    def shrunk(self) -> Self:
-        return replace(super().shrunk(), chain_channels=2)
+    def shrink(self) -> Self:
+        return replace(super().shrink(), chain_channels=2)
 
 
 @dataclass(frozen=True)
-class AutoencoderLosses:
-    """Each loss times its weight, scalars; `total` is their sum."""
-
+class AutoencoderLosses(Losses):
     rotation: Tensor
     velocity: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return self.rotation + self.velocity
 
-
-def autoencoder_losses(made: Tensor, rotations: Tensor, config: AutoencoderTraining) -> AutoencoderLosses:
-    """made, rotations: (B, T, 330)."""
+def compare_rotations(made: Tensor, truth: Tensor, config: AutoencoderTraining) -> AutoencoderLosses:
+    """made, truth: (B, T, 330)."""
     return AutoencoderLosses(
-        rotation=config.rotation_weight * angle_between(matrices(made), matrices(rotations)).mean(),
-        velocity=config.velocity_weight * (made - rotations).diff(dim=1).abs().mean(),
+        rotation=config.rotation_weight * angle_between(to_matrices(made), to_matrices(truth)).mean(),
+        velocity=config.velocity_weight * (made - truth).diff(dim=1).abs().mean(),
     )
 
 
@@ -69,11 +64,11 @@ class AutoencoderReport:
 
 
 @torch.no_grad()
-def validate(network: MotionAutoencoder, dataset: Windows, config: AutoencoderTraining, device) -> AutoencoderReport:
+def validate(network: MotionAutoencoder, dataset: Windows, batch_size: int, device: torch.device) -> AutoencoderReport:
     results = []
-    for window in validation_batches(dataset, config, device):
-        rotations = window.motion[..., :ROTATION_CHANNELS]
-        angle = angle_between(matrices(network(rotations)), matrices(rotations)).mean()
+    for window in iterate_once(dataset, batch_size, device):
+        rotations = window.rotations
+        angle = angle_between(to_matrices(network(rotations)), to_matrices(rotations)).mean()
         results.append((len(rotations), {"degrees": float(angle.rad2deg())}))
     return AutoencoderReport(**mean_of(results))
 
@@ -82,29 +77,26 @@ def train(config: AutoencoderTraining) -> MotionAutoencoder:
     """Run the stage from its beginning or its last checkpoint to its end."""
     cache = Cache(config.cache)
     run = Run(config)
-    dataset = Windows(
-        cache, cache.windows(("train",), config.window_frames, config.stride_frames), config.window_frames, config.seed
-    )
-    held_out = Windows(cache, validation_table(cache, config), config.window_frames, config.seed, shuffled=False)
+    dataset, held_out = split_windows(cache, config)
     model, optimizer = run.prepare(MotionAutoencoder(MotionAutoencoderConfig(config.chain_channels)))
     network: MotionAutoencoder = run.accelerator.unwrap_model(model)
 
     for batches in run.steps(dataset, optimizer):
         for window in batches:
-            rotations = window.motion[..., :ROTATION_CHANNELS]
+            rotations = window.rotations
             with run.accelerator.accumulate(model):
-                losses = autoencoder_losses(model(rotations), rotations, config)
+                losses = compare_rotations(model(rotations), rotations, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
         run.end_step(network, config.weights / FOLDER)
         if run.is_main and run.is_time(config.validate_every):
-            run.log("val", scalars(validate(network, held_out, config, run.device)))
+            run.log("val", scalars(validate(network, held_out, config.batch_size, run.device)))
     run.close()
     return network
 
 
 def load_autoencoder(weights: Path) -> MotionAutoencoder:
-    """The trained autoencoder in a folder of weights. Raises WeightsError."""
+    """Load the trained autoencoder of a folder of weights. Raises WeightsError."""
     folder = weights / FOLDER
     network = MotionAutoencoder(MotionAutoencoderConfig.from_json(load_config(folder)))
     network.load_weights(load_state(folder), "fgd")
@@ -112,8 +104,7 @@ def load_autoencoder(weights: Path) -> MotionAutoencoder:
 
 
 def main() -> None:
-    config = tyro.cli(AutoencoderTraining, description=__doc__)
-    run_command(lambda: train(config.shrunk() if config.smoke else config))
+    run_stage(AutoencoderTraining, train, __doc__)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ latents and codes of the trained VQ-VAEs, which stay as they are; the audio is e
 What is visible here is what is visible when sampling (`emage.generation.windows`, `emage.hints.plan`):
 - Hints cover a body part over a span of frames. Their translation is a place in the room, wherever that is; so all of a
   window is moved about the ground at random. Eyes and expressions are never hinted.
-- A seed is decoded from codes, with the lower decoder's travel in its translation channels. Where a hint is visible in
-  it, the hint takes precedence.
+- A seed is decoded from codes, with the lower decoder's root velocity in its translation channels. Where a hint is
+  visible in it, the hint takes precedence.
 - The first window of a recording has no codes to decode a seed from; its seed is the pose at rest.
 """
 
@@ -19,40 +19,35 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
+from emage.generation.settings import AS_GENERATED
 from emage.generation.windows import rest_seed
-from emage.hub import NETWORK_FOLDERS, find_weights, load_state
+from emage.hub import find_weights
+from emage.models.checkpoint import NETWORK_FOLDERS, load_state
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
-from emage.pipeline import EmagePipeline, Take
-from emage.generation.settings import AS_GENERATED
+from emage.pipeline import EmagePipeline
+from emage.recording.audio import SAMPLE_RATE_HZ
 from train.data.augment import Augmentation
-from train.data.cache import Cache, Window, Windows, codec_motion
-from train.run.command import run_command
-from train.run.training import (
-    Run,
-    RunConfig,
-    clip_motion,
-    load_codec,
-    mean_of,
-    scalars,
-    set_dropout,
-    validation_batches,
-    validation_table,
-)
+from train.data.cache import Cache
+from train.data.windows import Window, Windows, codec_motion, iterate_once, split_windows
+from train.run.checkpoints import load_codec
+from train.run.command import run_stage
+from train.run.config import RunConfig
+from train.run.log import Losses, mean_of, scalars
+from train.run.training import Run
 
 SPAN_FRAMES = (1, 8, 16, 64)
-"""A mask is drawn for each body part in spans of one of these lengths."""
+"""A mask is sampled for each body part in spans of one of these lengths."""
 
-_HINT_COLUMNS = {leaf: np.array(hint_channels(leaf)) for leaf in DISJOINT_PARTS}
+_HINT_COLUMNS = {part: np.array(hint_channels(part)) for part in DISJOINT_PARTS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +83,8 @@ class GeneratorTraining(RunConfig):
         if self.hint_stride < 1:
             raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
 
-    def shrunk(self) -> Self:
-        return replace(super().shrunk(), hidden=32, audio_width=16, hint_stride=min(self.hint_stride, 2))
+    def shrink(self) -> Self:
+        return replace(super().shrink(), hidden=32, audio_width=16, hint_stride=min(self.hint_stride, 2))
 
     def network(self, codec: MotionCodec, cache: Cache) -> GeneratorConfig:
         return GeneratorConfig(
@@ -117,14 +112,14 @@ def mask_ratio(step: int, config: GeneratorTraining) -> float:
     return config.first_mask_ratio + (1 - config.first_mask_ratio) * progress
 
 
-def random_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def sample_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """(T, 337) uint8, 1 hidden: each body part, over spans of one random length, is hidden with chance `ratio`."""
     span = rng.choice(SPAN_FRAMES)
     hidden = rng.random((-(-frames // span), len(DISJOINT_PARTS))) < ratio
     hidden = np.repeat(hidden, span, axis=0)[:frames]
     mask = np.ones((frames, MOTION_CHANNELS), dtype=np.uint8)
-    for column, leaf in enumerate(DISJOINT_PARTS):
-        mask[:, _HINT_COLUMNS[leaf]] = hidden[:, column, None]
+    for column, part in enumerate(DISJOINT_PARTS):
+        mask[:, _HINT_COLUMNS[part]] = hidden[:, column, None]
     return mask
 
 
@@ -139,7 +134,7 @@ class MaskedWindow(NamedTuple):
 
 
 class MaskedWindows(Dataset):
-    """Windows with what is hidden of them; the ratio follows from the step that a draw belongs to."""
+    """Windows with what is hidden of them; the ratio follows from the step that a sample belongs to."""
 
     def __init__(self, windows: Windows, config: GeneratorTraining):
         self.windows, self.config = windows, config
@@ -147,14 +142,14 @@ class MaskedWindows(Dataset):
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, draw: int) -> MaskedWindow:
+    def __getitem__(self, sample_index: int) -> MaskedWindow:
         config = self.config
-        rng = np.random.default_rng((config.seed, draw, 2))
-        ratio = mask_ratio(draw // config.batch_size, config)
+        rng = np.random.default_rng((config.seed, sample_index, 2))
+        ratio = mask_ratio(sample_index // config.batch_size, config)
         shift = rng.uniform(-config.shift_m, config.shift_m, 3).astype(np.float32) * (1, 0, 1)
         return MaskedWindow(
-            self.windows[draw],
-            torch.from_numpy(random_mask(config.window_frames, ratio, rng)),
+            self.windows[sample_index],
+            torch.from_numpy(sample_mask(config.window_frames, ratio, rng)),
             torch.from_numpy(shift.astype(np.float32)),
             torch.tensor(rng.random() < config.first_window_chance),
         )
@@ -190,8 +185,8 @@ class Passes(NamedTuple):
     hint_mask: Tensor
 
 
-def visible(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
-    """What the generator is shown. seed: (B, S, 337) decoded. One window in `hint_stride` has the passes with hints."""
+def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
+    """Lay out what the generator sees. seed: (B, S, 337) decoded. One window in `hint_stride` has passes with hints."""
     frames, seed_frames = item.mask.shape[1], seed.shape[1]
     seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
     seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
@@ -203,7 +198,7 @@ def visible(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
     hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
     hint_mask = item.mask.clone()
     hint_mask[:, :seed_frames] = 0
-    hinted = item.window.draw % hint_stride == 0
+    hinted = item.window.sample_index % hint_stride == 0
     return Passes(seed_motion, seed_mask, hinted, hint_motion[hinted], hint_mask[hinted])
 
 
@@ -232,6 +227,14 @@ class ThreePasses(nn.Module):
         )
 
 
+def set_dropout(network: nn.Module, share: float) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = share
+
+
 def _classifier(generator: Generator, part: str) -> nn.Module:
     return generator.face_cls if part == "face" else getattr(generator, f"motion_cls_{part}")
 
@@ -244,7 +247,7 @@ class PassLosses:
     code: Tensor
 
 
-def pass_losses(output: GeneratorOutput, targets: Targets, config: GeneratorTraining) -> PassLosses:
+def compare_pass(output: GeneratorOutput, targets: Targets, config: GeneratorTraining) -> PassLosses:
     latent = [
         config.latent_weight[part] * functional.mse_loss(output.latents[part].float(), targets.latents[part].float())
         for part in NETWORK_PARTS
@@ -259,8 +262,8 @@ def pass_losses(output: GeneratorOutput, targets: Targets, config: GeneratorTrai
 
 
 @dataclass(frozen=True)
-class GeneratorLosses:
-    """Losses of the three passes, weighted scalars; `total` is their sum."""
+class GeneratorLosses(Losses):
+    """Of the three passes: with the seed alone, with hints, with hints and without the audio."""
 
     seed_latent: Tensor
     seed_code: Tensor
@@ -269,12 +272,8 @@ class GeneratorLosses:
     silent_latent: Tensor
     silent_code: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return sum(getattr(self, name) for name in self.__dataclass_fields__)
 
-
-def three_losses(
+def compare_passes(
     outputs: tuple[GeneratorOutput, ...], targets: Targets, hinted: Tensor, config: GeneratorTraining
 ) -> GeneratorLosses:
     """hinted: (B,) bool, the windows that the second and third output are of."""
@@ -284,7 +283,7 @@ def three_losses(
         targets.seed[hinted],
     )
     seed, hint, silent = (
-        pass_losses(output, of_pass, config)
+        compare_pass(output, of_pass, config)
         for output, of_pass in zip(outputs, (targets, of_hinted, of_hinted), strict=True)
     )
     return GeneratorLosses(seed.latent, seed.code, hint.latent, hint.code, silent.latent, silent.code)
@@ -329,11 +328,11 @@ def validate(
 ) -> GeneratorReport:
     generator.eval()
     results = []
-    for item in validation_batches(dataset, config, device):
+    for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
-        shown = visible(item, targets.seed)
+        shown = mask_passes(item, targets.seed)
         output = generator(item.window.audio, shown.seed_motion, shown.seed_mask, item.window.speaker)
-        losses = pass_losses(output, targets, config)
+        losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
         right = {f"right_{part}": float((codes[part] == targets.codes[part]).float().mean()) for part in NETWORK_PARTS}
         results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code), **right}))
@@ -350,13 +349,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
             f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}. "
             "Make it a multiple."
         )
-    table = cache.windows(("train",), config.window_frames, config.stride_frames)
-    dataset = MaskedWindows(Windows(cache, table, config.window_frames, config.seed, config.augmentation), config)
-    held_out_table = validation_table(cache, config)
-    held_out = MaskedWindows(
-        Windows(cache, held_out_table, config.window_frames, config.seed, shuffled=False),
-        replace(config, first_window_chance=0.0),
-    )
+    training, validation = split_windows(cache, config, config.augmentation)
+    dataset = MaskedWindows(training, config)
+    held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
     codec = load_codec(config.weights).to(run.device)
     folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache))
@@ -370,9 +365,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         for item in batches:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
-                shown = visible(item, targets.seed, config.hint_stride)
+                shown = mask_passes(item, targets.seed, config.hint_stride)
                 outputs = model(item.window.audio, shown, item.window.speaker)
-                losses = three_losses(outputs, targets, shown.hinted, config)
+                losses = compare_passes(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
         run.end_step(generator, folder)
@@ -390,18 +385,15 @@ def _show(run: Run, generator: Generator, codec: MotionCodec, cache: Cache, body
     """The first validation clip's beginning, true and generated from its sound."""
     clip = next(clip for clip in cache.clips if clip.split == "val")
     frames = min(clip.num_frames, 150)
-    rows = slice(clip.first_frame, clip.first_frame + frames)
-    motion, expressions = torch.from_numpy(cache.motion[rows].copy()), torch.from_numpy(cache.expressions[rows].copy())
-    truth = clip_motion(cache, motion, expressions, motion[:, TRANSLATION])
-    audio = cache.clip_audio(clip, 0, frames)
-    made = EmagePipeline(generator, codec).generate((16000, audio), speaker=clip.speaker, translation=AS_GENERATED)
+    truth, audio = cache.clip_motion(clip).frames(0, frames), cache.clip_audio(clip, 0, frames)
+    pipe = EmagePipeline(generator, codec)
+    made = pipe.generate((SAMPLE_RATE_HZ, audio), speaker=clip.speaker, translation=AS_GENERATED)
     generator.train()
-    run.sample_video("generated", [Take(truth, "true"), Take(made, "generated")], body, audio)
+    run.log_video("generated", {"true": truth, "generated": made}, body, audio)
 
 
 def main() -> None:
-    config = tyro.cli(GeneratorTraining, description=__doc__)
-    run_command(lambda: train(config.shrunk() if config.smoke else config))
+    run_stage(GeneratorTraining, train, __doc__)
 
 
 if __name__ == "__main__":

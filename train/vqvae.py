@@ -13,39 +13,29 @@ from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.hub import NETWORK_FOLDERS
-from emage.models.codec import integrate_root, part_vectors
+from emage.models.checkpoint import NETWORK_FOLDERS
+from emage.models.codec import integrate_root
 from emage.models.quantizer import Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
 from emage.motion import FPS
-from emage.motion.rotations import angle_between, matrix_to_rotation_6d, rotation_6d_to_matrix
+from emage.motion.rotations import angle_between, matrix_to_rotation_6d
 from emage.motion.skeleton import (
     CONTACT_JOINTS,
-    CONTACTS,
     LOWER_TRANSLATION,
     PART_CHANNELS,
     PART_JOINTS,
-    ROTATION_CHANNELS,
 )
-from emage.pipeline import Take
-from train.data.cache import Cache, Window, Windows, codec_motion
-from train.run.command import run_command
-from train.run.kinematics import BodyPoints, Points, replaced
-from train.run.training import (
-    Run,
-    RunConfig,
-    begin_at_data,
-    clip_motion,
-    mean_of,
-    scalars,
-    sum_over_processes,
-    validation_batches,
-    validation_table,
-)
+from train.data.cache import Cache
+from train.data.windows import Window, Windows, iterate_once, part_vector, split_windows, spread_sample
+from train.run.command import run_stage
+from train.run.config import RunConfig
+from train.run.kinematics import BodyPoints, Points, measure_sliding, replace_rotations, to_matrices
+from train.run.log import Losses, mean_of, scalars
+from train.run.scaling import begin_at_data
+from train.run.training import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +68,7 @@ class VQVAETraining(RunConfig):
     vertex_weight: float = 5.0
     """Mean distance of points of the skin, metres."""
     sliding_weight: float = 2.0
-    """Mean way in a frame of feet that stand, metres times 30; lower alone."""
+    """Mean speed of feet that stand, m/s; lower alone."""
     commitment_weight: float = 0.25
     """Mean squared distance of latents from their codes."""
 
@@ -90,8 +80,8 @@ class VQVAETraining(RunConfig):
     dead_share: float = 0.05
     """A code is dead below this share of even use; it is then put where a latent is."""
 
-    def shrunk(self) -> Self:
-        return replace(super().shrunk(), width=16, codebook_size=16, skin_points=16)
+    def shrink(self) -> Self:
+        return replace(super().shrink(), width=16, codebook_size=16, skin_points=16)
 
     def network(self) -> VQVAEConfig:
         layers = self.layers or (4 if self.part == "lower" else 2)
@@ -143,13 +133,10 @@ class CodebookAverages(nn.Module):
     def update(self, quantizer: Quantizer, latent: Tensor, config: VQVAETraining, run: Run) -> int:
         """Move the codes after a step and revive the dead ones; -> how many were dead.
 
-        latent: (B, T, D) of the last micro-batch, some of which become codes: the same ones in every process, drawn
+        latent: (B, T, D) of the last micro-batch, some of which become codes: the same ones in every process, chosen
         with the step's own seed. Before the first step all codes are dead, so that they begin among the data.
         """
-        use, total = (
-            sum_over_processes(self.step_use, run.accelerator),
-            sum_over_processes(self.step_sum, run.accelerator),
-        )
+        use, total = (run.accelerator.reduce(own, "sum") for own in (self.step_use, self.step_sum))
         self.use.lerp_(use, 1 - config.code_decay)
         self.sum.lerp_(total, 1 - config.code_decay)
         self.step_use.zero_()
@@ -172,9 +159,7 @@ class CodebookAverages(nn.Module):
 
 
 @dataclass(frozen=True)
-class VQVAELosses:
-    """Each loss times its weight, scalars; `total` is their sum."""
-
+class VQVAELosses(Losses):
     channel: Tensor
     rotation: Tensor
     expression: Tensor
@@ -187,26 +172,22 @@ class VQVAELosses:
     sliding: Tensor
     commitment: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return sum(getattr(self, name) for name in self.__dataclass_fields__)
 
-
-def reconstruction_losses(
+def compare_reconstruction(
     made: Tensor, vector: Tensor, commitment: Tensor, window: Window, points: BodyPoints, config: VQVAETraining
 ) -> VQVAELosses:
     """made, vector: (B, T, C) decoded and true channels of the part."""
     channel = (made - vector).abs().mean()
-    made = orthonormal(made, config.part)
+    made = orthonormalize(made, config.part)
     turns = 6 * len(PART_JOINTS[config.part])
-    angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
+    angle = angle_between(to_matrices(made[..., :turns]), to_matrices(vector[..., :turns])).mean()
     change, true_change = made.diff(dim=1), vector.diff(dim=1)
-    # Chosen by their draw, and summed: so the loss is the same however a batch is shared out among processes.
-    posed = window.draw % config.posed_stride == 0
+    # Chosen by their sample index, and summed: so the loss is the same however a batch is shared out among processes.
+    posed = window.sample_index % config.posed_stride == 0
     share = config.posed_stride / len(posed)
     position, vertex, sliding = (
         loss.sum() * share
-        for loss in _position_losses(made[posed], Window(*(item[posed] for item in window)), points, config.part)
+        for loss in _compare_positions(made[posed], Window(*(item[posed] for item in window)), points, config.part)
     )
     zero = angle.new_zeros(())
     is_face, is_lower = config.part == "face", config.part == "lower"
@@ -227,30 +208,24 @@ def reconstruction_losses(
     )
 
 
-def matrices(rotations_6d: Tensor) -> Tensor:
-    """(..., J * 6) -> (..., J, 3, 3)."""
-    return rotation_6d_to_matrix(rotations_6d.unflatten(-1, (-1, 6)))
-
-
-def orthonormal(vector: Tensor, part: str) -> Tensor:
-    """(..., C) with rotations made orthonormal, as the codec decodes them."""
+def orthonormalize(vector: Tensor, part: str) -> Tensor:
+    """Make the rotations of (..., C) orthonormal, as the codec decodes them."""
     turns = 6 * len(PART_JOINTS[part])
-    rotations = matrix_to_rotation_6d(matrices(vector[..., :turns])).flatten(-2)
+    rotations = matrix_to_rotation_6d(to_matrices(vector[..., :turns])).flatten(-2)
     return torch.cat([rotations, vector[..., turns:]], -1)
 
 
 def pose_part(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Points, Points]:
     """Points of the body with the part as `vector` (B, T, C) has it and the rest as it truly is; and the true ones."""
     turns = 6 * len(PART_JOINTS[part])
-    true_rotations = window.motion[..., :ROTATION_CHANNELS]
-    rotations = replaced(true_rotations, PART_JOINTS[part], vector[..., :turns])
+    rotations = replace_rotations(window.rotations, PART_JOINTS[part], vector[..., :turns])
     expressions = vector[..., turns:] if part == "face" else window.expressions
     with torch.no_grad():
-        truth = points(true_rotations, window.expressions)
+        truth = points(window.rotations, window.expressions)
     return points(rotations, expressions), truth
 
 
-def _position_losses(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Tensor, Tensor, Tensor]:
+def _compare_positions(vector: Tensor, window: Window, points: BodyPoints, part: str) -> tuple[Tensor, Tensor, Tensor]:
     """(B,) each: mean distances of joints with fingertips and of the skin, and the speed of standing feet."""
     ours, truth = pose_part(vector, window, points, part)
     position = _mean_distance(ours.joints, truth.joints) + _mean_distance(ours.fingertips, truth.fingertips)
@@ -258,24 +233,12 @@ def _position_losses(vector: Tensor, window: Window, points: BodyPoints, part: s
     if part != "lower":
         return position, vertex, torch.zeros_like(position)
     feet = ours.joints[..., CONTACT_JOINTS, :]
-    return position, vertex, FPS * foot_sliding(feet, vector[..., LOWER_TRANSLATION], window.motion[..., CONTACTS])
+    return position, vertex, FPS * measure_sliding(feet, vector[..., LOWER_TRANSLATION], window.contacts)
 
 
 def _mean_distance(ours: Tensor, truth: Tensor) -> Tensor:
     """(B, T, n, 3), (B, T, n, 3) -> (B,)."""
     return (ours - truth).norm(dim=-1).mean((1, 2))
-
-
-def foot_sliding(feet: Tensor, travel: Tensor, contacts: Tensor) -> Tensor:
-    """(B,): the mean way (metres a frame, on the ground) of feet that stand.
-
-    feet: (B, T, 4, 3), with the body's translation left out; travel: (B, T, 3), see `train.data.cache`; contacts: (B,
-        T, 4).
-    """
-    path = integrate_root(travel, travel.new_zeros(len(travel), 3)).to(feet.dtype)
-    way = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()
-    standing = contacts[:, :-1]
-    return (way * standing).sum((1, 2)) / standing.sum((1, 2)).clamp_min(1)
 
 
 @dataclass(frozen=True)
@@ -303,13 +266,13 @@ def validate(network: VQVAE, batches: Iterable[Window], points: BodyPoints, part
     results = []
     joints = list(PART_JOINTS[part])
     for window in batches:
-        vector = part_vectors(codec_motion(window), window.expressions)[part]
+        vector = part_vector(window, part)
         index = network.encode(vector)
-        made = orthonormal(network.decode(index), part)
+        made = orthonormalize(network.decode(index), part)
         turns = 6 * len(joints)
         ours, truth = pose_part(made, window, points, part)
         usage += code_usage(index, codes)
-        angle = angle_between(matrices(made[..., :turns]), matrices(vector[..., :turns])).mean()
+        angle = angle_between(to_matrices(made[..., :turns]), to_matrices(vector[..., :turns])).mean()
         values = {
             "degrees": float(angle.rad2deg()),
             "joints_mm": 1000 * float((ours.joints - truth.joints)[..., joints, :].norm(dim=-1).mean()),
@@ -327,26 +290,21 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     cache = Cache(config.cache)
     run = Run(config)
     body = body or load_body()
-    dataset = Windows(
-        cache, cache.windows(("train",), config.window_frames, config.stride_frames), config.window_frames, config.seed
-    )
-    held_out = Windows(cache, validation_table(cache, config), config.window_frames, config.seed, shuffled=False)
+    dataset, held_out = split_windows(cache, config)
     points = BodyPoints(body, config.part, config.skin_points, cache.expression_basis).to(run.device)
     folder = config.weights / NETWORK_FOLDERS[config.part]
     new = TrainedVQVAE(config.network())
-    begin_at_data(
-        new.vqvae, lambda window: part_vectors(codec_motion(window), window.expressions)[config.part], dataset
-    )
+    begin_at_data(new.vqvae, spread_sample(dataset, lambda window: part_vector(window, config.part)))
     model, optimizer = run.prepare(new)
     trained: TrainedVQVAE = run.accelerator.unwrap_model(model)
     network, codebook = trained.vqvae, trained.codebook
 
     for batches in run.steps(dataset, optimizer):
         for window in batches:
-            vector = part_vectors(codec_motion(window), window.expressions)[config.part]
+            vector = part_vector(window, config.part)
             with run.accelerator.accumulate(model):
                 made = model(vector)
-                losses = reconstruction_losses(made.motion, vector, made.commitment, window, points, config)
+                losses = compare_reconstruction(made.motion, vector, made.commitment, window, points, config)
                 run.descend(losses.total, model, optimizer)
             codebook.collect(made.latent, made.index)
             run.record(losses)
@@ -356,8 +314,8 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
         if run.is_time(config.log_every):
             run.log("codes", {"dead": dead, "perplexity": float(perplexity(codebook.use))})
         if run.is_main and run.is_time(config.validate_every):
-            val_batches = validation_batches(held_out, config, run.device)
-            run.log("val", scalars(validate(network, val_batches, points, config.part)))
+            batches = iterate_once(held_out, config.batch_size, run.device)
+            run.log("val", scalars(validate(network, batches, points, config.part)))
         if run.is_main and run.is_time(config.video_every):
             _show(run, network, cache, held_out, body)
     run.close()
@@ -367,22 +325,19 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
 @torch.no_grad()
 def _show(run: Run, network: VQVAE, cache: Cache, held_out: Windows, body: Body) -> None:
     """The first validation window beside its reconstruction."""
-    part = run.config.part
-    window = Window(*(tensor[None].to(run.device) for tensor in held_out[0]))
-    vector = part_vectors(codec_motion(window), window.expressions)[part]
-    made = orthonormal(network.decode(network.encode(vector)), part)
+    part, window = run.config.part, next(iterate_once(held_out, 1, run.device))
+    made = orthonormalize(network.decode(network.encode(part_vector(window, part))), part)
     turns = 6 * len(PART_JOINTS[part])
-    rotations = replaced(window.motion[..., :ROTATION_CHANNELS], PART_JOINTS[part], made[..., :turns])
+    rotations = replace_rotations(window.rotations, PART_JOINTS[part], made[..., :turns])
     expressions = made[..., turns:] if part == "face" else window.expressions
-    place = integrate_root(window.travel, torch.zeros(1, 3, device=run.device))[0]
-    truth = clip_motion(cache, window.motion[0], window.expressions[0], place)
-    ours = clip_motion(cache, rotations[0], expressions[0], place)
-    run.sample_video(part, [Take(truth, "true"), Take(ours, "coded")], body, held_out[0].audio.numpy())
+    place = integrate_root(window.root_velocity, torch.zeros(1, 3, device=run.device))[0]
+    truth = cache.to_motion(window.motion[0], window.expressions[0], place)
+    coded = cache.to_motion(rotations[0], expressions[0], place)
+    run.log_video(part, {"true": truth, "coded": coded}, body, window.audio[0].cpu().numpy())
 
 
 def main() -> None:
-    config = tyro.cli(VQVAETraining, description=__doc__)
-    run_command(lambda: train(config.shrunk() if config.smoke else config))
+    run_stage(VQVAETraining, train, __doc__)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ import numpy as np
 from scipy.fft import dct, idct
 from threadpoolctl import threadpool_limits
 
+from emage.download import fetch_file
 from emage.errors import WeightsError
 from emage.hints import Hints
-from emage.hub import fetch_file
 from emage.motion import FLAME2020, FPS, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, NUM_EXPRESSIONS
 

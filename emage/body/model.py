@@ -37,8 +37,8 @@ from emage.body.face import FaceMapLoader, loader_of
 from emage.body.landmarks import Landmarks, find_landmarks
 from emage.body.smplx_file import EXTRA_ARRAYS, make_smplx_model, read_smplx_file
 from emage.body.soles import find_soles
+from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
-from emage.hub import fetch_file
 from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
 from emage.motion.skeleton import (
     EYE_JOINTS,
@@ -247,6 +247,11 @@ class Body:
     @cached_property
     def _sole_vertices(self) -> np.ndarray:
         return find_soles(self._template.numpy(), self._weights.argmax(1).numpy())
+
+    @property
+    def skinning_weights(self) -> np.ndarray:
+        """(V, 55) float32: how far each vertex goes with each joint, in shares that add up to 1."""
+        return self._weights.numpy()
 
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""

@@ -85,7 +85,7 @@ def _check_array(path: Path, key: str, array: np.ndarray, expected: tuple, count
 def _is_finite(array: np.ndarray) -> bool:
     """Whether all numbers are finite as float32, in which bodies are evaluated."""
     with np.errstate(over="ignore"):
-        return bool(np.isfinite(array.astype(np.float32)).all())
+        return bool(np.isfinite(array.astype(np.float32, copy=False)).all())
 
 
 def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -96,6 +96,8 @@ class Batch:
             raise EmageError("--hint-motion goes with --plan or --plans: they say which parts of the motion to show.")
         if self.seeds and self.take.seed is not None:
             raise EmageError("Give --seed or --seeds, not both.")
+        if not self.seeds:
+            self.take.check_sample()
         self.hints.check()
         try:
             if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):

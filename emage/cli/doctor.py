@@ -101,10 +101,10 @@ def _drawn(renderer: str) -> str:
 
 def _weights(weights: str | None) -> str:
     from emage.hub import find_weights
-    from emage.pipeline import load_networks
+    from emage.models.checkpoint import load_networks
 
     source = find_weights(weights)
-    load_networks(source)
+    load_networks(source.folders)
     return source.notice or source.description
 
 

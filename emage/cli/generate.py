@@ -60,6 +60,7 @@ class Generate:
         if (self.hints.hint_motion is None) != (self.hints.plan is None):
             raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
         self.hints.check()
+        self.take.check_sample()
         outputs = {"--out": self.out, "--motion": self.motion}
         inputs = {
             "the recording": self.audio,

@@ -15,7 +15,7 @@ import numpy as np
 from emage.body import Body
 from emage.body.landmarks import INNER_LIPS
 from emage.errors import AudioError, MotionError
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.generation.take import Take
 from emage.hints import Hints, Span
 from emage.motion import FPS, Motion
@@ -49,7 +49,7 @@ class TakeReport:
 
     beat_consistency: as published; beat_consistency_aligned: with its indexing mended; both 0 to 1.
     mean_speed_of: whose mean speed tells for beats which joints are at rest.
-    diversity_m, jerk_m_per_s3, foot_sliding_m_per_s: see `emage.evaluation.metrics`.
+    diversity_m, jerk_m_per_s3, foot_sliding_m_per_s: see `emage.evaluation.quality`.
     spans: for each span of the plan, in its order.
     took_s: seconds that it took to make.
     notes: why a number is None.
@@ -139,7 +139,7 @@ def take_report(
         audio: (N,) float32 at 16 kHz.
         body: whose joints are looked at, and by whose `face_maps` a hint's face is compared with one of another basis.
         hints: what it was made with.
-        mean_speed: (55,) m/s, of `metrics.mean_joint_velocity` over many clips; by default over this one alone. Takes
+        mean_speed: (55,) m/s, of `published.mean_joint_velocity` over many clips; by default over this one alone. Takes
             that are to be compared need the same, see `common_mean_speed`.
         took_s: seconds that it took to make, to be put beside the rest.
 
@@ -164,12 +164,12 @@ def take_report(
         mean_speed = np.zeros(NUM_JOINTS) if own is None else own
     return TakeReport(
         duration_s=motion.duration_s,
-        beat_consistency=said(lambda: metrics.beat_consistency(posed, audio, mean_speed)),
-        beat_consistency_aligned=said(lambda: metrics.beat_consistency_aligned(posed, audio, mean_speed)),
+        beat_consistency=said(lambda: published.beat_consistency(posed, audio, mean_speed)),
+        beat_consistency_aligned=said(lambda: published.beat_consistency_aligned(posed, audio, mean_speed)),
         mean_speed_of=GIVEN_MEAN_SPEED if given else OWN_MEAN_SPEED,
-        diversity_m=metrics.l1_diversity(posed),
-        jerk_m_per_s3=said(lambda: metrics.mean_jerk(joints)),
-        foot_sliding_m_per_s=said(lambda: metrics.foot_sliding(joints).m_per_s),
+        diversity_m=published.l1_diversity(posed),
+        jerk_m_per_s3=said(lambda: quality.mean_jerk(joints)),
+        foot_sliding_m_per_s=said(lambda: quality.foot_sliding(joints).m_per_s),
         spans=() if hints is None else _deviations(motion, body.face_maps.hints(hints, motion.expression_basis)),
         took_s=took_s,
         notes=tuple(notes),
@@ -180,12 +180,12 @@ def take_series(motion: Motion, audio: np.ndarray, body: Body) -> MotionSeries:
     """What to plot of a motion at 30 frames a second and its recording, (N,) at 16 kHz. Raises as `take_report`."""
     _check_rate(motion)
     frames = min(motion.num_frames, num_frames(len(audio)))
-    wrists = body.joints(motion)[:, list(metrics.WRIST_JOINTS)]
-    speed = metrics.joint_speed(wrists).mean(axis=1) if len(wrists) > 1 else np.zeros(1)
-    onsets_s = metrics.audio_onsets(audio)
+    wrists = body.joints(motion)[:, list(quality.WRIST_JOINTS)]
+    speed = published.joint_speed(wrists).mean(axis=1) if len(wrists) > 1 else np.zeros(1)
+    onsets_s = published.audio_onsets(audio)
     return MotionSeries(
         hand_speed_m_per_s=speed[:frames],
-        jaw_rad=metrics.jaw_opening(motion.poses)[:frames],
+        jaw_rad=quality.jaw_opening(motion.poses)[:frames],
         lips_m=_lips(motion, body, frames),
         loudness=loudness_envelope(audio)[:frames],
         onsets_s=onsets_s[onsets_s < frames / FPS],
@@ -241,12 +241,12 @@ def report_takes(
 def common_mean_speed(motions: Sequence[Motion], body: Body) -> np.ndarray | None:
     """(55,) m/s, of several takes together; None where none of them has two frames."""
     posed = [beat_joints(motion, body) for motion in motions if motion.num_frames > 1]
-    return metrics.mean_joint_velocity(posed) if posed else None
+    return published.mean_joint_velocity(posed) if posed else None
 
 
 def beat_joints(motion: Motion, body: Body) -> np.ndarray:
     """(T, 55, 3) metres: what beat consistency and diversity look at."""
-    return body.joints(replace(motion, poses=metrics.beat_poses(motion.poses), trans=np.zeros_like(motion.trans)))
+    return body.joints(replace(motion, poses=published.beat_poses(motion.poses), trans=np.zeros_like(motion.trans)))
 
 
 def _deviations(motion: Motion, hints: Hints) -> tuple[SpanDeviation, ...]:
@@ -260,7 +260,7 @@ def _deviation(motion: Motion, reference: Motion, span: Span) -> SpanDeviation:
     joints = np.zeros(NUM_JOINTS, dtype=bool)
     joints[list(PART_JOINTS[span.part])] = True
     made, shown = motion.frames(frames.start, frames.stop), reference.frames(frames.start, frames.stop)
-    angles = metrics.hint_deviation(made.poses, shown.poses, np.tile(joints, (made.num_frames, 1)))
+    angles = quality.hint_deviation(made.poses, shown.poses, np.tile(joints, (made.num_frames, 1)))
     path_m = expressions = None
     if span.part == "lower":
         trajectories = [(each.trans - each.trans[:1])[:, [0, 2]] for each in (made, shown)]

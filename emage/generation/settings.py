@@ -57,6 +57,9 @@ class TakeSettings:
     def __post_init__(self):
         if self.timing == "reference":
             object.__setattr__(self, "timing", PUBLISHED)
+
+    def check_sample(self) -> None:
+        """Raise EmageError where temperature or top_k are set and no seed, without which nothing is sampled by them."""
         if self.seed is None and (self.temperature, self.top_k) != (1.0, None):
             raise EmageError("temperature and top_k are of a sample: give a seed with them.")
 

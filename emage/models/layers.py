@@ -92,9 +92,10 @@ class PeriodicPositions(nn.Module):
     def __init__(self, width: int, period: int, dropout: float = 0.1):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
-        angle = torch.arange(period)[:, None] * rate
-        table = torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+        with torch.device("cpu"):  # on the meta device this would import torch's compiler, for seconds
+            rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+            angle = torch.arange(period)[:, None] * rate
+            table = torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
         self.register_buffer("pe", table.repeat(2, 1)[None])
 
     def forward(self, x: Tensor) -> Tensor:

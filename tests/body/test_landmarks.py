@@ -20,16 +20,9 @@ from emage.body.landmarks import (
     RIGHT_EYE,
     find_landmarks,
 )
-from emage.motion import ARKIT52, Motion
-from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, JOINT_NAMES, NUM_JOINTS
-
-
-def posed(jaw: float = 0.0, **actions: float) -> Motion:
-    poses, expressions = np.zeros((1, 165)), np.zeros((1, 100))
-    poses[0, 3 * JAW_JOINT] = jaw
-    for action, strength in actions.items():
-        expressions[0, ARKIT_ACTIONS.index(action)] = strength
-    return Motion(poses, expressions, np.zeros((1, 3)), np.zeros(300), expression_basis=ARKIT52)
+from emage.motion import Motion
+from emage.motion.skeleton import JOINT_NAMES, NUM_JOINTS
+from tests.conftest import rest
 
 
 def face_of(body: Body, motion: Motion) -> np.ndarray:
@@ -45,7 +38,7 @@ def opening(points: np.ndarray, feature: slice) -> float:
 
 
 def test_the_features_of_the_face_lie_as_in_a_face(body):
-    face = face_of(body, posed())
+    face = face_of(body, rest())
     height = {
         name: face[feature, 1].mean()
         for name, feature in (
@@ -66,45 +59,45 @@ def test_the_features_of_the_face_lie_as_in_a_face(body):
         corner = len(points) // 2
         assert points[:, 0].argmin() == 0
         assert points[:, 0].argmax() == corner
-    joints = body.joints(posed())[0]
+    joints = body.joints(rest())[0]
     for eye, joint in ((LEFT_EYE, "left_eye"), (RIGHT_EYE, "right_eye")):
         assert np.linalg.norm((face[eye].mean(0) - joints[JOINT_NAMES.index(joint)])[:2]) < 0.004
 
 
 def test_mouth_and_lids_open_and_close(body):
-    rest = face_of(body, posed())
-    assert abs(opening(rest, INNER_LIPS)) < 0.002
-    for wide in (posed(jaw=0.3), posed(jawOpen=1.0)):
+    still = face_of(body, rest())
+    assert abs(opening(still, INNER_LIPS)) < 0.002
+    for wide in (rest(actions={}, jaw=(0.3, 0, 0)), rest(actions={"jawOpen": 1.0})):
         assert opening(face_of(body, wide), INNER_LIPS) > 0.015
     for eye, action in ((LEFT_EYE, "eyeBlinkLeft"), (RIGHT_EYE, "eyeBlinkRight")):
-        assert opening(rest, eye) > 0.006
-        assert opening(face_of(body, posed(**{action: 1.0})), eye) <= 0
-    smile = face_of(body, posed(mouthSmileLeft=1.0, mouthSmileRight=1.0))
-    assert np.ptp(smile[OUTER_LIPS, 0]) > np.ptp(rest[OUTER_LIPS, 0]) + 0.01
-    raised = face_of(body, posed(browInnerUp=1.0))
-    assert raised[RIGHT_BROW.stop - 1, 1] > rest[RIGHT_BROW.stop - 1, 1] + 0.002
+        assert opening(still, eye) > 0.006
+        assert opening(face_of(body, rest(actions={action: 1.0})), eye) <= 0
+    smile = face_of(body, rest(actions={"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}))
+    assert np.ptp(smile[OUTER_LIPS, 0]) > np.ptp(still[OUTER_LIPS, 0]) + 0.01
+    raised = face_of(body, rest(actions={"browInnerUp": 1.0}))
+    assert raised[RIGHT_BROW.stop - 1, 1] > still[RIGHT_BROW.stop - 1, 1] + 0.002
 
 
 def test_tips_heels_and_head(body):
-    landmarks, rest = body.landmarks, body.vertices(posed())[0]
-    joints = body.joints(posed())[0]
+    landmarks, still = body.landmarks, body.vertices(rest())[0]
+    joints = body.joints(rest())[0]
     places = landmarks.places()
     assert places["face"].stop == len(landmarks.vertices())
     np.testing.assert_array_equal(landmarks.vertices()[places["toes"]], landmarks.toes)
     assert [JOINT_NAMES[joint] for joint in FINGERTIP_JOINTS[:2]] == ["left_index3", "left_middle3"]
-    tips = rest[landmarks.fingertips]
+    tips = still[landmarks.fingertips]
     lengths = np.linalg.norm(tips - joints[list(FINGERTIP_JOINTS)], axis=1)
     assert len(tips) == 10
     assert (lengths > 0.015).all()
     assert (lengths < 0.04).all()
-    assert tips[:5, 0].max() == pytest.approx(rest[:, 0].max(), abs=1e-3)  # the middle finger reaches farthest
-    assert (rest[landmarks.toes][:, 2] > joints[[10, 11], 2] + 0.05).all()
-    assert (rest[landmarks.heels][:, 2] < joints[[7, 8], 2] - 0.02).all()
-    head = rest[landmarks.head]
-    assert head[:, 1].max() == pytest.approx(rest[:, 1].max(), abs=0.005)
-    assert (rest[landmarks.jaw][:, 0].argsort() == np.arange(5)).all()
-    wide = body.points(posed(jaw=0.3), landmarks.jaw)[0]
-    assert (wide[1:4, 1] < rest[landmarks.jaw][1:4, 1] - 0.01).all()
+    assert tips[:5, 0].max() == pytest.approx(still[:, 0].max(), abs=1e-3)  # the middle finger reaches farthest
+    assert (still[landmarks.toes][:, 2] > joints[[10, 11], 2] + 0.05).all()
+    assert (still[landmarks.heels][:, 2] < joints[[7, 8], 2] - 0.02).all()
+    head = still[landmarks.head]
+    assert head[:, 1].max() == pytest.approx(still[:, 1].max(), abs=0.005)
+    assert (still[landmarks.jaw][:, 0].argsort() == np.arange(5)).all()
+    wide = body.points(rest(actions={}, jaw=(0.3, 0, 0)), landmarks.jaw)[0]
+    assert (wide[1:4, 1] < still[landmarks.jaw][1:4, 1] - 0.01).all()
 
 
 def test_a_smplx_file_names_the_points_of_its_face():
@@ -128,7 +121,7 @@ def test_a_smplx_file_names_the_points_of_its_face():
 
 
 def test_a_body_without_such_points_has_no_face(body):
-    vertices, joints = body.vertices(posed())[0], body.joints(posed())[0]
+    vertices, joints = body.vertices(rest())[0], body.joints(rest())[0]
     owners = np.linalg.norm(vertices[:, None] - joints, axis=-1).argmin(1)
     owners[:NUM_JOINTS] = np.arange(NUM_JOINTS)
     landmarks = find_landmarks(vertices, joints, owners, np.zeros(0, dtype=int))

@@ -11,7 +11,7 @@ import pytest
 
 from emage.body import Body
 from emage.errors import MotionError
-from emage.evaluation import metrics
+from emage.evaluation import published, quality
 from emage.evaluation.report import (
     GIVEN_MEAN_SPEED,
     OWN_MEAN_SPEED,
@@ -40,12 +40,12 @@ def test_the_numbers_are_those_of_the_metrics(body, talk):
     motion = make_motion(FRAMES)
     report = take_report(motion, talk, body, took_s=2.5)
     joints, posed = body.joints(motion), beat_joints(motion, body)
-    speed = metrics.mean_joint_velocity([posed])
-    assert report.beat_consistency == metrics.beat_consistency(posed, talk, speed)
-    assert report.beat_consistency_aligned == metrics.beat_consistency_aligned(posed, talk, speed)
-    assert report.diversity_m == metrics.l1_diversity(posed)
-    assert report.jerk_m_per_s3 == metrics.mean_jerk(joints)
-    assert report.foot_sliding_m_per_s == metrics.foot_sliding(joints).m_per_s
+    speed = published.mean_joint_velocity([posed])
+    assert report.beat_consistency == published.beat_consistency(posed, talk, speed)
+    assert report.beat_consistency_aligned == published.beat_consistency_aligned(posed, talk, speed)
+    assert report.diversity_m == published.l1_diversity(posed)
+    assert report.jerk_m_per_s3 == quality.mean_jerk(joints)
+    assert report.foot_sliding_m_per_s == quality.foot_sliding(joints).m_per_s
     assert (report.duration_s, report.took_s, report.mean_speed_of) == (8.0, 2.5, OWN_MEAN_SPEED)
     assert (report.spans, report.notes, report.hint_mean_rad, report.hint_max_rad) == ((), (), None, None)
 
@@ -137,7 +137,7 @@ def test_series_over_time(body, talk):
     np.testing.assert_allclose(series.jaw_rad[[0, 60, 119, 120, 160]], [0, 0.3, 0.3, 0, 0], atol=1e-6)
     assert series.lips_m[[0, 130, 220]].max() < 0.003
     assert series.lips_m[[70, 110, 160, 190]].min() > 0.015  # by either way to open it
-    np.testing.assert_array_equal(series.onsets_s, metrics.audio_onsets(talk))
+    np.testing.assert_array_equal(series.onsets_s, published.audio_onsets(talk))
     assert len(series.onsets_s) > 5
     rows = list(csv.DictReader(io.StringIO(series.to_csv())))
     assert len(rows) == FRAMES

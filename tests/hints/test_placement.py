@@ -1,32 +1,26 @@
 """Reference motion shifted, looped and stretched along a recording."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from emage.errors import HintError
-from emage.hints import FILLS, HintPlan, Hints, Placement, Span
+from emage.hints import FILLS, HintPlan, Hints, Placement, Span, place_hints
 from emage.motion import Motion
-from tests.conftest import make_motion
+from emage.recording.recording import Recording
+from tests.conftest import angles_between, make_motion, make_speech, rest
 
 
 def steps(motion: Motion) -> np.ndarray:
     """(T, 165) -> (T - 1, 55) radians from frame to frame."""
-    return between(motion.poses[:-1], motion.poses[1:])
-
-
-def between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(T, 165) twice -> (T, 55) radians."""
-    turn = Rotation.from_rotvec(first.reshape(-1, 3)).inv() * Rotation.from_rotvec(second.reshape(-1, 3))
-    return turn.magnitude().reshape(-1, 55)
+    return angles_between(motion.poses[:-1], motion.poses[1:])
 
 
 def walk(num_frames: int, speed_m: float = 0.02) -> Motion:
     """Still but for a path along x, so much a frame, and a rise of 10 cm."""
-    trans = np.c_[speed_m * np.arange(num_frames), np.linspace(0.9, 1.0, num_frames), np.zeros(num_frames)]
-    return Motion(np.zeros((num_frames, 165)), np.zeros((num_frames, 100)), trans, np.zeros(300))
+    return rest(
+        num_frames, np.c_[speed_m * np.arange(num_frames), np.linspace(0.9, 1.0, num_frames), np.zeros(num_frames)]
+    )
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -61,10 +55,8 @@ def test_a_stretched_motion_begins_and_ends_with_the_recording():
 
 
 def test_stretching_keeps_turns_steady():
-    poses = np.zeros((31, 165))
-    poses[:, 48:51] = Rotation.from_rotvec(np.arange(31)[:, None] * [0, 0, 0.25]).as_rotvec()  # past half a turn
-    turning = Motion(poses, np.zeros((31, 100)), np.zeros((31, 3)), np.zeros(300))
-    placed = Placement(fill="stretch").motion(turning, 91)
+    turn = Rotation.from_rotvec(np.arange(31)[:, None] * [0, 0, 0.25]).as_rotvec()  # past half a turn
+    placed = Placement(fill="stretch").motion(rest(31, left_shoulder=turn), 91)
     np.testing.assert_allclose(steps(placed)[:, 16], 0.25 / 3, atol=1e-5)
 
 
@@ -88,7 +80,7 @@ def test_a_loops_seams_do_not_jump():
     bare = steps(Placement(fill="loop", seam_frames=0).motion(motion, 100))
     placed = Placement(fill="loop", seam_frames=10).motion(motion, 400)
     assert bare[49].max() > 0.8
-    apart = between(motion.poses[40:], motion.poses[:10]).max(0)
+    apart = angles_between(motion.poses[40:], motion.poses[:10]).max(0)
     limit = steps(motion).max(0) + apart * np.pi / 2 / 11 * 1.1  # turns do not quite add up
     assert (steps(placed) < limit).all()
     assert np.abs(np.diff(placed.expressions, axis=0)).max() < 0.25 * np.abs(np.diff(motion.expressions[[0, -1]])).max()
@@ -143,12 +135,71 @@ def test_a_motion_shifted_out_of_the_recording(shift, fill):
         Placement(shift, fill).motion(make_motion(50), 100)
 
 
-def test_faults():
-    for fault in ({"shift_frames": 0.5}, {"shift_frames": True}, {"shift_frames": 10**12}, {"seam_frames": -1}):
-        with pytest.raises(HintError, match="must be a whole number"):
-            replace(Placement(), **fault)
-    with pytest.raises(HintError, match="choose one of once, loop, stretch"):
-        Placement(fill="backwards")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"shift_frames": 0.5}, "The reference's shift_frames is 0.5; it must be a whole number"),
+        ({"shift_frames": True}, "shift_frames is True; it must be a whole number"),
+        ({"shift_frames": 10**12}, "shift_frames is 1000000000000; it must be 1,000,000,000 at most"),
+        ({"seam_frames": -1}, "seam_frames is -1; it must be 0 or more"),
+        ({"fill": "backwards"}, "The reference's fill is 'backwards'; it must be 'once', 'loop' or 'stretch'"),
+    ],
+)
+def test_faults(fault, words):
+    with pytest.raises(HintError, match=words):
+        Placement(**fault)
+
+
+def test_a_shift_in_seconds():
+    assert Placement.from_seconds(-1.5, "loop") == Placement(-45, "loop")
     with pytest.raises(HintError, match="sensible number of seconds"):
         Placement.from_seconds(float("nan"))
-    assert Placement.from_seconds(-1.5, "loop") == Placement(-45, "loop")
+
+
+# --- along a recording of which a part is used ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    """Of 120 frames."""
+    return Recording.load((16000, make_speech(64000)))
+
+
+@pytest.mark.parametrize("placement", [Placement(10), Placement(15, "loop", 10), Placement(-5, "loop")])
+@pytest.mark.parametrize("part", [(0, None), (20, 100), (40, 75), (0, 119)])
+def test_plan_and_placement_count_from_the_whole_recordings_beginning(recording, placement, part):
+    """Whatever part is used, each of its frames is shown what it is shown when all is used."""
+    motion, plan = make_motion(70), HintPlan((Span("upper", 25, 70, "lock"), Span("face", 44, 50)))
+    whole = placement.hints(motion, plan, 120)
+    start, end = part[0], part[1] or 120
+    hints = place_hints(recording.trim(*part), plan, motion, placement)
+    assert hints.plan == plan.cut(start, end)
+    np.testing.assert_array_equal(hints.plan.covers(end - start), whole.plan.covers(120)[start:end])
+    covered = whole.plan.covers(120)[start:end].any(1)
+    assert covered.sum() >= 30
+    np.testing.assert_array_equal(
+        hints.reference.poses[: end - start][covered], whole.reference.poses[start:end][covered]
+    )
+
+
+def test_a_stretched_reference_ends_with_the_part(recording):
+    hints = place_hints(
+        recording.trim(20, 100), HintPlan((Span("upper", 30, 100),)), make_motion(50), Placement(fill="stretch")
+    )
+    assert hints.reference.num_frames == 80
+    np.testing.assert_allclose(hints.reference.poses[-1], make_motion(50).poses[-1], atol=1e-6)
+
+
+def test_no_span_in_the_part_is_no_hint_and_what_does_not_fit_is_told(recording):
+    late, motion = HintPlan((Span("upper", 90, 110),)), make_motion(120)
+    assert place_hints(recording.trim(0, 80), late, motion, Placement()) is None
+    assert place_hints(recording.trim(0, 80), late, None, Placement()) is None
+    assert place_hints(recording, HintPlan(), motion, Placement()) is None
+    for part in (recording, recording.trim(30, 120)):
+        with pytest.raises(HintError, match="no motion to take them from. Choose a reference motion"):
+            place_hints(part, late, None, Placement())
+    for part in (recording, recording.trim(0, 80)):
+        with pytest.raises(HintError, match="the recording lasts 120 frames"):
+            place_hints(part, HintPlan((Span("upper", 90, 121),)), motion, Placement(1))
+    with pytest.raises(HintError, match=r"reaches beyond the reference motion, which plays from 0 to 70"):
+        place_hints(recording.trim(20, 120), late, make_motion(90), Placement())

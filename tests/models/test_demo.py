@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from emage.evaluation import metrics
+from emage.evaluation import quality
 from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
-from emage.hub import EMBEDDED_DIR, NETWORK_FOLDERS, find_weights
+from emage.hub import EMBEDDED_DIR, find_weights
+from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import EmagePipeline
@@ -59,8 +60,8 @@ def test_they_know_the_corpus_s_speakers(demo):
 def test_the_mouth_moves_with_the_words(demo, generated):
     example = EXAMPLES["welcome"]
     made, rules = (
-        metrics.jaw_opening(generated["welcome"].poses),
-        metrics.jaw_opening(Motion.load(example.motion).poses),
+        quality.jaw_opening(generated["welcome"].poses),
+        quality.jaw_opening(Motion.load(example.motion).poses),
     )
     frames = min(len(made), len(rules))
     assert np.corrcoef(made[:frames], rules[:frames])[0, 1] > 0.6
@@ -70,7 +71,7 @@ def test_the_mouth_is_shut_in_pauses_and_nobody_freezes_in_speech(demo, generate
     audio = load_audio(EXAMPLES["pauses"].audio)
     motion = generated["pauses"]
     scores = speech_scores("pauses", motion, audio, demo.body)
-    pausing = inner_pauses(metrics.speaking_frames(audio))[: motion.num_frames]
+    pausing = inner_pauses(quality.speaking_frames(audio))[: motion.num_frames]
     assert pausing.sum() > 60
     assert scores.pausing_p90_deg < 2
     assert scores.speaking_deg > 2
@@ -85,7 +86,7 @@ def test_a_locked_span_is_the_hint_and_its_borders_do_not_jump(demo, reference):
     plan = HintPlan(tuple(Span(part, *each, LOCK) for part in PARTS for each in ranges), blend)
     hints = Placement(fill=LOOP).hints(Motion.load(EXAMPLES_FOLDER / f"{reference}.npz"), plan, num_frames(len(audio)))
     motion = demo.generate((SAMPLE_RATE_HZ, audio), hints=hints)
-    steps = metrics.rotation_steps(motion.poses)
+    steps = quality.rotation_steps(motion.poses)
     poses, given = (each.poses.reshape(-1, 55, 3) for each in (motion, hints.reference))
     for part in PARTS:
         joints = list(PART_JOINTS[part])
@@ -100,6 +101,6 @@ def test_a_locked_span_is_the_hint_and_its_borders_do_not_jump(demo, reference):
 def test_hands_move_and_stay_with_a_person(demo, generated):
     motion = generated["welcome"]
     joints = demo.body.joints(motion) - motion.trans[:, None]
-    travelled = np.linalg.norm(np.diff(joints[:, list(metrics.WRIST_JOINTS)], axis=0), axis=-1).mean() * 30
+    travelled = np.linalg.norm(np.diff(joints[:, list(quality.WRIST_JOINTS)], axis=0), axis=-1).mean() * 30
     assert 0.05 < travelled < 1.5  # metres a second
     assert np.abs(motion.trans[:, [0, 2]] - motion.trans[0, [0, 2]]).max() < 2.0

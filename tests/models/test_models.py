@@ -84,9 +84,7 @@ def test_half_precision_weights_run_in_single():
 
 
 def test_configs_come_back_from_their_json():
-    drawn_smoothly = GeneratorConfig(
-        hidden=32, speakers=3, class_weight=Parts(1, 0, 1, 0.5), smoothness=Parts(0, 9, 0.5, 2), temperature=0.5
-    )
+    drawn_smoothly = GeneratorConfig(hidden=32, speakers=3, class_weight=Parts(1.0, 0.0, 1.0, 0.5))
     ours = GeneratorConfig(expression_basis="arkit52", aligned_audio=True)
     for config in (drawn_smoothly, ours):
         assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
@@ -97,18 +95,18 @@ def test_configs_come_back_from_their_json():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"hidden_size": 0}, "hidden is 0"),
-        ({"hidden_size": "768"}, "'768'"),
+        ({"hidden_size": 0}, "hidden is 0; it must be 1 or more"),
+        ({"hidden_size": "768"}, "hidden is '768'; it must be a whole number"),
         ({"hidden_size": 100}, "multiple of 8"),
         ({"seed_frames": 64}, "smaller than pose_length"),
         ({"audio_sr": 44100}, "only audio_sr 16000"),
-        ({"expression_basis": "klingon"}, "klingon"),
-        ({"aligned_audio": 1}, "aligned_audio is 1"),
-        ({"cf": "1"}, "loss weight is '1'"),
-        ({"lu": None}, "loss weight is None"),
-        ({"su": -1}, "smoothness is -1"),
-        ({"ch": float("nan")}, "loss weight is nan"),
-        ({"stride": "x"}, "window_stride_frames is 'x'"),
+        ({"expression_basis": "klingon"}, "expression_basis is 'klingon'; it must be 'flame2020' or 'arkit52'"),
+        ({"aligned_audio": 1}, "aligned_audio is 1; it must be true or false"),
+        ({"lf": "1"}, "face of latent_weight is '1'; it must be a number"),
+        ({"cu": None}, "upper of class_weight is None; it must be a number"),
+        ({"ch": -1}, "hands of class_weight is -1; it must be 0 or more"),
+        ({"ch": float("nan")}, "hands of class_weight is nan; it must be a finite number"),
+        ({"stride": "x"}, "window_stride_frames is 'x'; it must be a whole number"),
         ({"motion_f": None}, "motion_width is None"),
     ],
 )

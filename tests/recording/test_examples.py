@@ -21,7 +21,7 @@ from emage.recording import examples
 from emage.recording.audio import load_audio, num_frames
 from emage.recording.examples import EXAMPLES_FOLDER, INDEX, load_examples
 from tests.conftest import ROOT
-from tests.train.test_synthetic import at_frames, hand_depths
+from tests.train.synthetic.conftest import hand_depths
 from train.synthetic.phones import from_espeak
 from train.synthetic.scenes import Scene, enact
 from train.synthetic.speakers import SPEAKERS, VoiceSpec
@@ -161,9 +161,9 @@ def test_a_motion_stands_moves_and_keeps_its_hands_to_itself(entry, stand_in):
     assert speed[contacts[:-1]].mean() < 0.0008
     assert contacts.any(1).mean() > 0.99
     assert np.ptp(joints[:, 20:22], axis=0).max() > 0.02
-    sampled = at_frames(motion, np.arange(15, motion.num_frames, motion.num_frames // 3))
+    sampled = motion.at(np.arange(15, motion.num_frames, motion.num_frames // 3))
     assert hand_depths(stand_in, sampled).max() < 0
-    assert np.abs(stand_in.vertices(at_frames(motion, np.array([0])))[0, :, 1].min()) < 0.006
+    assert np.abs(stand_in.vertices(motion.frames(0, 1))[0, :, 1].min()) < 0.006
     blinks = motion.expressions[:, 0] > 0.5
     assert 0 < blinks.sum() < 0.3 * motion.num_frames
 

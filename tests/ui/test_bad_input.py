@@ -28,8 +28,8 @@ def caller(app) -> Caller:
 
 
 @pytest.fixture(scope="module")
-def audio(caller, talk) -> dict:
-    return caller.upload(talk)
+def audio(caller, short_talk) -> dict:
+    return caller.upload(short_talk)
 
 
 @pytest.fixture(autouse=True)

@@ -36,8 +36,8 @@ def caller(app) -> Iterator[Caller]:
 
 
 @pytest.fixture
-def audio(caller, talk) -> dict:
-    return caller.upload(talk)
+def audio(caller, short_talk) -> dict:
+    return caller.upload(short_talk)
 
 
 def make_takes(caller: Caller, audio: dict, count: int = 1) -> list[dict]:
@@ -58,7 +58,7 @@ def find_list(values: list) -> dict:
 # --- one recording ----------------------------------------------------------------------------------------------------
 
 
-def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, talk, monkeypatch):
+def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, short_talk, monkeypatch):
     decoded = []
 
     def decode(source: Any, *others: Any) -> Any:
@@ -68,7 +68,7 @@ def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, talk, monkeypatc
     decode_audio = recordings.decode_audio
     monkeypatch.setattr(recordings, "decode_audio", decode)
     caller = Caller(app.url)
-    audio = caller.upload_as("once.wav", talk.read_bytes())
+    audio = caller.upload_as("once.wav", short_talk.read_bytes())
     caller.get_values("show_recording", audio, None, None, 0, "loop")
     rows = make_takes(caller, audio)
     caller.get_values("compare", *caller.page_values("compare", takes=rows, renderer="skeleton"))
@@ -85,12 +85,12 @@ def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, talk, monkeypatc
     caller.leave()
 
 
-def test_programs_get_video_motion_and_report(app, talk):
+def test_programs_get_video_motion_and_report(app, short_talk):
     """And the same again for the same seed."""
     client = Client(app.url, verbose=False)
 
     def generate(**settings: Any) -> tuple:
-        return client.predict(handle_file(talk), "", None, QUICK | settings, api_name="/generate")
+        return client.predict(handle_file(short_talk), "", None, QUICK | settings, api_name="/generate")
 
     def load(taken: tuple) -> np.ndarray:
         return Motion.load(find_path(taken[1])).poses
@@ -144,7 +144,7 @@ def test_a_hint_beside_takes_stands_once_and_is_grey():
         beside(*[one, other] * 3, *[free] * 0)
 
 
-def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, talk, monkeypatch):
+def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, short_talk, monkeypatch):
     """Nobody else's take is made meanwhile, and what is measured stops where its user says so."""
     caller, other = Caller(app.url), Caller(app.url)
     measures, may_go = threading.Event(), threading.Event()
@@ -155,7 +155,7 @@ def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, talk, monkeyp
         progress(0, 1)
         raise AssertionError("it was cancelled")
 
-    rows = make_takes(caller, caller.upload(talk))
+    rows = make_takes(caller, caller.upload(short_talk))
     monkeypatch.setattr(module, "report_takes", measure)
     with ThreadPoolExecutor() as pool:
         compares = pool.submit(
@@ -163,7 +163,7 @@ def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, talk, monkeyp
         )
         try:
             assert measures.wait(60)
-            waits = pool.submit(other.get_values, "generate", other.upload(talk), "", None, QUICK)
+            waits = pool.submit(other.get_values, "generate", other.upload(short_talk), "", None, QUICK)
             wait_until(lambda: "Waiting: 1 before you" in other.progress)
             assert not waits.done()
             assert caller.get_values("cancel_comparing") == ["Cancelled."]
@@ -218,13 +218,13 @@ def downloads(app) -> Iterator[types.SimpleNamespace]:
     may_end.set()
 
 
-def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, caller, audio, talk, downloads):
+def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, caller, audio, short_talk, downloads):
     other = Caller(app.url)
     with ThreadPoolExecutor() as pool:
         try:
             waits = pool.submit(caller.get_fault, "generate", audio, "", None, QUICK | {"weights": "slow"})
             assert downloads.begun.wait(10)
-            assert other.get_values("generate", other.upload(talk), "", None, QUICK)[2]["frames"] == TALK_FRAMES
+            assert other.get_values("generate", other.upload(short_talk), "", None, QUICK)[2]["frames"] == TALK_FRAMES
             asks = pool.submit(other.get_fault, "speakers", "slow")
             wait_until(lambda: any("Downloading" in told for told in caller.progress))
             wait_until(lambda: any("Waiting for the weights" in told for told in other.progress))

@@ -1,15 +1,16 @@
-"""The data cache: a corpus in BEAT2's layout, decoded once into memory-mapped arrays, and windows cut from them.
+"""The data cache: a corpus in BEAT2's layout, decoded once into memory-mapped arrays.
 
 python -m train.data --corpus ROOT --out CACHE
 
 A corpus is ROOT/{smplxflame_30/<id>.npz, wave16k/<id>.wav, train_test_split.csv}. The cache holds one array a quantity,
 all clips end to end, so that an item of training is a few copies out of mapped memory and nothing is decoded.
 
-Translation is kept twice. `motion` has it as a hint shows it to the generator (`emage.hints.mask.motion_channels`): a
-place in the room, metres. `travel` has x velocity, height and z velocity, as `emage.models.codec.integrate_root` reads
-them. The lower VQ-VAE and the global motion predictor are trained on `travel` (see `codec_motion`): it is the same
-wherever in the room a person stands, so that no code is spent on places, and what the lower decoder puts into the seed
-of the next window when sampling is just what the generator sees in seeds when it is trained.
+Translation is stored twice. `motion` has it as a hint shows it to the generator (`emage.hints.mask.motion_channels`):
+a place in the room, metres. `root_velocity` has x velocity, height and z velocity, as
+`emage.models.codec.integrate_root` reads them. The lower VQ-VAE and the global motion predictor are trained on that
+(see `train.data.windows.codec_motion`): it is the same wherever in the room a person stands, so that no code is spent
+on places, and what the lower decoder puts into the seed of the next window when sampling is just what the generator
+sees in seeds when it is trained.
 """
 
 import csv
@@ -18,13 +19,11 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import tyro
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from emage.body import Body, load_body
@@ -32,20 +31,22 @@ from emage.errors import EmageError
 from emage.files import check_writable
 from emage.hints.mask import foot_contacts, motion_channels
 from emage.motion import FPS, Motion
-from emage.motion.skeleton import MOTION_CHANNELS, NUM_EXPRESSIONS, TRANSLATION
-from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, load_audio, num_frames
-from train.data.augment import Augmentation, augment
+from emage.motion.rotations import rotation_6d_to_axis_angle
+from emage.motion.skeleton import MOTION_CHANNELS, NUM_BETAS, NUM_EXPRESSIONS, ROTATION_CHANNELS, TRANSLATION
+from emage.recording.audio import frame_to_sample, load_audio, num_frames
 from train.run.command import run_command
 
 SPLITS = ("train", "val", "test", "additional")
 _INDEX = "index.json"
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = {  # file: (dtype, width of a row)
     "motion": ("<f4", MOTION_CHANNELS),
     "expressions": ("<f4", NUM_EXPRESSIONS),
-    "travel": ("<f4", 3),
+    "root_velocity": ("<f4", 3),
     "audio": ("<i2", 1),
 }
+_OLD_FILES = {1: {"root_velocity": "travel"}}
+"""By format: what files were called that have another name now."""
 
 
 class CorpusError(EmageError):
@@ -69,6 +70,11 @@ class Clip:
     @property
     def num_samples(self) -> int:
         return frame_to_sample(self.num_frames)
+
+    @property
+    def rows(self) -> slice:
+        """Of the cache's arrays of frames."""
+        return slice(self.first_frame, self.first_frame + self.num_frames)
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -170,16 +176,16 @@ def _decode(corpus: Path, clip_id: str, body: Body) -> tuple[dict[str, np.ndarra
     arrays = {
         "motion": motion_channels(motion, foot_contacts(body.joints(motion))),
         "expressions": motion.expressions,
-        "travel": travel(motion.trans),
+        "root_velocity": differentiate_path(motion.trans),
         "audio": np.clip(np.round(audio * 32768), -32768, 32767),
     }
     return arrays, motion.expression_basis
 
 
-def travel(trans: np.ndarray) -> np.ndarray:
+def differentiate_path(trans: np.ndarray) -> np.ndarray:
     """(T, 3) positions in metres -> (T, 3): x velocity (m/s), height (m), z velocity (m/s).
 
-    The velocity of a frame is the way to the next one, as `integrate_root` sums it; the last frame's is the one before.
+    The velocity of a frame leads to the next one, as `integrate_root` sums it; the last frame's is the one before.
     """
     step = np.diff(trans, axis=0, append=trans[-1:] + np.diff(trans[-2:], axis=0).sum(0)) * FPS
     return np.stack([step[:, 0], trans[:, 1], step[:, 2]], -1)
@@ -192,7 +198,7 @@ class Cache:
     """A cache, mapped into memory; cheap to make and to hand to the loader's processes.
 
     Attributes: clips; speakers, the leading numbers of clips that speaker indices stand for; expression_basis;
-    motion (F, 337), expressions (F, 100), travel (F, 3) float32 and audio (N,) int16, all clips end to end.
+    motion (F, 337), expressions (F, 100), root_velocity (F, 3) float32 and audio (N,) int16, all clips end to end.
 
     Raises:
         CorpusError: no cache, a damaged one, or one of another format.
@@ -204,20 +210,21 @@ class Cache:
         if not path.is_file():
             raise CorpusError(f"{folder} holds no cache. Make it: python -m train.data --corpus ROOT --out {folder}")
         index = json.loads(path.read_text("utf-8"))
-        if index["format"] != _FORMAT:
+        if index["format"] not in (_FORMAT, *_OLD_FILES):
             raise CorpusError(f"{folder} was made by another version of train.data.cache. Make it again.")
         self.clips = tuple(Clip(**clip) for clip in index["clips"])
         self.speakers = tuple(index["speakers"])
         self.expression_basis = index["expression_basis"]
-        rows = self.clips[-1].first_frame + self.clips[-1].num_frames
-        self.motion = self._mapped("motion", rows)
-        self.expressions = self._mapped("expressions", rows)
-        self.travel = self._mapped("travel", rows)
-        self.audio = self._mapped("audio", self.clips[-1].first_sample + self.clips[-1].num_samples)[:, 0]
+        self._old_files = _OLD_FILES.get(index["format"], {})
+        rows = self.clips[-1].rows.stop
+        self.motion = self._map("motion", rows)
+        self.expressions = self._map("expressions", rows)
+        self.root_velocity = self._map("root_velocity", rows)
+        self.audio = self._map("audio", self.clips[-1].first_sample + self.clips[-1].num_samples)[:, 0]
 
-    def _mapped(self, name: str, rows: int) -> np.ndarray:
+    def _map(self, name: str, rows: int) -> np.ndarray:
         dtype, width = _ARRAYS[name]
-        path = self.folder / name
+        path = self.folder / self._old_files.get(name, name)
         expected = rows * width * np.dtype(dtype).itemsize
         if not path.is_file() or path.stat().st_size != expected:
             raise CorpusError(f"{path} is not the {expected:,} bytes that {_INDEX} promises. Make the cache again.")
@@ -246,82 +253,27 @@ class Cache:
         """(N,) float32 at 16 kHz, from the sample where one frame starts to that where another does."""
         end_frame = clip.num_frames if end_frame is None else end_frame
         first = clip.first_sample
-        piece = self.audio[first + frame_to_sample(start_frame) : first + frame_to_sample(end_frame)]
-        return piece.astype(np.float32) / 32768
+        return self.read_audio(first + frame_to_sample(start_frame), first + frame_to_sample(end_frame))
 
+    def read_audio(self, first_sample: int, end_sample: int) -> np.ndarray:
+        """(N,) float32 between two samples of all clips end to end."""
+        return self.audio[first_sample:end_sample].astype(np.float32) / 32768
 
-class Window(NamedTuple):
-    """One item of training, or (with a leading B) a batch of them.
+    def clip_motion(self, clip: Clip) -> Motion:
+        """The true motion of a clip, on a body of the mean shape, for a cache holds no shapes."""
+        motion, expressions = (torch.from_numpy(array[clip.rows].copy()) for array in (self.motion, self.expressions))
+        return self.to_motion(motion, expressions, motion[:, TRANSLATION])
 
-    motion (T, 337), as a hint shows it; expressions (T, 100); travel (T, 3); audio (N,) at 16 kHz; speaker; draw: the
-    item's number in the whole course of the training, from which all its randomness follows.
-    """
-
-    motion: Tensor
-    expressions: Tensor
-    travel: Tensor
-    audio: Tensor
-    speaker: Tensor
-    draw: Tensor
-
-
-class Windows(Dataset):
-    """Windows in an order that is a function of the seed alone: item `draw` for draw = 0, 1, 2, ... without end.
-
-    Each pass over the table is another permutation. As item and randomness depend on the draw alone, a training can go
-    on from any step, in any number of processes, with the same data.
-
-    augmentation: what to do to the sound; None leaves it as it is.
-    shuffled: False takes the windows in order, for validation.
-    """
-
-    def __init__(
-        self,
-        cache: Cache,
-        table: np.ndarray,
-        window_frames: int,
-        seed: int,
-        augmentation: Augmentation | None = None,
-        shuffled: bool = True,
-    ):
-        self.cache, self.table, self.window_frames, self.seed = cache, table, window_frames, seed
-        self.augmentation, self.shuffled = augmentation, shuffled
-        self._epoch, self._order = -1, np.arange(len(table))
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, draw: int) -> Window:
-        number, start = self.table[self._row(draw)]
-        clip, length = self.cache.clips[number], self.window_frames
-        frames = slice(clip.first_frame + start, clip.first_frame + start + length)
-        first_sample = clip.first_sample + frame_to_sample(int(start))
-        # The samples of a window differ by one with where it starts; a batch needs one length.
-        audio = self.cache.audio[first_sample : first_sample + frame_to_sample(length)].astype(np.float32) / 32768
-        if self.augmentation is not None:
-            audio = augment(audio, SAMPLE_RATE_HZ, self.augmentation, np.random.default_rng((self.seed, draw, 1)))
-        return Window(
-            motion=torch.from_numpy(self.cache.motion[frames].copy()),
-            expressions=torch.from_numpy(self.cache.expressions[frames].copy()),
-            travel=torch.from_numpy(self.cache.travel[frames].copy()),
-            audio=torch.from_numpy(audio),
-            speaker=torch.tensor(clip.speaker),
-            draw=torch.tensor(draw),
+    def to_motion(self, motion: Tensor, expressions: Tensor, trans: Tensor) -> Motion:
+        """motion (T, 337) channels, expressions (T, 100) of this cache's basis and positions (T, 3) as a Motion."""
+        poses = rotation_6d_to_axis_angle(motion[:, :ROTATION_CHANNELS].double().cpu())
+        return Motion(
+            poses.numpy(),
+            expressions.double().cpu().numpy(),
+            trans.double().cpu().numpy(),
+            np.zeros(NUM_BETAS),
+            expression_basis=self.expression_basis,
         )
-
-    def _row(self, draw: int) -> int:
-        epoch, row = divmod(draw, len(self.table))
-        if self.shuffled and epoch != self._epoch:
-            self._epoch = epoch
-            self._order = np.random.default_rng((self.seed, epoch, 0)).permutation(len(self.table))
-        return int(self._order[row])
-
-
-def codec_motion(window: Window) -> Tensor:
-    """(B, T, 337) with `travel` in the translation channels: what the VQ-VAEs encode and the codec decodes to."""
-    motion = window.motion.clone()
-    motion[..., TRANSLATION] = window.travel
-    return motion
 
 
 def main() -> None:

@@ -1,44 +1,38 @@
 """What one motion scores beside the truth or a recording, and how the scores of clips become those of a corpus.
 
-The metrics are those of `emage.evaluation.metrics`. Joints are those of a person of the body's mean shape where a
+The metrics are those of `emage.evaluation.quality`. Joints are those of a person of the body's mean shape where a
 motion has no shape of its own.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.ndimage import binary_erosion
-from torch import Tensor
 
 from emage.body import Body
 from emage.errors import AudioError
-from emage.evaluation import metrics
-from emage.generation.windows import Timing, plan_windows
-from emage.models.codec import MotionCodec
+from emage.evaluation import published, quality
+from emage.generation.settings import EXACT
+from emage.generation.windows import plan_windows
 from emage.models.fgd import MotionAutoencoder
 from emage.models.generator import GeneratorConfig
 from emage.motion import FPS, Motion
-from emage.motion.rotations import angle_between, axis_angle_to_rotation_6d
-from emage.motion.skeleton import JAW_JOINT, PART_JOINTS, ROTATION_CHANNELS, rotation_channels
+from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.recording.audio import num_frames
 from emage.recording.features import loudness_envelope
-from train.data.cache import Window, codec_motion
-from train.run.kinematics import BodyPoints
-from train.run.training import mean_of
-from train.vqvae import matrices
+from train.run.log import mean_of
 
-MIN_FRAMES = 2 * (metrics.BEAT_TRIM_FRAMES + metrics.BEAT_ORDER_FRAMES) + 2
+MIN_FRAMES = 2 * (published.BEAT_TRIM_FRAMES + published.BEAT_ORDER_FRAMES) + 2
 """Beat consistency has nothing to look at in shorter clips."""
 FACE_WINDOW_FRAMES = 64
 FACE_EVERY_FRAMES = 256
 """Faces are compared in a window of so many frames in every so many, for each vertex of the body is posed."""
 PAUSE_BORDER_FRAMES = 3
 """A mouth takes a moment to close, and opens before it sounds: so many frames at both ends of a pause are left out."""
-BODY_JOINTS: tuple[int, ...] = (*PART_JOINTS["upper"], *PART_JOINTS["lower"])
 
 
 def ratio(value: float | None, base: float | None) -> float | None:
@@ -83,14 +77,14 @@ class ClipScores:
     features: np.ndarray
     match: AudioMatch
     l1_diversity_m: float
-    sliding: metrics.FootSliding
+    sliding: quality.FootSliding
     jerk_m_per_s3: float
 
 
 class Judge:
     """Measures motions of held-out clips.
 
-    mean_velocity: (55,) m/s, of `metrics.mean_joint_velocity`.
+    mean_velocity: (55,) m/s, of `published.mean_joint_velocity`.
     """
 
     def __init__(self, body: Body, autoencoder: MotionAutoencoder, mean_velocity: np.ndarray):
@@ -100,14 +94,14 @@ class Judge:
         """motion: as long as the clip's truth; posed: its `beat_joints`."""
         rotations = axis_angle_to_rotation_6d(torch.from_numpy(motion.poses))
         joints = self.body.joints(motion)
-        openings = (metrics.jaw_opening(moved.poses) for moved in (motion, clip.truth))
+        openings = (quality.jaw_opening(moved.poses) for moved in (motion, clip.truth))
         return ClipScores(
             frames=motion.num_frames,
             features=self.autoencoder.features(rotations).numpy(),
             match=self.match(posed, clip.audio, *openings),
-            l1_diversity_m=metrics.l1_diversity(posed),
-            sliding=metrics.foot_sliding(joints),
-            jerk_m_per_s3=metrics.mean_jerk(joints),
+            l1_diversity_m=published.l1_diversity(posed),
+            sliding=quality.foot_sliding(joints),
+            jerk_m_per_s3=quality.mean_jerk(joints),
         )
 
     def match(self, posed: np.ndarray, audio: np.ndarray, opening: np.ndarray, true_opening: np.ndarray) -> AudioMatch:
@@ -120,16 +114,16 @@ class Judge:
         opening, true_opening = opening[:frames], true_opening[:frames]
         return AudioMatch(
             frames=frames,
-            bc=metrics.beat_consistency(posed, audio, self.mean_velocity),
-            bc_aligned=metrics.beat_consistency_aligned(posed, audio, self.mean_velocity),
-            jaw_correlation=metrics.best_lag_correlation(opening, true_opening, max_lag_frames=0).correlation,
-            jaw_lag_frames=metrics.best_lag_correlation(opening, true_opening).lag_frames,
+            bc=published.beat_consistency(posed, audio, self.mean_velocity),
+            bc_aligned=published.beat_consistency_aligned(posed, audio, self.mean_velocity),
+            jaw_correlation=quality.best_lag_correlation(opening, true_opening, max_lag_frames=0).correlation,
+            jaw_lag_frames=quality.best_lag_correlation(opening, true_opening).lag_frames,
         )
 
 
 def beat_joints(body: Body, motion: Motion) -> np.ndarray:
     """(T, 55, 3): what BC and L1 diversity look at."""
-    return body.joints(replace(motion, poses=metrics.beat_poses(motion.poses), trans=np.zeros_like(motion.trans)))
+    return body.joints(replace(motion, poses=published.beat_poses(motion.poses), trans=np.zeros_like(motion.trans)))
 
 
 @dataclass(frozen=True)
@@ -149,13 +143,13 @@ def face_scores(body: Body, motions: Sequence[Motion], truth: Motion) -> list[Fa
         target = _face_vertices(body, truth.frames(start, end))
         for scores, motion in zip(windows, motions, strict=True):
             made = _face_vertices(body, motion.frames(start, end))
-            lvd = metrics.lvd_velocity_difference(made, target)
-            scores.append((end - start, {"mse_m2": metrics.vertex_mse(made, target), "lvd_m_per_frame": lvd}))
+            lvd = published.lvd_velocity_difference(made, target)
+            scores.append((end - start, {"mse_m2": published.vertex_mse(made, target), "lvd_m_per_frame": lvd}))
     return [FaceScores(sum(size for size, _ in scores), **mean_of(scores)) for scores in windows]
 
 
 def _face_vertices(body: Body, motion: Motion) -> np.ndarray:
-    return body.vertices(replace(motion, poses=metrics.face_poses(motion.poses), trans=np.zeros_like(motion.trans)))
+    return body.vertices(replace(motion, poses=published.face_poses(motion.poses), trans=np.zeros_like(motion.trans)))
 
 
 class JoinedSteps(NamedTuple):
@@ -167,8 +161,8 @@ class JoinedSteps(NamedTuple):
 
 def joined_steps(motion: Motion, config: GeneratorConfig, num_samples: int) -> JoinedSteps:
     """Of a motion that was generated for a recording of so many samples."""
-    windows = plan_windows(num_samples, config, Timing.EXACT)
-    return JoinedSteps(metrics.rotation_steps(motion.poses).mean(1), [window.start_frame for window in windows[1:]])
+    windows = plan_windows(num_samples, config, EXACT)
+    return JoinedSteps(quality.rotation_steps(motion.poses).mean(1), [window.start_frame for window in windows[1:]])
 
 
 @dataclass(frozen=True)
@@ -189,7 +183,7 @@ def seam_scores(motions: Sequence[JoinedSteps]) -> SeamScores | None:
 
     def shifted(earlier: int) -> float:
         at = np.concatenate([np.isin(np.arange(1, len(m.steps) + 1) + earlier, m.seams) for m in motions])
-        return metrics.SeamSteps(float(steps[at].mean()), float(steps[~at].mean())).ratio
+        return quality.SeamSteps(float(steps[at].mean()), float(steps[~at].mean())).ratio
 
     return SeamScores(shifted(0), float(np.std([shifted(earlier) for earlier in range(1, window_step)])))
 
@@ -211,7 +205,7 @@ class MotionScores:
     seams: SeamScores | None = None
 
 
-def pooled(
+def pool_scores(
     clips: Sequence[ClipScores],
     true_features: np.ndarray,
     faces: Sequence[FaceScores] = (),
@@ -221,10 +215,10 @@ def pooled(
     frames, face_frames = [clip.frames for clip in clips], [face.frames for face in faces]
     slid_m, contact_s = sum(clip.sliding.slid_m for clip in clips), sum(clip.sliding.contact_s for clip in clips)
     return replace(
-        pooled_match([clip.match for clip in clips]),
-        fgd=metrics.frechet_distance(np.concatenate([clip.features for clip in clips]), true_features),
+        pool_matches([clip.match for clip in clips]),
+        fgd=published.frechet_distance(np.concatenate([clip.features for clip in clips]), true_features),
         l1_diversity_m=weighted_mean([clip.l1_diversity_m for clip in clips], frames),
-        foot_sliding_m_per_s=metrics.FootSliding(slid_m, contact_s).m_per_s,
+        foot_sliding_m_per_s=quality.FootSliding(slid_m, contact_s).m_per_s,
         jerk_m_per_s3=weighted_mean([clip.jerk_m_per_s3 for clip in clips], frames),
         face_mse_m2=weighted_mean([face.mse_m2 for face in faces], face_frames),
         face_lvd_m_per_frame=weighted_mean([face.lvd_m_per_frame for face in faces], face_frames),
@@ -232,10 +226,10 @@ def pooled(
     )
 
 
-def pooled_match(matches: Sequence[AudioMatch]) -> MotionScores:
+def pool_matches(matches: Sequence[AudioMatch]) -> MotionScores:
     """What motion and sound say together; the lag is the median over clips."""
     frames = [match.frames for match in matches]
-    beat_frames = [count - 2 * metrics.BEAT_TRIM_FRAMES for count in frames]
+    beat_frames = [count - 2 * published.BEAT_TRIM_FRAMES for count in frames]
     return MotionScores(
         bc=weighted_mean([match.bc for match in matches], beat_frames),
         bc_aligned=weighted_mean([match.bc_aligned for match in matches], beat_frames),
@@ -251,7 +245,7 @@ def halves_distance(features: Sequence[np.ndarray], halvings: int, seed: int) ->
     for _ in range(halvings):
         order = rng.permutation(len(features))
         halves = order[: len(order) // 2], order[len(order) // 2 :]
-        distances.append(metrics.frechet_distance(*(np.concatenate([features[i] for i in half]) for half in halves)))
+        distances.append(published.frechet_distance(*(np.concatenate([features[i] for i in half]) for half in halves)))
     return float(np.mean(distances))
 
 
@@ -299,12 +293,12 @@ class SpeechScores:
 def speech_scores(name: str, motion: Motion, audio: np.ndarray, body: Body) -> SpeechScores:
     """Cut to the shorter. Raises AudioError where nobody speaks."""
     frames = min(motion.num_frames, num_frames(len(audio)))
-    motion, speaking = motion.frames(0, frames), metrics.speaking_frames(audio)[:frames]
+    motion, speaking = motion.frames(0, frames), quality.speaking_frames(audio)[:frames]
     if not (speaking[1:] & speaking[:-1]).any():
         raise AudioError(f"Nobody speaks in {name}. Take it out of the recordings.")
     joints = body.joints(motion)
-    opening = metrics.jaw_opening(motion.poses)
-    follows = metrics.best_lag_correlation(opening, loudness_envelope(audio)[:frames])
+    opening = quality.jaw_opening(motion.poses)
+    follows = quality.best_lag_correlation(opening, loudness_envelope(audio)[:frames])
     degrees, pausing = np.degrees(opening), inner_pauses(speaking)
     return SpeechScores(
         name=name,
@@ -314,9 +308,9 @@ def speech_scores(name: str, motion: Motion, audio: np.ndarray, body: Body) -> S
         speaking_deg=float(degrees[speaking].mean()),
         pausing_deg=float(degrees[pausing].mean()) if pausing.any() else None,
         pausing_p90_deg=float(np.percentile(degrees[pausing], 90)) if pausing.any() else None,
-        hands_ratio=None if speaking.all() else metrics.hand_activity(joints, audio).ratio,
-        longest_frozen_s=metrics.frozen_motion(motion.poses, speaking).longest_s,
-        jerk_m_per_s3=metrics.mean_jerk(joints),
+        hands_ratio=None if speaking.all() else quality.hand_activity(joints, audio).ratio,
+        longest_frozen_s=quality.frozen_motion(motion.poses, speaking).longest_s,
+        jerk_m_per_s3=quality.mean_jerk(joints),
     )
 
 
@@ -344,36 +338,3 @@ def mean_speech(name: str, clips: Sequence[SpeechScores]) -> SpeechScores:
         longest_frozen_s=max(clip.longest_frozen_s for clip in clips),
         jerk_m_per_s3=mean("jerk_m_per_s3"),
     )
-
-
-# --- motion through the codes and back --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class BodyErrors:
-    """All parts decoded together: mean distance of the 22 joints of the body and of the ten fingertips, the pelvis held
-    in place; mean angle of the jaw."""
-
-    body_mm: float
-    fingertips_mm: float
-    jaw_degrees: float
-
-
-@torch.no_grad()
-def body_errors(codec: MotionCodec, batches: Iterable[Window], points: BodyPoints) -> BodyErrors:
-    """Over all batches. points: of any part."""
-    results = []
-    for window in batches:
-        made = codec.channels(codec.encode(codec_motion(window), window.expressions))
-        ours, truth = (points(motion[..., :ROTATION_CHANNELS], window.expressions) for motion in (made, window.motion))
-        values = {
-            "body_mm": 1000 * float((ours.joints - truth.joints)[..., BODY_JOINTS, :].norm(dim=-1).mean()),
-            "fingertips_mm": 1000 * float((ours.fingertips - truth.fingertips).norm(dim=-1).mean()),
-            "jaw_degrees": float(angle_between(_jaw(made), _jaw(window.motion)).rad2deg().mean()),
-        }
-        results.append((len(made), values))
-    return BodyErrors(**mean_of(results))
-
-
-def _jaw(motion: Tensor) -> Tensor:
-    return matrices(motion[..., rotation_channels((JAW_JOINT,))])

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body
-from emage.motion import ARKIT52, Motion
+from emage.models.codec import integrate_root
+from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.rotations import rotation_6d_to_matrix
 from emage.motion.skeleton import (
+    CONTACT_JOINTS,
     DISJOINT_PARTS,
     DISJOINT_PARTS_OF,
     JOINT_NAMES,
@@ -50,9 +52,8 @@ class BodyPoints(nn.Module):
         super().__init__()
         rest = _motion(np.zeros((1, NUM_EXPRESSIONS)), body.expression_basis)
         joints, vertices = body.joints(rest)[0], body.vertices(rest)[0]
-        weights = body._weights.numpy()
-        leaves = [DISJOINT_PARTS.index(leaf) for leaf in DISJOINT_PARTS_OF[part]]
-        of_part = np.flatnonzero(np.isin(body.vertex_parts, leaves))
+        weights = body.skinning_weights
+        of_part = np.flatnonzero(np.isin(body.vertex_parts, [DISJOINT_PARTS.index(p) for p in DISJOINT_PARTS_OF[part]]))
         chosen = of_part[np.linspace(0, len(of_part) - 1, num_points).astype(int)]
         points = np.concatenate([_fingertips(joints, vertices, weights), chosen])
         self.num_tips = len(FINGERTIP_JOINTS)
@@ -73,7 +74,7 @@ class BodyPoints(nn.Module):
 
     def forward(self, rotations_6d: Tensor, expressions: Tensor) -> Points:
         """rotations_6d (..., 330), expressions (..., 100) -> points, with the body's translation left out."""
-        local = rotation_6d_to_matrix(rotations_6d.unflatten(-1, (NUM_JOINTS, 6)))
+        local = to_matrices(rotations_6d)
         turn, position = self._chain(local)
         shift = position - (turn @ self.rest_joints[..., None])[..., 0]
         transforms = torch.cat([turn.flatten(-2), shift], -1)  # (..., 55, 12)
@@ -84,7 +85,11 @@ class BodyPoints(nn.Module):
 
     def joints(self, rotations_6d: Tensor) -> Tensor:
         """rotations_6d (..., 330) -> (..., 55, 3), with the body's translation left out."""
-        return self._chain(rotation_6d_to_matrix(rotations_6d.unflatten(-1, (NUM_JOINTS, 6))))[1]
+        return self._chain(to_matrices(rotations_6d))[1]
+
+    def feet(self, rotations_6d: Tensor) -> Tensor:
+        """rotations_6d (..., 330) -> (..., 4, 3): the contact joints, with the body's translation left out."""
+        return self.joints(rotations_6d)[..., CONTACT_JOINTS, :]
 
     def _chain(self, local: Tensor) -> tuple[Tensor, Tensor]:
         """Local rotations (..., 55, 3, 3) -> those in the room and the joints' positions, one level of the tree at a
@@ -98,16 +103,35 @@ class BodyPoints(nn.Module):
         return torch.cat(turns, -3)[..., self.order, :, :], torch.cat(positions, -2)[..., self.order, :]
 
 
-def replaced(rotations_6d: Tensor, joints: tuple[int, ...], part: Tensor) -> Tensor:
-    """rotations_6d (..., 330) with those of `joints` replaced by part (..., 6 * len(joints))."""
+def to_matrices(rotations_6d: Tensor) -> Tensor:
+    """(..., J * 6) -> (..., J, 3, 3)."""
+    return rotation_6d_to_matrix(rotations_6d.unflatten(-1, (-1, 6)))
+
+
+def replace_rotations(rotations_6d: Tensor, joints: tuple[int, ...], part: Tensor) -> Tensor:
+    """Put the rotations part (..., 6 * len(joints)) of `joints` in place of those of rotations_6d (..., 330)."""
     result = rotations_6d[..., :ROTATION_CHANNELS].unflatten(-1, (NUM_JOINTS, 6)).clone()
     result[..., list(joints), :] = part.unflatten(-1, (-1, 6)).to(result.dtype)
     return result.flatten(-2)
 
 
+def measure_sliding(feet: Tensor, root_velocity: Tensor, contacts: Tensor) -> Tensor:
+    """(B,): how far feet that stand go in a frame, on average, in metres on the ground.
+
+    feet: (B, T, 4, 3), with the body's translation left out; root_velocity: (B, T, 3), see `train.data.cache`;
+        contacts: (B, T, 4).
+    """
+    path = integrate_root(root_velocity, root_velocity.new_zeros(len(root_velocity), 3)).to(feet.dtype)
+    step = (feet + path[..., None, :]).diff(dim=1)[..., [0, 2]].square().sum(-1).clamp_min(1e-12).sqrt()
+    standing = contacts[:, :-1]
+    return (step * standing).sum((1, 2)) / standing.sum((1, 2)).clamp_min(1)
+
+
 def _motion(expressions: np.ndarray, basis: str) -> Motion:
     frames = len(expressions)
-    return Motion(np.zeros((frames, POSE_CHANNELS)), expressions, np.zeros((frames, 3)), np.zeros(NUM_BETAS), 30, basis)
+    return Motion(
+        np.zeros((frames, POSE_CHANNELS)), expressions, np.zeros((frames, 3)), np.zeros(NUM_BETAS), FPS, basis
+    )
 
 
 def _fingertips(joints: np.ndarray, vertices: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -9,11 +9,14 @@ The road, file by file; each imports only from those above it:
     timing.py       Times: words and phones of a clip with their times; the compact file
     speakers.py     twelve speakers: a voice and habits of moving
     grammar.py      sentences that call for gestures
-    speech.py       sentences -> sound and times, through espeak-ng, flite or festival
+    engines/        phrases -> sound and phones, by espeak-ng, flite or festival
+    speech.py       sentences -> sound and times
     tracks.py       smooth curves through key frames
     kinematics.py   rotations, arms and legs by inverse kinematics
     gestures.py     hand shapes and the dictionary of gestures
-    arms.py         which gesture when, and where the hands are in every frame
+    skin.py         how a foot lies flat, and how thick trunk and head are
+    strokes.py      which gesture when
+    arms.py         where the hands are in every frame
     face.py         jaw, lips, brows, blinks, gaze
     stance.py       weight shifts, steps, breathing, trunk and head
     compose.py      Times -> Motion

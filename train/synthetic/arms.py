@@ -1,11 +1,10 @@
-"""Which gesture when, and where both hands are in every frame.
+"""Where both hands are in every frame: between strokes a hand holds, moves on, or goes back to rest.
 
-A stroke ends on the onset of a word's stressed vowel. Words of the dictionary get their gesture, other accents a beat;
-between strokes a hand holds, moves on, or goes back to rest. Through short pauses of speech it holds.
+Through short pauses of speech it holds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -24,26 +23,14 @@ from train.synthetic.gestures import (
     SHAPE,
     TWIST,
     Key,
-    gestures_for,
 )
-from train.synthetic.kinematics import LEFT_WRIST, ArmPose, joints_as_left, mirrored, pose_arm, turned, unit
+from train.synthetic.kinematics import LEFT_WRIST, ArmPose, joints_as_left, mirror, pose_arm, rotate, unit
 from train.synthetic.skin import trunk_profile
 from train.synthetic.speakers import Habits
+from train.synthetic.strokes import BEAT, SIDES, Stroke, plan_strokes
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, frame_seconds, smooth
 
-BEAT = "beat"
-SIDES = ("left", "right")
-
-_FUNCTION_WORDS_TEXT = """
-a an the of to in at on for from by with it is are was were be been and or but so such very that this then there can
-will do did have has had not i my me we us our you your he him she her they them than like really more as what who
-where why how some during after about its which
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
-"""Words without an accent of their own, unless they are emphasised."""
-
-_MIN_SPACING_S = 0.5
 _PAUSE_S = 0.3, 1.2  # in a silence between these lengths no hand sets out; in a longer one it may go to rest
 _BEFORE_PAUSE_S = 0.2  # nor so shortly before it
 _MAX_MEAN_SPEED = 1.3  # of a wrist between two keys, m/s; the peak is 1.9 times that
@@ -53,78 +40,7 @@ _SWAY_FROM_M, _SWAY_M = -0.45, 0.1  # below this height hips and thighs move und
 _HANDS_APART_M = 0.1
 
 
-@dataclass(frozen=True)
-class Stroke:
-    """apex_s: the end of the stroke. gesture: a name of GESTURES, or BEAT. hands: which take part. word: its index."""
-
-    apex_s: float
-    gesture: str
-    hands: tuple[str, ...]
-    word: int
-    strength: float
-    start_s: float = 0.0
-    end_s: float = 0.0
-
-
-def accents(times: Times) -> list[tuple[int, float, float]]:
-    """(word, second, strength 0..1) of the words that are struck."""
-    result = []
-    for i, word in enumerate(times.words):
-        if word.emphasis:
-            result.append((i, times.accent_s(i), 1.0))
-        elif word.text not in FUNCTION_WORDS or gestures_for(word.text):
-            result.append((i, times.accent_s(i), 0.6))
-    return result
-
-
-def plan_strokes(times: Times, habits: Habits, rng: np.random.Generator) -> list[Stroke]:
-    """The strokes of a clip, in order and at least half a second apart."""
-    wanted = []
-    for word, second, strength in accents(times):
-        names = gestures_for(times.words[word].text)
-        draw, choice = rng.random(), rng.random()
-        if names:
-            name = names[int(choice * len(names))]
-            gesture = GESTURES[name]
-            if draw < habits.gesturing * (1.0 if strength == 1 else gesture.weight):
-                wanted.append((gesture.weight + strength, second, name, word, strength))
-                continue
-        if times.words[word].text not in FUNCTION_WORDS and draw < habits.beating:
-            wanted.append((0.2 * strength, second, BEAT, word, strength))
-    chosen: list[tuple[float, float, str, int, float]] = []
-    for candidate in sorted(wanted, key=lambda item: (-item[0], item[1])):
-        if all(abs(candidate[1] - other[1]) >= _room_s(candidate, other) for other in chosen):
-            chosen.append(candidate)
-    return [
-        Stroke(second, name, _hands(name, word, habits, times, rng), word, strength)
-        for _, second, name, word, strength in sorted(chosen, key=lambda item: item[1])
-    ]
-
-
-def _room_s(one: tuple, other: tuple) -> float:
-    first = min(one, other, key=lambda item: item[1])
-    hold_s = 0.0 if first[2] == BEAT else GESTURES[first[2]].hold_s
-    return _MIN_SPACING_S + hold_s
-
-
-def _hands(name: str, word: int, habits: Habits, times: Times, rng: np.random.Generator) -> tuple[str, ...]:
-    draw = rng.random()
-    other = "left" if habits.dominant == "right" else "right"
-    if name in SIDES:  # to the left with the left hand
-        return (name,)
-    if name != BEAT:
-        if GESTURES[name].other is not None:
-            # A gesture with different hands shows the first row of fingers with the speaker's better hand.
-            return (habits.dominant, other)
-        return (habits.dominant,) if draw < 0.85 else (other,)
-    if draw < habits.both:
-        return (habits.dominant, other)
-    if draw < habits.both + habits.alternating:
-        return (SIDES[word % 2],)
-    return (habits.dominant,)
-
-
-# --- the way of each hand ---------------------------------------------------------------------------------------------
+# --- the path of each hand --------------------------------------------------------------------------------------------
 
 
 def hand_tracks(
@@ -139,9 +55,7 @@ def hand_tracks(
         if all(_can_reach(tracks[side], keys[side], stroke) for side in stroke.hands):
             starts = [_append(side, tracks[side], keys[side], stroke, habits, pauses, rng) for side in stroke.hands]
             end_s = max(second for side in stroke.hands for second, _ in keys[side])
-            done.append(
-                Stroke(stroke.apex_s, stroke.gesture, stroke.hands, stroke.word, stroke.strength, min(starts), end_s)
-            )
+            done.append(replace(stroke, start_s=min(starts), end_s=end_s))
     for side, track in tracks.items():
         _retract(side, track, habits, pauses, rng)
     return tracks, done
@@ -235,8 +149,8 @@ def _append(
     if first_s - track.end_s > max(habits.rest_after_s, 1.5) and track.has_moved:
         _retract(side, track, habits, pauses, rng, by_s=first_s - 0.45)
     apex = next(vector for second, vector in keys if second == stroke.apex_s)
-    travel_s = max(0.22 + 0.6 * _distance(track.last, first), 1.3 * _least_s(track.last, first)) / habits.tempo
-    start_s = max(track.end_s, first_s - travel_s)
+    reach_s = max(0.22 + 0.6 * _distance(track.last, first), 1.3 * _least_s(track.last, first)) / habits.tempo
+    start_s = max(track.end_s, first_s - reach_s)
     latest_s = stroke.apex_s - max(0.36, 1.4 * _least_s(track.last, apex))
     start_s = max(start_s, min(_after_pause(start_s, pauses), latest_s))
     track.hold(start_s)
@@ -261,13 +175,13 @@ def _retract(
 ) -> None:
     """Hold the last pose a moment, then go back to rest."""
     rest = _rest(side, habits, rng)
-    travel_s = np.clip(0.35 + 0.9 * _distance(track.last, rest), 0.45, 0.9) / habits.tempo
+    reach_s = np.clip(0.35 + 0.9 * _distance(track.last, rest), 0.45, 0.9) / habits.tempo
     hold_s = _after_pause(track.end_s + rng.uniform(0.2, 0.6), pauses) - track.end_s
     room_s = by_s - track.end_s
-    if hold_s + travel_s > room_s:
-        hold_s, travel_s = 0.2 * room_s, 0.8 * room_s
+    if hold_s + reach_s > room_s:
+        hold_s, reach_s = 0.2 * room_s, 0.8 * room_s
     track.hold(track.end_s + hold_s)
-    track.key(track.end_s + travel_s, rest)
+    track.key(track.end_s + reach_s, rest)
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -315,19 +229,19 @@ def follow_tracks(
         wander = np.stack([drift(rng, seconds, 0.12, 0.7) for _ in range(3)], -1)
         places[side] = values[side][:, PLACE] + 0.004 * wander
     for _ in range(4):
-        poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
+        poses = {side: _pose(side, places[side], values[side], shrug) for side in SIDES}
         for side in SIDES:
             places[side] = places[side] + _spread_in_time(
                 _push_from_body(poses[side], values[side][:, SHAPE], spread[side], side)
             )
-    poses = {side: _posed(side, places[side], values[side], shrug) for side in SIDES}
+    poses = {side: _pose(side, places[side], values[side], shrug) for side in SIDES}
     points = {side: hand_points(poses[side], values[side][:, SHAPE], side) for side in SIDES}
     apart = _spread_in_time(_push_from_each_other(points["left"], points["right"]))
-    poses = {side: _posed(side, places[side] + apart, values[side], shrug) for side in SIDES}
+    poses = {side: _pose(side, places[side] + apart, values[side], shrug) for side in SIDES}
     return Arms(poses, {side: values[side][:, SHAPE] for side in SIDES}, list(strokes))
 
 
-def _posed(side: str, place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:
+def _pose(side: str, place: np.ndarray, values: np.ndarray, shrug: np.ndarray) -> ArmPose:
     return pose_arm(place, values[:, FLARE], values[:, TWIST], values[:, FLEX], values[:, DEVIATION], shrug, side)
 
 
@@ -354,13 +268,13 @@ def hand_points(pose: ArmPose, shape: np.ndarray, side: str) -> np.ndarray:
     for finger in (FINGERS[0], FINGERS[2]):
         knuckle, middle, last = joints[[JOINT_NAMES.index(f"left_{finger}{i}") for i in (1, 2, 3)]]
         bend, further = shape[:, _BENDS[finger]].T
-        joint = knuckle + np.linalg.norm(middle - knuckle) * _bent(bend)
-        tip = joint + 2 * np.linalg.norm(last - middle) * _bent(bend + _TIP_BEND * further)
+        joint = knuckle + np.linalg.norm(middle - knuckle) * _direct_finger(bend)
+        tip = joint + 2 * np.linalg.norm(last - middle) * _direct_finger(bend + _TIP_BEND * further)
         points += [np.broadcast_to(knuckle, joint.shape), joint, tip]
-    return pose.wrist[:, None] + turned(pose.hand[:, None], np.stack(points, 1))
+    return pose.wrist[:, None] + rotate(pose.hand[:, None], np.stack(points, 1))
 
 
-def _bent(angle: np.ndarray) -> np.ndarray:
+def _direct_finger(angle: np.ndarray) -> np.ndarray:
     """(T, 3) direction of a finger bent by (T,) radians to the palm."""
     return np.stack([np.cos(angle), -np.sin(angle), np.zeros_like(angle)], -1)
 
@@ -377,19 +291,19 @@ def _push_from_body(pose: ArmPose, shape: np.ndarray, spread: np.ndarray, side: 
     depth, middle = 0.5 * (front - back) + clearance, 0.5 * (front + back)
     # Where the skin is a unit circle, from the point outwards and to the hand's own side, also from beyond the middle.
     at = np.stack([points[..., 0] / width, (points[..., 2] - middle) / depth], -1)
-    way = unit(np.stack([np.maximum(at[..., 0], 0) + 0.25, at[..., 1]], -1))
-    along = (at * way).sum(-1)
+    outwards = unit(np.stack([np.maximum(at[..., 0], 0) + 0.25, at[..., 1]], -1))
+    along = (at * outwards).sum(-1)
     room = np.maximum(along**2 + 1 - np.square(at).sum(-1), 0)
     is_inside = (np.square(at).sum(-1) < 1) & (height < profile.height[-1] + _CLEARANCE_M)
     short = np.where(is_inside, np.maximum(np.sqrt(room) - along, 0), 0)
-    push = np.stack([short * way[..., 0] * width, np.zeros_like(short), short * way[..., 1] * depth], -1)
+    push = np.stack([short * outwards[..., 0] * width, np.zeros_like(short), short * outwards[..., 1] * depth], -1)
     worst = np.linalg.norm(push, axis=-1).argmax(1)
     return push[np.arange(len(push)), worst]
 
 
 def _push_from_each_other(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(T, 3) how far each hand must go outwards so that the hands do not meet; from their points (T, P, 3)."""
-    ones, others = left, mirrored(right)
+    ones, others = left, mirror(right)
     gaps = np.linalg.norm(ones[:, :, None] - others[:, None], axis=-1).min((1, 2))
     short = np.maximum(_HANDS_APART_M - gaps, 0)
     crossed = np.maximum(0.02 - ones[..., 0].min(1), 0) + np.maximum(others[..., 0].max(1) + 0.02, 0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
-from train.synthetic.arms import SIDES, Arms, Stroke, perform_arms
+from train.synthetic.arms import Arms, perform_arms
 from train.synthetic.face import express, look, speak_with_mouth
 from train.synthetic.gestures import finger_turns
 from train.synthetic.kinematics import (
@@ -15,10 +15,11 @@ from train.synthetic.kinematics import (
     SPINE_PITCH,
     about,
     axis_angle_of,
-    mirrored_turns,
+    mirror_turns,
 )
 from train.synthetic.speakers import Habits, speaker_of
 from train.synthetic.stance import Carriage, Lower, breathe, carry, perform_legs
+from train.synthetic.strokes import SIDES, Stroke
 from train.synthetic.timing import Times
 
 SHRUG = np.radians(2.0)
@@ -39,7 +40,7 @@ class Performance:
 def perform(times: Times) -> Performance:
     """The motion of a clip, from its times and seed and its speaker's habits alone.
 
-    Each layer draws from a stream of its own, so that a change of one leaves the others as they were.
+    Each layer takes its chances from a stream of its own, so that a change of one leaves the others as they were.
     """
     habits = speaker_of(times.speaker).habits
     arms_rng, legs_rng, head_rng, face_rng, breath_rng = (
@@ -104,7 +105,7 @@ def _put_arms(poses: np.ndarray, arms: Arms) -> None:
         turns = [axis_angle_of(m) for m in (pose.collar_turn, pose.shoulder_turn, pose.elbow_turn, pose.wrist_turn)]
         fingers = finger_turns(arms.shapes[side], side).reshape(len(poses), 15, 3)
         if side == "right":
-            turns, fingers = [mirrored_turns(turn) for turn in turns], mirrored_turns(fingers)
+            turns, fingers = [mirror_turns(turn) for turn in turns], mirror_turns(fingers)
         for joint, turn in zip(_ARM_JOINTS[side], turns, strict=True):
             poses[:, joint] = turn
         first = _FIRST_FINGER[side]

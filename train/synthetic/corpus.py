@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from emage.files import new_file
 from emage.recording.audio import SAMPLE_RATE_HZ
-from train.synthetic.arms import BEAT, Stroke
 from train.synthetic.compose import perform
 from train.synthetic.errors import CorpusError
 from train.synthetic.grammar import sentence
 from train.synthetic.phones import SILENCE
 from train.synthetic.speakers import SPEAKERS, speaker_of
+from train.synthetic.strokes import BEAT, Stroke
 from train.synthetic.timing import FORMAT, Times
 
 COMPACT = "compact"
@@ -127,7 +127,7 @@ def make_corpus(settings: CorpusSettings) -> None:
         CorpusError: no synthesizers, or a folder that holds a corpus of other settings.
         OutputError: files cannot be written.
     """
-    _prepare(settings.out, {"seed": settings.seed, "format": FORMAT})
+    prepare_folder(settings.out, {"seed": settings.seed, "format": FORMAT})
     clips = clips_of(settings.hours)
     compact = settings.out / COMPACT
     work = [(clip, settings.seed, compact, settings.out) for clip in clips]
@@ -147,9 +147,9 @@ def rebuild_corpus(settings: RebuildSettings) -> None:
     if not clips:
         raise CorpusError(f"{settings.compact} holds no times; name the folder 'compact' of a corpus.")
     clips.sort(key=lambda clip: (clip.number, clip.speaker))
-    _prepare(settings.out, described)
+    prepare_folder(settings.out, described)
     work = [(clip, settings.compact, settings.out) for clip in clips]
-    _run(_build_clip, work, settings.processes, (__name__,))
+    _run(build_clip, work, settings.processes, (__name__,))
     _write_split(settings.out, clips)
 
 
@@ -157,11 +157,11 @@ def rebuild_corpus(settings: RebuildSettings) -> None:
 
 
 def _make_clip(clip: Clip, seed: int, compact: Path, out: Path) -> None:
-    _speak_clip(clip, seed, compact)
-    _build_clip(clip, compact, out)
+    speak_clip(clip, seed, compact)
+    build_clip(clip, compact, out)
 
 
-def _speak_clip(clip: Clip, seed: int, compact: Path) -> None:
+def speak_clip(clip: Clip, seed: int, compact: Path) -> None:
     """Sentences, speech and times of a clip into the compact form. The times are written last: they say it is whole."""
     if (compact / f"{clip.name}.json").is_file():
         return
@@ -185,7 +185,7 @@ def _speak_clip(clip: Clip, seed: int, compact: Path) -> None:
     times.save(compact / f"{clip.name}.json")
 
 
-def _build_clip(clip: Clip, compact: Path, out: Path) -> None:
+def build_clip(clip: Clip, compact: Path, out: Path) -> None:
     """The files of a clip from its compact form. The motion is written last: it says that the clip is whole."""
     motion_path = out / "smplxflame_30" / f"{clip.name}.npz"
     if motion_path.is_file():
@@ -274,7 +274,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _prepare(out: Path, described: dict) -> None:
+def prepare_folder(out: Path, described: dict) -> None:
     """Make the folders, take away what a killed run left half-written, and refuse a folder of another corpus."""
     try:
         for folder in (*FOLDERS, COMPACT):

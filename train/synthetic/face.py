@@ -4,9 +4,9 @@ import numpy as np
 
 from emage.motion import FPS
 from emage.motion.skeleton import ARKIT_ACTIONS, NUM_EXPRESSIONS
-from train.synthetic.arms import accents
 from train.synthetic.phones import BILABIALS, SILENCE, VOWELS
 from train.synthetic.speakers import Habits
+from train.synthetic.strokes import accents
 from train.synthetic.timing import Times
 from train.synthetic.tracks import drift, ease, frame_seconds, pulse, smooth
 
@@ -18,7 +18,7 @@ MAX_JAW = 0.27
 """Radians."""
 
 # Jaw in radians and actions of each phone; a name without side means both sides.
-_VISEMES: dict[str, tuple[float, dict[str, float]]] = {
+VISEMES: dict[str, tuple[float, dict[str, float]]] = {
     "aa": (0.25, {"mouthLowerDown": 0.25, "mouthUpperUp": 0.12}),
     "ae": (0.22, {"mouthLowerDown": 0.3, "mouthUpperUp": 0.18, "mouthStretch": 0.15}),
     "ah": (0.18, {"mouthLowerDown": 0.2, "mouthUpperUp": 0.08}),
@@ -94,7 +94,7 @@ def speak_with_mouth(times: Times, habits: Habits) -> tuple[np.ndarray, np.ndarr
     seconds = np.arange(steps) / (_STEPS_PER_FRAME * FPS)
     jaw, lips = np.zeros(steps), np.zeros((steps, NUM_EXPRESSIONS))
     for phone in times.phones:
-        opening, actions = _VISEMES[phone.label]
+        opening, actions = VISEMES[phone.label]
         here = slice(*np.searchsorted(seconds, [phone.start_ms / 1000, phone.end_ms / 1000]))
         if phone.label in VOWELS:
             emphasis = times.words[phone.word].emphasis
@@ -128,12 +128,12 @@ def express(times: Times, habits: Habits, rng: np.random.Generator) -> np.ndarra
     raised, lowered = np.zeros(len(seconds)), np.zeros(len(seconds))
     smile = habits.smile * (1 + 0.3 * drift(rng, seconds, 0.03, 0.15))
     for word, second, strength in accents(times):
-        text, draw = times.words[word].text, rng.random()
+        text, chance = times.words[word].text, rng.random()
         if text in _STERN:
             lowered = np.maximum(lowered, 0.5 * pulse(seconds, second, 0.2, 0.3, 0.4))
         elif text in _HAPPY:
             smile = smile + 0.25 * pulse(seconds, second, 0.3, 0.4, 0.7)
-        if draw < habits.brows * (0.5 + strength) and text not in _STERN:
+        if chance < habits.brows * (0.5 + strength) and text not in _STERN:
             raised = np.maximum(raised, (0.25 + 0.45 * strength) * pulse(seconds, second, 0.13, 0.12, 0.3))
     for phrase in times.phrases():
         if times.words[phrase[-1]].ending == "?":

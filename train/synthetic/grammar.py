@@ -145,9 +145,3 @@ def sentence(rng: np.random.Generator) -> tuple[Token, ...]:
 def tokens(text: str) -> tuple[Token, ...]:
     """'no, that is *not it!' -> its tokens."""
     return tuple(Token(word, bool(star), ending) for star, word, ending in _TOKEN.findall(text))
-
-
-def vocabulary() -> set[str]:
-    """Every word that the grammar can make."""
-    texts = [*_TEMPLATES, *(choice for choices in _RULES.values() for choice in choices)]
-    return {word for text in texts for word in re.findall(r"[a-z]+", _SLOT.sub(" ", text))}

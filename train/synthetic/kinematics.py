@@ -47,7 +47,7 @@ def joints_as_left(side: str) -> np.ndarray:
     swap = {"left_": "right_", "right_": "left_"}
     names = [next((new + name[len(old) :] for old, new in swap.items() if name.startswith(old)), name)
              for name in JOINT_NAMES]  # fmt: skip
-    return mirrored(rest_joints()[[JOINT_NAMES.index(name) for name in names]])
+    return mirror(rest_joints()[[JOINT_NAMES.index(name) for name in names]])
 
 
 def matrix_of(axis_angle: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def about(axis: np.ndarray | tuple[float, float, float], angle: np.ndarray | flo
     return matrix_of(np.asarray(angle, float)[..., None] * np.asarray(axis, float))
 
 
-def turned(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+def rotate(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """(..., 3, 3) and (..., 3) -> (..., 3)."""
     return np.einsum("...ij,...j->...i", matrix, vector)
 
@@ -74,16 +74,16 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 
-def transposed(matrix: np.ndarray) -> np.ndarray:
+def transpose(matrix: np.ndarray) -> np.ndarray:
     return matrix.swapaxes(-1, -2)
 
 
-def mirrored(vectors: np.ndarray) -> np.ndarray:
+def mirror(vectors: np.ndarray) -> np.ndarray:
     """Points (..., 3) mirrored in x."""
     return vectors * np.array([-1.0, 1.0, 1.0])
 
 
-def mirrored_turns(axis_angle: np.ndarray) -> np.ndarray:
+def mirror_turns(axis_angle: np.ndarray) -> np.ndarray:
     """Turns (..., 3) mirrored in x."""
     return axis_angle * np.array([1.0, -1.0, -1.0])
 
@@ -126,18 +126,18 @@ class TwoBones:
 
         A target out of reach is approached as near as the limb goes.
         """
-        way = target - root
-        wanted = np.linalg.norm(way, axis=-1)
-        along = way / np.maximum(wanted, 1e-9)[:, None]
+        offset = target - root
+        wanted = np.linalg.norm(offset, axis=-1)
+        along = offset / np.maximum(wanted, 1e-9)[:, None]
         distance = np.clip(wanted, np.sqrt(self._length_square(self._straight + MOST_BENT)), 0.9985 * self.longest_m)
         mean, amplitude = self._mean_square, self._amplitude
         bend = self._straight + np.arccos(np.clip((distance**2 - mean) / (2 * amplitude), -1, 1))
         turn = about(self.hinge, bend)
         side = unit(pole - along * (pole * along).sum(-1, keepdims=True))
         # The limb as a whole is turned from where it is at rest, bent so.
-        at_rest = _frame(self.upper + turned(turn, self.lower), self.hinge)
-        upper = _frame(along, np.cross(side, along)) @ transposed(at_rest)
-        return LimbPose(upper, upper @ turn, root + turned(upper, self.upper), root + along * distance[:, None])
+        at_rest = _frame(self.upper + rotate(turn, self.lower), self.hinge)
+        upper = _frame(along, np.cross(side, along)) @ transpose(at_rest)
+        return LimbPose(upper, upper @ turn, root + rotate(upper, self.upper), root + along * distance[:, None])
 
     @functools.cached_property
     def _mean_square(self) -> float:
@@ -231,7 +231,7 @@ def pose_arm(
         np.radians(4) + np.radians(10) * _rise(wrist[:, 2], 0.15, 0.5) + np.radians(8) * _rise(-wrist[:, 0], -0.1, 0.2)
     )
     collar_turn = about((0, -1, 0), forward) @ about((0, 0, 1), lift)
-    shoulder = collar + turned(collar_turn, joints[LEFT_SHOULDER] - joints[LEFT_COLLAR])
+    shoulder = collar + rotate(collar_turn, joints[LEFT_SHOULDER] - joints[LEFT_COLLAR])
 
     # Elbows hang below a raised hand and lie behind a lowered one.
     pole = np.stack([0.16 + flare, np.full_like(flare, -0.6), 0.75 * (_rise(wrist[:, 1], -0.3, 0.0) - 1)], -1)
@@ -244,8 +244,8 @@ def pose_arm(
     )
     return ArmPose(
         collar_turn=collar_turn,
-        shoulder_turn=transposed(collar_turn) @ limb.upper,
-        elbow_turn=transposed(limb.upper) @ limb.lower @ half,
+        shoulder_turn=transpose(collar_turn) @ limb.upper,
+        elbow_turn=transpose(limb.upper) @ limb.lower @ half,
         wrist_turn=half @ bend,
         elbow=limb.middle,
         wrist=limb.end,
@@ -254,16 +254,16 @@ def pose_arm(
     )
 
 
-def _within_reach(way: np.ndarray, reach_m: float) -> np.ndarray:
-    """Ways (T, 3) from the shoulder, those to the rim of what an arm reaches shortened.
+def _within_reach(offset: np.ndarray, reach_m: float) -> np.ndarray:
+    """Offsets (T, 3) from the shoulder, those to the rim of what an arm reaches shortened.
 
-    Near its full length an arm turns much for little way; so it comes up to it without haste.
+    Near its full length an arm turns much for little movement; so it comes up to it without haste.
     """
     longest = 0.995 * reach_m
-    free, wanted = 0.9 * longest, np.linalg.norm(way, axis=-1, keepdims=True)
+    free, wanted = 0.9 * longest, np.linalg.norm(offset, axis=-1, keepdims=True)
     rim = longest - free
     beyond = np.maximum(wanted - free, 0)
-    return way * np.where(wanted > free, (free + rim * (1 - np.exp(-beyond / rim))) / np.maximum(wanted, 1e-9), 1.0)
+    return offset * np.where(wanted > free, (free + rim * (1 - np.exp(-beyond / rim))) / np.maximum(wanted, 1e-9), 1.0)
 
 
 def _rise(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -276,8 +276,8 @@ def twist_for_palm(wrist: np.ndarray, flare: float, palm: np.ndarray, side: str)
     """The twist that turns the palm of a hand at `wrist` (3,) as nearly as can be towards `palm` (3,)."""
     zero = np.zeros(1)
     arm = pose_arm(wrist[None], np.array([flare]), zero, zero, zero, zero, side)
-    axis = turned(arm.forearm[0], unit(arm_bones(side).lower))
-    untwisted = turned(arm.forearm[0], np.array([0.0, -1.0, 0.0]))
+    axis = rotate(arm.forearm[0], unit(arm_bones(side).lower))
+    untwisted = rotate(arm.forearm[0], np.array([0.0, -1.0, 0.0]))
     wanted = palm - axis * (palm @ axis)
     angle = np.arctan2(np.cross(untwisted, wanted) @ axis, untwisted @ wanted)
     return float(np.clip(angle, -TWIST_LIMIT, TWIST_LIMIT))

@@ -7,12 +7,13 @@ import numpy as np
 
 from emage.motion import Motion
 from emage.recording.audio import SAMPLE_RATE_HZ
-from train.synthetic.arms import SIDES, follow_tracks
+from train.synthetic.arms import follow_tracks
 from train.synthetic.compose import SHRUG, put_together
 from train.synthetic.gestures import REST, Key
 from train.synthetic.phones import SILENCE
 from train.synthetic.speakers import Habits
 from train.synthetic.stance import Carriage, Walker, breathe, carry, stand_and_step
+from train.synthetic.strokes import SIDES
 from train.synthetic.timing import Phone, Times
 from train.synthetic.tracks import Track, frame_seconds, smooth
 

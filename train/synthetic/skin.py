@@ -17,9 +17,9 @@ from train.synthetic.kinematics import (
     about,
     chest_middle,
     rest_joints,
-    transposed,
+    rotate,
+    transpose,
     turn_between,
-    turned,
 )
 
 _DOWNWARDS = 0.95  # of a normal, to be of the sole
@@ -58,9 +58,9 @@ def flat_foot(side: str) -> FlatFoot:
     heel, front = (is_low & (skin.weights[skin.faces, joint].min(1) > _RIGID) for joint in (ankle, ball))
     down = np.array([0.0, -1.0, 0.0])
     turn = turn_between(normals[heel].sum(0), down)
-    ball_turn = transposed(turn) @ turn_between(normals[front].sum(0), down)
+    ball_turn = transpose(turn) @ turn_between(normals[front].sum(0), down)
     sole = skin.vertices[np.unique(skin.faces[heel])] - joints[ankle]
-    return FlatFoot(turn, ball_turn, float(np.round(-turned(turn, sole)[:, 1].mean(), 4)))
+    return FlatFoot(turn, ball_turn, float(np.round(-rotate(turn, sole)[:, 1].mean(), 4)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ def _at_ease(chosen: np.ndarray) -> np.ndarray:
         turns[joint] = own if parent < 0 else turns[parent] @ own
         places[joint] = 0 if parent < 0 else places[parent] + turns[parent] @ (joints[joint] - joints[parent])
     weights, vertices = skin.weights[chosen].astype(np.float64), skin.vertices[chosen]
-    followed = turned(np.einsum("vj,jab->vab", weights, turns), vertices)
-    followed += weights @ (places - turned(turns, joints))
+    followed = rotate(np.einsum("vj,jab->vab", weights, turns), vertices)
+    followed += weights @ (places - rotate(turns, joints))
     return (followed - places[_CHEST]) @ turns[_CHEST] + joints[_CHEST] - chest_middle()
 
 

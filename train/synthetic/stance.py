@@ -1,4 +1,4 @@
-"""Legs and the way through the room, breathing, trunk, head and gaze.
+"""Legs and the root trajectory, breathing, trunk, head and gaze.
 
 Feet stand where they were put until they step; the pelvis goes with the weight between them, and the root path follows
 from that. The legs are solved so that no standing foot moves.
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from train.synthetic.arms import Stroke, accents
-from train.synthetic.kinematics import PELVIS_PITCH, about, leg_bones, rest_joints, transposed, turned
+from train.synthetic.kinematics import PELVIS_PITCH, about, leg_bones, rest_joints, rotate, transpose
 from train.synthetic.skin import flat_foot
 from train.synthetic.speakers import Habits
+from train.synthetic.strokes import Stroke, accents
 from train.synthetic.timing import Times
 from train.synthetic.tracks import Track, drift, ease, frame_seconds, pulse, smooth
 
@@ -66,9 +66,9 @@ class Walker:
 
     def walk(self, start_s: float, x_m: float, z_m: float, yaw: float) -> None:
         """Go there by as many steps as it takes, one foot after the other."""
-        way = np.array([x_m - self.at[0], z_m - self.at[1]])
-        leftwards = float(way @ np.array([np.cos(yaw), -np.sin(yaw)]))
-        forwards = float(way @ np.array([np.sin(yaw), np.cos(yaw)]))
+        offset = np.array([x_m - self.at[0], z_m - self.at[1]])
+        leftwards = float(offset @ np.array([np.cos(yaw), -np.sin(yaw)]))
+        forwards = float(offset @ np.array([np.sin(yaw), np.cos(yaw)]))
         foot = "left" if leftwards + 0.1 * (yaw - self.at[2]) > 0 else "right"
         second = max(start_s, self.weight.end_s)
         # Sideways one foot is drawn up to the other, for nobody crosses the legs; forwards they pass each other.
@@ -98,19 +98,19 @@ def plan_steps(times: Times, habits: Habits, rng: np.random.Generator) -> tuple[
     walker = Walker(habits)
     for phrase in times.phrases():
         start_s = times.words[phrase[0]].start_ms / 1000
-        draw, other, angle, turn = rng.random(), rng.random(), rng.uniform(0, 2 * np.pi), rng.normal()
+        chance, other, angle, turn = rng.random(), rng.random(), rng.uniform(0, 2 * np.pi), rng.normal()
         if start_s < walker.weight.end_s + 0.2:
             continue
         pause_s = start_s - (times.words[phrase[0] - 1].end_ms / 1000 if phrase[0] else 0)
-        if pause_s > 0.3 and draw < habits.stepping:
+        if pause_s > 0.3 and chance < habits.stepping:
             radius = habits.roaming_m * np.sqrt(other)
             yaw = np.clip(np.radians(habits.turn_deg) * 0.6 * turn, -0.4, 0.4)
             # Towards a place of the room, but not far at a time.
             goal = np.array([radius * np.sin(angle), 0.8 * radius * np.cos(angle)])
-            way = goal - np.array(walker.at[:2])
-            way *= min(1, 0.6 / max(np.linalg.norm(way), 1e-6))
-            walker.walk(start_s - min(0.6 * pause_s, 0.5), *(np.array(walker.at[:2]) + way), float(yaw))
-        elif draw < habits.stepping + habits.shifting:
+            offset = goal - np.array(walker.at[:2])
+            offset *= min(1, 0.6 / max(np.linalg.norm(offset), 1e-6))
+            walker.walk(start_s - min(0.6 * pause_s, 0.5), *(np.array(walker.at[:2]) + offset), float(yaw))
+        elif chance < habits.stepping + habits.shifting:
             walker.shift(start_s - 0.2, 0.5 + 0.32 * np.sign(turn) * (0.5 + 0.5 * other), 0.9 / habits.tempo)
     return walker.steps, walker.weight
 
@@ -144,7 +144,7 @@ def _foot(side: str, steps: Sequence[Step], habits: Habits, seconds: np.ndarray)
 class Lower:
     """Local rotations (T, 3, 3) by joint, and trans (T, 3).
 
-    spread: (T,) of each side, how far the thigh goes outwards, more than at rest, in a metre of its way down.
+    spread: (T,) of each side, how far the thigh goes outwards, more than at rest, in a metre downwards.
     """
 
     turns: dict[int, np.ndarray]
@@ -184,13 +184,13 @@ def stand_and_step(
         foot, flat, bones = feet[side], flat_foot(side), leg_bones(side)
         pole_yaw = 0.5 * (yaw + foot.yaw) + (0.06 if side == "left" else -0.06)
         pole = np.stack([np.sin(pole_yaw), np.zeros_like(yaw), np.cos(pole_yaw)], -1)
-        limb = bones.solve(pelvis + turned(root, joints[hip] - joints[0]), foot.ankle, pole)
-        turns[hip] = transposed(root) @ limb.upper
+        limb = bones.solve(pelvis + rotate(root, joints[hip] - joints[0]), foot.ankle, pole)
+        turns[hip] = transpose(root) @ limb.upper
         outwards = 1 if side == "left" else -1
-        thigh = outwards * turned(transposed(about((0, 1, 0), yaw)) @ limb.upper, bones.upper)
+        thigh = outwards * rotate(transpose(about((0, 1, 0), yaw)) @ limb.upper, bones.upper)
         spread[side] = thigh[:, 0] / np.abs(thigh[:, 1]) - outwards * bones.upper[0] / abs(bones.upper[1])
-        turns[knee] = transposed(limb.upper) @ limb.lower
-        turns[ankle] = transposed(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch) @ flat.turn
+        turns[knee] = transpose(limb.upper) @ limb.lower
+        turns[ankle] = transpose(limb.lower) @ about((0, 1, 0), foot.yaw) @ about((1, 0, 0), foot.pitch) @ flat.turn
         turns[ball] = np.broadcast_to(flat.ball_turn, root.shape)
     return Lower(turns, pelvis - joints[0], roll, yaw, spread)
 
@@ -201,7 +201,7 @@ def _pelvis_height(pelvis: np.ndarray, root: np.ndarray, feet: dict[str, Foot]) 
     for side, hip in (("left", 1), ("right", 2)):
         bones = leg_bones(side)
         length = _REACH * bones.longest_m
-        offset = turned(root, joints[hip] - joints[0])
+        offset = rotate(root, joints[hip] - joints[0])
         away = (pelvis + offset - feet[side].ankle)[:, [0, 2]]
         drop = np.sqrt(np.maximum(length**2 - np.square(away).sum(-1), 0.25))
         heights.append(feet[side].ankle[:, 1] + drop - offset[:, 1])
@@ -254,12 +254,12 @@ def carry(times: Times, habits: Habits, strokes: Sequence[Stroke], rng: np.rando
     trunk_roll = 0.8 * habits.sway * drift(rng, seconds, 0.05, 0.4)
     head_pitch, head_yaw, head_roll = np.zeros(count), np.zeros(count), np.zeros(count)
     for word, second, strength in accents(times):
-        text, draw = times.words[word].text, rng.random()
+        text, chance = times.words[word].text, rng.random()
         if text in _SHAKING:
             head_yaw += 11 * _wave(seconds, second - 0.25, 0.95, 2.1)
         elif text in _NODDING:
             head_pitch += 1.4 * habits.nodding * _wave(seconds, second - 0.12, 0.9, 2.2)
-        elif draw < 0.35 + 0.6 * strength:
+        elif chance < 0.35 + 0.6 * strength:
             head_pitch += habits.nodding * (0.5 + 0.6 * strength) * pulse(seconds, second + 0.05, 0.17, 0.0, 0.32)
         if strength == 1:
             trunk_pitch += 2.2 * pulse(seconds, second, 0.3, 0.15, 0.6)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 from emage.errors import Cancelled
+from emage.hub import STAGE_DOWNLOAD
 
 _TELL_EVERY_S = 0.4
 """Each time the page draws its bar anew, which a browser without a graphics card feels."""
@@ -63,7 +64,7 @@ class CancelTokens:
             return len(tokens)
 
 
-class Progress:
+class ProgressBar:
     """A stage, how far it is and the time left, to Gradio's bar; stops the work when the user has asked to."""
 
     def __init__(self, bar: gr.Progress, token: CancelToken, prefix: str = ""):
@@ -82,7 +83,10 @@ class Progress:
         left = ""
         if 0 < done < total and now - self._since > 0.5:
             left = f", {_say_duration((now - self._since) * (total - done) / done)} left"
-        self._bar((done, total), desc=f"{self._prefix}{stage}{left}", unit="frames")
+        if stage == STAGE_DOWNLOAD:
+            self._bar((round(done / 1e6), round(total / 1e6)), desc=f"{self._prefix}{stage}{left}", unit="MB")
+        else:
+            self._bar((done, total), desc=f"{self._prefix}{stage}{left}", unit="frames")
 
     def wait(self, before: int) -> None:
         """Say that so many are before."""

@@ -24,8 +24,7 @@ from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, r
 from emage.project import MAX_TAKES
 from emage.recording.recording import Recording
 from emage.render.settings import RenderSettings
-from emage.ui.service import queue
-from emage.ui.service.queue import Queue
+from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.users import Shown, User, Users
 
@@ -33,6 +32,8 @@ MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
 HINT = "hint"
 _WIDEST_PX = 1920
+_CODEC_PADDING_S = 0.2
+"""What the sound of a video may last beyond the recording that it was made of."""
 _STAGE_MEASURE = "Measuring"
 _SHORT = {"face": "face", "upper": "upper", "left_hand": "left hand", "right_hand": "right hand", "lower": "lower"}
 
@@ -113,7 +114,7 @@ class Service:
     def load_weights(self, name: str, request: gr.Request, bar: gr.Progress) -> EmagePipeline:
         """Raises WeightsError: see `WeightsRegistry.pipeline`."""
         with self.users.tokens.running(session_of(request)) as token:
-            return self.registry.pipeline(name, queue.Progress(bar, token))
+            return self.registry.pipeline(name, ProgressBar(bar, token))
 
     # --- bodies
 
@@ -148,7 +149,7 @@ class Service:
             count = len(wanted.takes)
             for number, each in enumerate(wanted.takes, start=1):
                 prefix = "" if count == 1 else f"{number} of {count} ({each.caption}): "
-                progress = queue.Progress(bar, token, prefix)
+                progress = ProgressBar(bar, token, prefix)
                 weights = self.registry.choice(each.settings.weights)
                 self.registry.pipeline(weights, progress)
                 with self._queue.place(session, progress.wait):
@@ -194,9 +195,9 @@ class Service:
         session, user = session_of(request), self.user(request)
         body = self.body(smplx)
         with self.users.tokens.running(session) as token:
-            progress = queue.Progress(bar, token)
+            progress = ProgressBar(bar, token)
             with self._queue.place(session, progress.wait):
-                loaded = [take.load() for take in takes]
+                loaded = [self._load(take, user) for take in takes]
                 shown = stand_beside(loaded, with_hints)
                 size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
                 picture = replace(picture, panel_width=size, panel_height=size)
@@ -213,11 +214,27 @@ class Service:
         self, takes: Sequence[StoredTake], request: gr.Request, bar: gr.Progress
     ) -> list[tuple[str, TakeReport]]:
         """The metrics of takes that are to be compared. Raises as `compare`."""
-        session = session_of(request)
+        session, user = session_of(request), self.user(request)
         with self.users.tokens.running(session) as token:
-            progress = queue.Progress(bar, token)
+            progress = ProgressBar(bar, token)
             with self._queue.place(session, progress.wait):
-                return self._measure([take.load() for take in takes], progress)
+                return self._measure([self._load(take, user) for take in takes], progress)
+
+    def _load(self, stored: StoredTake, user: User) -> Take:
+        """With its motion, and with its sound: that of its video, where it came with a project of another recording.
+
+        Raises:
+            EmageError: it has none, or that is longer than a recording may be.
+        """
+        take = stored.load()
+        if take.recording is not None:
+            return take
+        if stored.video is None:
+            raise EmageError(
+                f"The take '{take.caption}' came without its sound, so it cannot be compared. Make it anew."
+            )
+        limit_s = self.settings.max_duration_s + _CODEC_PADDING_S
+        return replace(take, recording=user.decode(stored.video, limit_s))
 
     def _measure(self, takes: Sequence[Take], progress: Progress) -> list[tuple[str, TakeReport]]:
         return report_takes(takes, self.registry.own.body, lambda done, total: progress(_STAGE_MEASURE, done, total))

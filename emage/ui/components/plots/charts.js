@@ -11,6 +11,7 @@ const LEAST_HIGH = { hands: 0.1, jaw: 1, loudness: 0.01 }; // of an axis, or noi
 const drawSoon = soon(draw);
 /** @type {uPlot[]} */
 let charts = [];
+/** @typedef {ReturnType<typeof makeView>} View */
 
 function draw() {
   const width = part("surface").clientWidth;
@@ -18,81 +19,100 @@ function draw() {
   part("missing").hidden = !isMissing;
   if (isMissing || !takes.length || !loudness || width <= 0) return;
   for (const chart of charts) chart.destroy();
-  const [left, right] = [color("--left"), color("--right")].map(Number.parseFloat);
-  const framesPerPixel = numFrames / Math.max(1, width - left - right);
-  const curves = [loudness, ...takes.map((take) => take.hands)];
-  const step = Math.max(...curves.map((curve) => curve.step), framesPerPixel > BAND_FRAMES ? Math.ceil(framesPerPixel) : 1);
-  const count = Math.ceil(numFrames / step);
-  const middles = Array.from({ length: count }, (_, i) => Math.min((i + 0.5) * step, numFrames - 0.5) / SETTINGS.fps);
-  const view = { width, left, right, step, middles, height: width < PHONE_WIDTH ? PHONE_CHART_HEIGHT : CHART_HEIGHT };
-  const duration = numFrames / SETTINGS.fps;
-  const font = `11px ${getComputedStyle(root).fontFamily}`;
-  /** @type {uPlot.Axis} */
-  const axis = { font, stroke: color("--muted"), grid: { show: false }, ticks: { show: false } };
-  const onsetsAxis = { ...axis, size: ONSETS_HEIGHT, values: () => [], border: { show: true, stroke: color("--axis"), width: 1 } };
-  const ruler = {
-    ...onsetsAxis,
-    size: RULER_HEIGHT,
-    gap: 4,
-    incrs: TICK_STEPS_S,
-    space: LEAST_LABEL_PITCH,
-    ticks: { show: true, stroke: color("--axis"), size: 5, width: 1 },
-    values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) =>
-      splits.map((second) => clockLabel(second, tickStep((width - left - right) / duration))),
-  };
-  const grid = { show: true, stroke: color("--grid"), width: 1 };
-  const values = (/** @type {unknown} */ _, /** @type {number[]} */ splits) =>
-    splits.map((value) => String(Number(value.toFixed(6))));
-  const yAxis = { ...axis, size: left, gap: 6, grid, values };
-
-  /** @param {Curve[]} each @param {number} least @returns {uPlot.Scale} */
-  const scale = (each, least) => {
-    const [low, high] = extremes(each);
-    return { range: [1.05 * Math.min(0, low), Math.max(least, 1.05 * high)] };
-  };
-  const x = { time: false, range: /** @type {[number, number]} */ ([0, duration]) };
-  const hands = layOutTakes(view, (take) => take.hands);
-  const jaw = layOutTakes(view, (take) => take.jawOpen);
-  const loud = widenColumns(loudness, step, count).high;
-  const shared = { width, legend: { show: false }, cursor: { show: false } };
+  const view = makeView(width);
+  const axes = makeAxes(view);
+  const hands = layOutTakes(view, (take) => take.hands, 1);
+  const jaw = layOutTakes(view, (take) => take.jawOpen, 2); // behind the loudness
+  const loud = { scale: "loud", fill: color("--loud"), width: 0, points: { show: false } };
   charts = [
-    new uPlot(
-      {
-        ...shared,
-        height: view.height + ONSETS_HEIGHT,
-        padding: [1, right, 0, 0],
-        scales: { x, y: scale(takes.map((take) => take.hands), LEAST_HIGH.hands) },
-        axes: [onsetsAxis, yAxis],
-        series: [{}, ...hands.series],
-        bands: hands.bands,
-        hooks: { draw: [drawOnsets] },
+    makeChart("hands", view, {
+      height: view.height + ONSETS_HEIGHT,
+      padding: [1, view.right, 0, 0],
+      scales: { y: rangeOver(takes.map((take) => take.hands), LEAST_HIGH.hands) },
+      axes: [axes.onsets, axes.values],
+      series: [{}, ...hands.series],
+      bands: hands.bands,
+      hooks: { draw: [drawOnsets] },
+    }, hands.data),
+    makeChart("jaw", view, {
+      height: view.height + RULER_HEIGHT,
+      padding: [1, 0, 0, 0],
+      scales: {
+        y: rangeOver(takes.map((take) => take.jawOpen), LEAST_HIGH.jaw),
+        loud: rangeOver([loudness], LEAST_HIGH.loudness),
       },
-      [middles, ...hands.data],
-      part("hands")
-    ),
-    new uPlot(
-      {
-        ...shared,
-        height: view.height + RULER_HEIGHT,
-        padding: [1, 0, 0, 0],
-        scales: { x, y: scale(takes.map((take) => take.jawOpen), LEAST_HIGH.jaw), loud: scale([loudness], LEAST_HIGH.loudness) },
-        axes: [ruler, yAxis, { ...axis, scale: "loud", side: 1, size: right, gap: 5, values, space: view.height / 3 }],
-        series: [{}, ...jaw.series, { scale: "loud", fill: color("--loud"), width: 0, points: { show: false } }],
-        bands: jaw.bands,
-      },
-      [middles, ...jaw.data, loud],
-      part("jaw")
-    ),
+      axes: [axes.ruler, axes.values, axes.loudness],
+      series: [{}, loud, ...jaw.series],
+      bands: jaw.bands,
+    }, [widenColumns(loudness, view.step, view.middles.length).high, ...jaw.data]),
   ];
   showShades();
 }
 
+/** Sizes in pixels, and the columns of frames that the curves are drawn in. @param {number} width */
+function makeView(width) {
+  const [left, right] = [color("--left"), color("--right")].map(Number.parseFloat);
+  const framesPerPixel = numFrames / Math.max(1, width - left - right);
+  const isDense = framesPerPixel > BAND_FRAMES;
+  const step = Math.max(...takes.map((take) => take.hands.step), isDense ? Math.ceil(framesPerPixel) : 1);
+  const middleOf = (/** @type {number} */ column) => Math.min((column + 0.5) * step, numFrames - 0.5) / SETTINGS.fps;
+  const middles = Array.from({ length: Math.ceil(numFrames / step) }, (_, column) => middleOf(column));
+  const height = width < PHONE_WIDTH ? PHONE_CHART_HEIGHT : CHART_HEIGHT;
+  return { width, height, left, right, step, middles, duration: numFrames / SETTINGS.fps };
+}
+
+/** @param {View} view */
+function makeAxes({ width, height, left, right, duration }) {
+  const font = `11px ${getComputedStyle(root).fontFamily}`;
+  const line = { show: true, stroke: color("--axis"), width: 1 };
+  const plain = { font, stroke: color("--muted"), grid: { show: false }, ticks: { show: false } };
+  const labelStep = tickStep((width - left - right) / duration);
+  const ruler = {
+    ...plain,
+    size: RULER_HEIGHT,
+    gap: 4,
+    incrs: [labelStep],
+    border: line,
+    ticks: { ...line, size: 5 },
+    values: writeTicks((tick) => clockLabel(tick, labelStep)),
+  };
+  const onsets = { ...plain, size: ONSETS_HEIGHT, border: line, values: () => [] };
+  const write = writeTicks((tick) => String(Number(tick.toFixed(6))));
+  const values = { ...plain, size: left, gap: 6, grid: { ...line, stroke: color("--grid") }, values: write };
+  const loudest = { ...plain, scale: "loud", side: 1, size: right, gap: 5, space: height / 3, values: write };
+  return { ruler, onsets, values, loudness: loudest };
+}
+
+/** @param {(tick: number) => string} write */
+function writeTicks(write) {
+  return (/** @type {uPlot} */ _, /** @type {number[]} */ ticks) => ticks.map(write);
+}
+
+/** 0 and all values, with some air. @param {Curve[]} curves @param {number} least @returns {uPlot.Scale} */
+function rangeOver(curves, least) {
+  const [low, high] = extremes(curves);
+  return { range: [1.05 * Math.min(0, low), Math.max(least, 1.05 * high)] };
+}
+
+/**
+ * @param {string} name
+ * @param {View} view
+ * @param {Omit<uPlot.Options, "width">} options
+ * @param {uPlot.AlignedData[1][]} data
+ */
+function makeChart(name, { width, middles, duration }, options, data) {
+  const x = { time: false, range: /** @type {[number, number]} */ ([0, duration]) };
+  const fixed = { width, legend: { show: false }, cursor: { show: false } };
+  return new uPlot({ ...fixed, ...options, scales: { x, ...options.scales } }, [middles, ...data], part(name));
+}
+
 /**
  * Three series a take, its mean, its greatest and its least values, with a band between the latter.
- * @param {{ step: number, middles: number[] }} view
+ * @param {View} view
  * @param {(take: Take) => Curve} curveOf
+ * @param {number} first index of the first of these series
  */
-function layOutTakes({ step, middles }, curveOf) {
+function layOutTakes({ step, middles }, curveOf, first) {
   const order = [...takes.keys()].filter((index) => !hidden.has(index));
   if (highlit !== null && order.includes(highlit)) order.push(...order.splice(order.indexOf(highlit), 1)); // on top
   const isDimmed = (/** @type {number} */ index) => highlit !== null && !hidden.has(highlit) && index !== highlit;
@@ -104,7 +124,8 @@ function layOutTakes({ step, middles }, curveOf) {
     const { low, mean, high } = widenColumns(curveOf(takes[index]), step, middles.length);
     const [stroke, alpha] = [shownColor(takes[index].color), isDimmed(index) ? 0.2 : 0.95];
     const quiet = { width: 0, alpha, points: { show: false } };
-    if (step > 1) bands.push({ series: [series.length + 2, series.length + 3], fill: `${stroke}48` });
+    const next = first + series.length;
+    if (step > 1) bands.push({ series: [next + 1, next + 2], fill: `${stroke}48` });
     series.push({ stroke, alpha, width: index === highlit ? 2.25 : 1.5, points: { show: false } }, quiet, quiet);
     return [mean, high, low];
   });
@@ -121,10 +142,11 @@ function drawOnsets({ ctx, bbox, valToPos }) {
     if (at * density <= bbox.left + bbox.width) counts.set(at, (counts.get(at) ?? 0) + 1);
   }
   const most = Math.max(1, ...counts.values());
+  const top = bbox.top + bbox.height + 7 * density;
   ctx.fillStyle = color("--onset");
   for (const [at, count] of counts) {
     ctx.globalAlpha = count / most;
-    ctx.fillRect((at - 0.75) * density, bbox.top + bbox.height + 7 * density, 1.5 * density, (ONSETS_HEIGHT - 9) * density);
+    ctx.fillRect((at - 0.75) * density, top, 1.5 * density, (ONSETS_HEIGHT - 9) * density);
   }
   ctx.globalAlpha = 1;
 }

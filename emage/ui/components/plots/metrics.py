@@ -92,7 +92,7 @@ def build_metrics_table(elem_id: str) -> gr.Dataframe:
         visible=False,
         wrap=True,
         pinned_columns=1,
-        column_widths=[180] + [110] * len(_COLUMNS),
+        column_widths=[150, 124, 124] + [96] * (len(_COLUMNS) - 2),
         buttons=[],
         elem_id=elem_id,
     )

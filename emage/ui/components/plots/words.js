@@ -23,7 +23,7 @@ function rangeOf(value, digits) {
 function showTakes() {
   const rows = takes.map((take, index) => {
     const caption = make("span", { class: "caption" }, captionOf(take));
-    const button = make("button", { type: "button", "aria-pressed": "true" }, make("i", { class: "key" }), caption);
+    const button = make("button", { "aria-pressed": "true" }, make("i", { class: "key" }), caption);
     button.addEventListener("click", () => toggleTake(index));
     const values = (/** @type {string} */ name) => make("td", { class: name }, make("b"), make("small"));
     const mean = (/** @type {string} */ text) => make("td", { class: "mean" }, text);
@@ -48,8 +48,8 @@ function showTakes() {
   const step = Math.max(1, ...takes.map((take) => take.hands.step));
   part("columns").textContent =
     step > 1
-      ? `Each point stands for ${inSeconds(step)} seconds: the line is their mean, the band goes from the least to the ` +
-        "greatest value."
+      ? `Each point stands for ${inSeconds(step)} seconds: the line is their mean, the band goes from the least to ` +
+        "the greatest value."
       : "";
 }
 
@@ -122,8 +122,8 @@ function showSummary() {
   const number = takes.length === 1 ? "one take" : `${takes.length} takes`;
   part("charts").setAttribute(
     "aria-label",
-    `Two charts over ${inSeconds(numFrames)} seconds of ${number}: the speed of the hands with ${onsets_s.length} onsets ` +
-      "of the audio, and the opening of the jaw with the loudness. A sentence on each take follows."
+    `Two charts over ${inSeconds(numFrames)} seconds of ${number}: the speed of the hands with ${onsets_s.length} ` +
+      "onsets of the audio, and the opening of the jaw with the loudness. A sentence on each take follows."
   );
   part("summary").replaceChildren(make("ul", {}, ...takes.map((take) => make("li", {}, describeTake(take)))));
 }

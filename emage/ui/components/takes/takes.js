@@ -2,24 +2,24 @@
 
 const list = part("list");
 
-/** The fields of a row. @param {Element} row */
+/** What a row is of, and its fields. @param {Element} row */
 function fieldsOf(row) {
   const [box, text] = /** @type {NodeListOf<HTMLInputElement>} */ (row.querySelectorAll("input"));
-  return { box, text };
+  return { number: Number(/** @type {HTMLElement} */ (row).dataset.number), box, text };
 }
 
 function send() {
   props.value = [...list.children].map((row) => {
-    const { box, text } = fieldsOf(row);
-    return { number: Number(/** @type {HTMLElement} */ (row).dataset.number), caption: text.value, chosen: box.checked };
+    const { number, box, text } = fieldsOf(row);
+    return { number, caption: text.value, chosen: box.checked };
   });
   trigger("input");
 }
 
 /** @param {TakeRow} take */
 function makeRow({ number, caption, chosen }) {
-  const show = make("button", { type: "button", "data-tool": "show" }, "Show");
-  const remove = make("button", { type: "button", "data-tool": "remove" }, "Remove");
+  const show = make("button", { "data-tool": "show" }, "Show");
+  const remove = make("button", { "data-tool": "remove" }, "Remove");
   const row = make(
     "li",
     { "data-number": number },
@@ -57,7 +57,7 @@ function makeRow({ number, caption, chosen }) {
 
 // A row stays the same element for as long as its take is there, so that the focus stays too.
 function readProps() {
-  const known = new Map([...list.children].map((row) => [Number(/** @type {HTMLElement} */ (row).dataset.number), row]));
+  const known = new Map([...list.children].map((row) => [fieldsOf(row).number, row]));
   for (const take of props.value ?? []) {
     const row = known.get(take.number);
     known.delete(take.number);

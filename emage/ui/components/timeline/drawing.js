@@ -14,7 +14,7 @@ function makeRows() {
     const [label, short] = SETTINGS.labels[leaf];
     const toggle = make(
       "button",
-      { type: "button", "data-leaf": leaf, "aria-label": `${label}: whole row as hint`, title: `${label}: whole row` },
+      { "data-leaf": leaf, "aria-label": `${label}: whole row as hint`, title: `${label}: whole row` },
       icon(leaf),
       make("span", { class: "name" }, make("span", { class: "full" }, label), make("span", { class: "short" }, short)),
       make("span", { class: "switch" })

@@ -132,8 +132,8 @@ function isSameEdit(a, b) {
 }
 
 /**
- * The one way in which the user's edits reach the value. Those of a key that is held down become one step and one event,
- * sent when it is let go.
+ * The one way in which the user's edits reach the value. Those of a key that is held down become one step and one
+ * event, sent when it is let go.
  * @param {Partial<Edit>} changes
  * @param {string | (() => string)} text what is read out
  */

@@ -1,6 +1,5 @@
 """What a user sets on the timeline: a plan, and which part of the recording is used."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -74,8 +73,7 @@ class TimelineValue:
         if value is None or value == "":
             return cls()
         read = build(_ValueJson, value, HintError, "The timeline's value")
-        plan = HintPlan.from_json({"spans": []} if read.plan is None else read.plan)
-        return cls(read.num_frames, plan, read.trim.start_frame, read.trim.end_frame)
+        return cls(read.num_frames, HintPlan.from_json(read.plan), read.trim.start_frame, read.trim.end_frame)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -90,11 +88,11 @@ class TimelineValue:
 
     def trimmed_plan(self) -> HintPlan:
         """The plan over the trimmed recording alone: cut to it, and frame 0 is where the trim starts."""
-        return _cut(self.plan, self.trim_start_frame, self.trim_end_frame)
+        return self.plan.cut(self.trim_start_frame, self.trim_end_frame)
 
     def for_recording(self, num_frames: int) -> "TimelineValue":
         """The same plan over another recording, cut where that is shorter; the trim is taken back."""
-        return TimelineValue(num_frames, _cut(self.plan, 0, num_frames))
+        return TimelineValue(num_frames, self.plan.cut(0, num_frames))
 
 
 @checked(HintError)
@@ -107,13 +105,4 @@ class _TrimJson:
 class _ValueJson:
     num_frames: _Frame
     trim: _TrimJson = _TrimJson()
-    plan: dict[str, Any] | None = None
-
-
-def _cut(plan: HintPlan, start_frame: int, end_frame: int) -> HintPlan:
-    spans = []
-    for span in plan.spans:
-        start, end = max(span.start_frame, start_frame), min(span.end_frame, end_frame)
-        if start < end:
-            spans.append(replace(span, start_frame=start - start_frame, end_frame=end - start_frame))
-    return replace(plan, spans=tuple(spans))
+    plan: dict[str, Any] = Field(default_factory=lambda: {"spans": []})

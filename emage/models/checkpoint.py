@@ -1,0 +1,221 @@
+"""Files <-> networks: reads configs and weights with care, loads them strictly, and writes them.
+
+Nothing from a weights file is executed, and a file is loaded whole or not at all.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch.overrides import TorchFunctionMode
+
+from emage.errors import OutputError, WeightsError
+from emage.files import ZIP_DAMAGE, new_file, output_error
+from emage.models.codec import MotionCodec
+from emage.models.generator import Generator, GeneratorConfig
+from emage.models.parts import Parts
+from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
+from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
+
+NETWORK_FOLDERS: dict[str, str] = {
+    "generator": ".",
+    "face": "emage_vq/face",
+    "upper": "emage_vq/upper",
+    "hands": "emage_vq/hands",
+    "lower": "emage_vq/lower",
+    "global": "emage_vq/global",
+}
+"""Where each network's config and weights lie, in a folder as in a repo."""
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
+"""In the order of preference."""
+
+Network = Generator | VQVAE | GlobalMotionPredictor
+
+
+def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
+    """Load the six networks strictly, in float32, on the CPU.
+
+    Args:
+        folders: the folder of each network in `NETWORK_FOLDERS`, by its name there.
+
+    Raises:
+        WeightsError: a damaged file, or weights that do not fit their config or one another.
+    """
+
+    def load(name: str, make: Callable[[dict[str, Any]], Network]) -> Any:
+        with torch.device("meta"), _Uninitialised():  # nothing is allocated for what the file's tensors replace
+            network = make(load_config(folders[name]))
+        network.load_weights(load_state(folders[name]), name)
+        return network
+
+    generator = load("generator", lambda config: Generator(GeneratorConfig.from_json(config)))
+    parts = Parts.of(lambda part: load(part, lambda config: VQVAE(VQVAEConfig.from_json(config))))
+    global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
+    _check_sizes(generator, parts, global_motion)
+    return generator, MotionCodec(parts, global_motion)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled at random: on the meta device that does nothing, and the
+    first time imports torch's compiler for seconds."""
+
+    def __torch_function__(
+        self, function: Callable, types: Any, arguments: tuple = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        named = named or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return named["tensor"]
+        return function(*arguments, **named)
+
+
+def _check_sizes(generator: Generator, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor) -> None:
+    for part in NETWORK_PARTS:
+        ours = parts[part].config
+        facts = (ours.channels, ours.width, ours.codebook_size)
+        needed = (PART_CHANNELS[part], generator.config.motion_width, generator.config.codebook_size)
+        if facts != needed:
+            raise WeightsError(
+                f"{part}: this VQ-VAE has (channels, width, codes) {facts}, but the generator works with {needed}. "
+                "Use networks that were trained together."
+            )
+    if global_motion.config.channels != PART_CHANNELS["lower"]:
+        raise WeightsError(f"global: it has {global_motion.config.channels} channels; the lower body has 61.")
+
+
+def save_network(network: Network, folder: Path) -> None:
+    """Write config.json and model.safetensors as `load_networks` reads them. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    config = {"model_type": network.model_type, **network.config.to_json()}
+    with new_file(folder / CONFIG_NAME) as temporary:
+        temporary.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    with new_file(folder / WEIGHTS_NAMES[0]) as temporary:
+        try:
+            safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        except safetensors.SafetensorError as error:  # its word for a full disk
+            raise OutputError(f"{folder / WEIGHTS_NAMES[0]} was not written: {error}.") from error
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """Read the `config.json` in one network's folder.
+
+    Raises:
+        WeightsError: there is none, or it is no JSON object.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+        raise _damaged(path, f"it is not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise _damaged(path, f"it holds a {type(config).__name__} where an object {{...}} is expected")
+    return config
+
+
+def load_state(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the state dict in one network's folder: `model.safetensors`, or else `pytorch_model.bin`.
+
+    The tensors lie on the CPU and are backed by the file where its format allows (safetensors, and what torch.save
+    writes since torch 1.6), so they cost no memory until they are copied into a network. A dict inside `model_state`
+    is unwrapped, and a leading `module.` that all keys share is dropped. A .bin file's checksums are compared;
+    safetensors has none of its own, only its sizes are checked.
+
+    Raises:
+        WeightsError: no such file, a truncated or altered one, one that holds code or anything but named tensors.
+    """
+    try:
+        path = next((folder / name for name in WEIGHTS_NAMES if (folder / name).is_file()), None)
+        if path is None:
+            raise WeightsError(
+                f"{folder} has no {' or '.join(WEIGHTS_NAMES)}. Copy the weights there beside {CONFIG_NAME}."
+            )
+        with path.open("rb") as stream:
+            head = stream.read(40)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if head.startswith(b"version https://git-lfs"):
+        raise _damaged(path, "it is a Git LFS pointer, not the file itself (`git lfs pull` gets that)")
+    if path.suffix == ".safetensors":
+        try:
+            state = safetensors.torch.load_file(path)
+        except safetensors.SafetensorError as error:
+            raise _damaged(path, f"it is no valid safetensors file ({error})") from error
+    else:
+        state = _load_pickled(path, is_zip=head.startswith(b"PK\x03\x04"))
+    return _named_tensors(state, path)
+
+
+def _load_pickled(path: Path, is_zip: bool) -> object:
+    if is_zip:
+        _check_zip(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except MemoryError:
+        raise
+    except Exception as error:  # bytes of unknown origin make the parser fail in more ways than can be listed
+        if refused := re.search(r"nsupported (?:global: )?GLOBAL ([\w.]+\w)", str(error)):
+            raise WeightsError(
+                f"{path} is refused: it asks for {refused.group(1)}, and weights need no such thing. Nothing of it was "
+                "run. Use only weights whose origin you trust, as safetensors where there is a choice."
+            ) from error
+        raise _damaged(path, f"torch cannot read it ({type(error).__name__})") from error
+
+
+def _check_zip(path: Path) -> None:
+    """Compare the checksums of all records, which torch does not; what torch.save writes is never compressed."""
+    bad = None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+            is_plausible = sum(record.file_size for record in records) <= path.stat().st_size
+            # torch can be told to write no checksums; then all of them are 0.
+            if is_plausible and any(record.CRC for record in records):
+                bad = archive.testzip()
+    except (zipfile.BadZipFile, ValueError, *ZIP_DAMAGE) as error:
+        raise _damaged(path, f"it is truncated or altered ({error})") from error
+    if not is_plausible:
+        raise _damaged(path, "its records claim to be larger than the file")
+    if bad is not None:
+        raise _damaged(path, f"the checksum of its record {bad} is wrong")
+
+
+def _named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
+    if isinstance(state, dict) and isinstance(state.get("model_state"), dict):
+        state = state["model_state"]
+    if not isinstance(state, dict) or not state:
+        raise _damaged(path, f"it holds no state dict but {type(state).__name__ if state else 'nothing'}")
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise _damaged(path, f"{key!r} is {type(value).__name__}, not a named tensor")
+    shared = "module." if all(key.startswith("module.") for key in state) else ""
+    return {key.removeprefix(shared): value for key, value in state.items()}
+
+
+def _damaged(path: Path, why: str) -> WeightsError:
+    origin = path.resolve()
+    return WeightsError(
+        f"{path} ({origin.stat().st_size:,} bytes) cannot be used: {why}. Delete {origin} and get it again, by "
+        "download or copy."
+    )
+
+
+def unreadable(what: str | Path, error: OSError | RuntimeError) -> WeightsError:
+    """The sentence for what the system says when weights are looked for."""
+    if isinstance(error, FileNotFoundError):
+        return WeightsError(f"{what} is missing. Copy it there beside the weights.")
+    return WeightsError(
+        f"{what} cannot be looked into: {getattr(error, 'strerror', None) or error}. Correct the path, or get the "
+        "right to read it and the folders above."
+    )

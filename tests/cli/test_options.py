@@ -1,0 +1,52 @@
+"""The options of each command, and that to show them waits for nothing heavy."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+BODY = "accept-smplx-licence no-accept-smplx-licence smplx"
+PICTURE = (
+    "background camera captions no-captions face-inset no-face-inset floor no-floor generated-color hint-color "
+    "panel-height panel-width renderer samples size yaw-degrees"
+)
+TAKE = (
+    "device end-s hint-fill hint-motion hint-seam-frames hint-shift-s plan seam-frames seed speaker start-s "
+    "temperature timing top-k translation weights"
+)
+OPTIONS = {
+    "": "",
+    "generate": f"out motion {TAKE} {PICTURE} {BODY}",
+    "batch": f"out plans seeds video no-video {TAKE} {PICTURE} {BODY}",
+    "render": f"out audio {PICTURE} {BODY}",
+    "measure": f"out audio {BODY}",
+    "doctor": f"weights {BODY}",
+}
+HEAVY = {
+    "torch",
+    "gradio",
+    "scipy",
+    "librosa",
+    "smplx",
+    "transformers",
+    "huggingface_hub",
+    "imageio_ffmpeg",
+    "soundfile",
+}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_names_every_option_and_waits_for_nothing_heavy(command):
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "emage", *command.split(), "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout.startswith(shlex.join(["usage:", "python", "-m", "emage", *command.split()]))
+    assert set(re.findall(r"(?<=[│,] )--([a-z][a-z-]*)", shown.stdout)) - {"help"} == set(OPTIONS[command].split())
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in shown.stderr.splitlines()}
+    assert "tyro" in imported
+    assert not imported & HEAVY

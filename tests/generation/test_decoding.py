@@ -1,0 +1,113 @@
+"""Which code is chosen: argmax, Viterbi decoding, samples that go on with the speech, guidance."""
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+from emage.errors import EmageError
+from emage.generation.decoding import Sampler, choose_codes, decode_viterbi, guide, sample_time
+from emage.generation.sampling import SamplingConfig
+from emage.models.generator import GeneratorOutput
+from emage.models.parts import Parts
+from tests.conftest import make_speech
+
+
+@pytest.mark.parametrize("before", [None, 2])
+def test_viterbi_decoding_finds_the_best_of_all_paths(before):
+    generator = torch.Generator().manual_seed(3)
+    scores, codes = torch.randn(5, 4, generator=generator), torch.randn(4, 3, generator=generator)
+    distance = (codes[:, None] - codes[None]).square().sum(-1)
+
+    def value(path):
+        steps = list(pairwise(path)) + ([] if before is None else [(before, path[0])])
+        changes = sum(float(distance[a, b] / distance.mean()) for a, b in steps)
+        return sum(float(scores[t, code]) for t, code in enumerate(path)) - 0.7 * changes
+
+    best = max(product(range(4), repeat=5), key=value)
+    start = None if before is None else torch.tensor([before])
+    assert decode_viterbi(scores, codes, 0.7, start).tolist() == list(best)
+    assert decode_viterbi(scores, codes, 0.0, start).tolist() == scores.argmax(-1).tolist()
+    assert len(set(decode_viterbi(scores, codes, 1e6, start).tolist())) == 1
+
+
+def sample_upper(pipe, logits: torch.Tensor, time: np.ndarray, seed: int = 0) -> torch.Tensor:
+    """(T,) codes of the upper body, sampled from the same logits (K,) in each frame."""
+    frames = logits.expand(1, len(time), -1)
+    output = GeneratorOutput(Parts.of(lambda _: torch.zeros(1, len(time), 16)), Parts.of(lambda _: frames))
+    sampler = Sampler(1.0, None, seed)
+    return choose_codes(pipe.codec, output, pipe.generator.config, SamplingConfig(), sampler, time).upper[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.37, 0.5])
+def test_samples_have_the_softmaxs_distribution_at_any_time(tiny, share):
+    logits = torch.linspace(2, -3, 24)
+    codes = sample_upper(tiny, logits, 2 * np.arange(8000) + share)
+    assert torch.allclose(codes.bincount(minlength=24) / 8000, logits.softmax(-1), atol=0.015)
+
+
+def test_samples_are_slow_and_the_same_in_every_window(tiny):
+    time = np.arange(1300) / 30
+    codes = sample_upper(tiny, torch.zeros(24), time)
+    assert torch.equal(codes[60:124], sample_upper(tiny, torch.zeros(24), time[60:124]))
+    assert (codes[1:] != codes[:-1]).float().mean() < 0.15 * (codes[60:] != codes[:-60]).float().mean()
+    assert not torch.equal(codes, sample_upper(tiny, torch.zeros(24), time, seed=1))
+
+
+def test_a_sample_goes_on_with_the_speech_and_rests_in_pauses():
+    talk = make_speech(16000)
+    audio = np.concatenate([talk, np.zeros(32000, np.float32), talk])
+    steps = 30 * np.diff(sample_time(audio, 120))
+    assert steps[:18].mean() == pytest.approx(1.2, rel=0.25)
+    assert steps[26:78] == pytest.approx(0.06, rel=1e-6)
+    assert steps[84:90].mean() > 10 * 0.06  # already before the sound comes back, in frame 90
+    louder, longer = 30 * np.diff(sample_time(5 * audio, 120)), sample_time(audio, 150)
+    np.testing.assert_allclose(louder, steps, rtol=1e-6)
+    assert (np.diff(longer) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("audio", "speed"),
+    [
+        (np.zeros(16000), 0.06),
+        (3e-5 * np.random.default_rng(0).standard_normal(16000), 0.06),  # dither
+        (np.full(1, 0.5), 1.2),
+    ],
+)
+def test_a_sample_of_steady_sound(audio, speed):
+    time = sample_time(audio, 40)
+    assert time[0] == 0
+    assert np.diff(time) * 30 == pytest.approx(speed)
+
+
+def test_a_sample_does_not_race_where_speech_is_rare():
+    audio = 1e-3 * np.random.default_rng(0).standard_normal(60 * 16000)
+    audio[: 2 * 16000] = make_speech(2 * 16000)
+    assert 30 * np.diff(sample_time(audio, 1800)).max() < 3
+
+
+@pytest.mark.parametrize(
+    "bad", [{"temperature": -1}, {"temperature": np.nan}, {"top_k": 0}, {"top_k": 2.5}, {"seed": -1}, {"seed": 1.5}]
+)
+def test_bad_samplers(bad):
+    with pytest.raises(EmageError, match=next(iter(bad))):
+        Sampler(**bad)
+
+
+def test_guidance_goes_on_from_without_audio_to_with():
+    rng = torch.Generator().manual_seed(0)
+
+    def some_output() -> GeneratorOutput:
+        latents, logits = (Parts.of(lambda _: torch.randn(1, 7, 5, generator=rng)) for _ in range(2))
+        return GeneratorOutput(latents, logits)
+
+    heard, unheard = some_output(), some_output()
+    result = guide(heard, unheard, 2.0)
+    assert result.latents is heard.latents
+    assert torch.equal(result.logits.face, heard.logits.face)
+    for part in ("upper", "hands", "lower"):
+        odds = heard.logits[part].softmax(-1) ** 3 / unheard.logits[part].softmax(-1) ** 2
+        assert torch.allclose(result.logits[part].softmax(-1), odds / odds.sum(-1, keepdim=True), atol=1e-5)
+        same = guide(heard, heard, 2.0).logits[part]
+        assert torch.allclose(same.softmax(-1), heard.logits[part].softmax(-1), atol=1e-6)

@@ -1,0 +1,92 @@
+"""Locked spans: the hint itself inside, and borders that do not jump."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emage.errors import HintError
+from emage.hints import HintPlan, Hints, Span
+from emage.hints.locking import apply_locks
+from emage.motion import ARKIT52, Motion
+from emage.motion.skeleton import HINT_PARTS
+from tests.conftest import angles_between, channels_of, make_motion, rest
+
+
+def lock(motion: Motion, reference: Motion, *spans: tuple[str, int, int], blend_frames: int = 6) -> Motion:
+    plan = HintPlan(tuple(Span(*span, "lock") for span in spans), blend_frames)
+    return apply_locks(motion, Hints(reference, plan))
+
+
+def shoulder_steps(motion: Motion) -> np.ndarray:
+    """(T - 1,) radians."""
+    return angles_between(motion.poses[1:], motion.poses[:-1])[:, 16]
+
+
+def test_follow_changes_no_output():
+    motion = make_motion(100)
+    assert apply_locks(motion, Hints(make_motion(100, seed=1), HintPlan((Span("upper", 0, 50),)))) is motion
+
+
+@pytest.mark.parametrize("part", HINT_PARTS)
+def test_inside_a_lock_the_output_is_the_hint(part):
+    motion, reference = make_motion(100), make_motion(100, seed=1)
+    locked = lock(motion, reference, (part, 30, 60))
+    inside, far, channels = slice(30, 60), np.r_[0:24, 66:100], channels_of(part)
+    others = np.setdiff1d(np.arange(165), channels)
+    np.testing.assert_array_equal(locked.poses[inside][:, channels], reference.poses[inside][:, channels])
+    np.testing.assert_array_equal(locked.poses[far], motion.poses[far])
+    np.testing.assert_array_equal(locked.poses[:, others], motion.poses[:, others])
+    assert np.array_equal(locked.expressions[inside], reference.expressions[inside]) == (part == "face")
+    assert np.array_equal(locked.trans[inside], reference.trans[inside]) == (part == "lower")
+    assert np.array_equal(locked.trans, motion.trans) == (part != "lower")
+
+
+def test_borders_do_not_jump():
+    reference = replace(
+        rest(60, np.full((60, 3), 2.0), left_shoulder=(0.0, 0.0, 1.0)), expressions=np.full((60, 100), 0.5)
+    )
+    locked = lock(rest(60), reference, *((part, 20, 40) for part in ("upper", "face", "lower")))
+    assert shoulder_steps(locked).max() < 0.25  # of one radian over seven steps of half a cosine
+    assert (np.diff(locked.poses[13:21, 50]) > 0).all()
+    assert np.abs(np.diff(locked.expressions, axis=0)).max() < 0.125
+    assert np.abs(np.diff(locked.trans[:, 1])).max() < 0.5
+    np.testing.assert_array_equal(locked.trans[:, [0, 2]], 2.0)  # the whole path moves, and slides nowhere
+
+
+def test_two_locks_on_one_path():
+    path = np.zeros((60, 3))
+    path[30:, 0] = 3.0
+    locked = lock(rest(60), rest(60, path), ("lower", 5, 15), ("lower", 45, 55)).trans[:, 0]
+    np.testing.assert_array_equal(locked[:15], 0)
+    np.testing.assert_array_equal(locked[45:], 3)
+    np.testing.assert_allclose(np.diff(locked)[14:45], 3 / 31, atol=1e-12)
+
+
+def test_a_lock_near_an_end_fades_as_slowly_as_elsewhere():
+    turned = rest(60, left_shoulder=(0.0, 0.0, 1.5))
+    steps = {
+        span: shoulder_steps(lock(rest(60), turned, ("upper", *span))).max()
+        for span in ((20, 40), (20, 58), (2, 40), (20, 60))
+    }
+    assert max(steps.values()) == pytest.approx(steps[20, 40])
+    # In a short gap between two locks on poses that differ, the turn is shared out evenly.
+    turned.poses[30:, 48:51] = [0.0, 0.0, -0.5]
+    locked = lock(rest(60), turned, ("upper", 0, 29), ("upper", 30, 60))
+    np.testing.assert_allclose(shoulder_steps(locked)[27:30], [0, 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spans", "blend_frames"), [([(0, 20), (25, 60)], 10), ([(0, 60)], 0)], ids=["share a gap", "all, without blend"]
+)
+def test_locks_close_to_one_another_and_to_the_ends(spans, blend_frames):
+    reference, channels = make_motion(60, seed=1), channels_of("upper")
+    locked = lock(make_motion(60), reference, *(("upper", *span) for span in spans), blend_frames=blend_frames)
+    for start, end in spans:
+        np.testing.assert_array_equal(locked.poses[start:end, channels], reference.poses[start:end, channels])
+    assert np.isfinite(locked.poses).all()
+
+
+def test_a_face_of_another_basis_is_not_locked():
+    with pytest.raises(HintError, match=r"'arkit52', these weights make 'flame2020'"):
+        lock(make_motion(60), replace(make_motion(60), expression_basis=ARKIT52), ("face", 0, 10))

@@ -1,0 +1,131 @@
+"""Windows cut from the cache: the items of training and of validation."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from accelerate.utils import send_to_device
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from emage.models.codec import part_vectors
+from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION
+from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample
+from train.data.augment import Augmentation, augment
+from train.data.cache import Cache
+from train.run.config import RunConfig
+
+
+class Window(NamedTuple):
+    """One item of training, or (with a leading B) a batch of them.
+
+    motion (T, 337), as a hint shows it; expressions (T, 100); root_velocity (T, 3); audio (N,) at 16 kHz; speaker;
+    sample_index: the item's number in the whole course of the training, from which all its randomness follows.
+    """
+
+    motion: Tensor
+    expressions: Tensor
+    root_velocity: Tensor
+    audio: Tensor
+    speaker: Tensor
+    sample_index: Tensor
+
+    @property
+    def rotations(self) -> Tensor:
+        """(T, 330)."""
+        return self.motion[..., :ROTATION_CHANNELS]
+
+    @property
+    def contacts(self) -> Tensor:
+        """(T, 4)."""
+        return self.motion[..., CONTACTS]
+
+
+class Windows(Dataset):
+    """Windows in an order that is a function of the seed alone: item 0, 1, 2, ... without end.
+
+    Each pass over the table is another permutation. As item and randomness depend on the sample index alone, a training
+    can go on from any step, in any number of processes, with the same data.
+
+    augmentation: what to do to the sound; None leaves it as it is.
+    shuffled: False takes the windows in order, for validation.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        table: np.ndarray,
+        window_frames: int,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        shuffled: bool = True,
+    ):
+        self.cache, self.table, self.window_frames, self.seed = cache, table, window_frames, seed
+        self.augmentation, self.shuffled = augmentation, shuffled
+        self._epoch, self._order = -1, np.arange(len(table))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, sample_index: int) -> Window:
+        number, start = self.table[self._row(sample_index)]
+        clip, length = self.cache.clips[number], self.window_frames
+        frames = slice(clip.first_frame + start, clip.first_frame + start + length)
+        first_sample = clip.first_sample + frame_to_sample(int(start))
+        # The samples of a window differ by one with where it starts; a batch needs one length.
+        audio = self.cache.read_audio(first_sample, first_sample + frame_to_sample(length))
+        if self.augmentation is not None:
+            rng = np.random.default_rng((self.seed, sample_index, 1))
+            audio = augment(audio, SAMPLE_RATE_HZ, self.augmentation, rng)
+        return Window(
+            motion=torch.from_numpy(self.cache.motion[frames].copy()),
+            expressions=torch.from_numpy(self.cache.expressions[frames].copy()),
+            root_velocity=torch.from_numpy(self.cache.root_velocity[frames].copy()),
+            audio=torch.from_numpy(audio),
+            speaker=torch.tensor(clip.speaker),
+            sample_index=torch.tensor(sample_index),
+        )
+
+    def _row(self, sample_index: int) -> int:
+        epoch, row = divmod(sample_index, len(self.table))
+        if self.shuffled and epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self.seed, epoch, 0)).permutation(len(self.table))
+        return int(self._order[row])
+
+
+def split_windows(cache: Cache, config: RunConfig, augmentation: Augmentation | None = None) -> tuple[Windows, Windows]:
+    """The windows of split train, and those of split val in order: without overlap, `validation_windows` at most."""
+    frames = config.window_frames
+    training = cache.windows(("train",), frames, config.stride_frames)
+    held_out = cache.windows(("val",), frames, frames)
+    held_out = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), config.validation_windows)).astype(int)]
+    return (
+        Windows(cache, training, frames, config.seed, augmentation),
+        Windows(cache, held_out, frames, config.seed, shuffled=False),
+    )
+
+
+def iterate_once(dataset: Dataset, batch_size: int, device: torch.device) -> Iterator[Any]:
+    """Batches of all of a dataset once, in order; the global state of randomness stays as it is."""
+    for batch in DataLoader(dataset, batch_size, generator=torch.Generator()):
+        yield send_to_device(batch, device, non_blocking=True)
+
+
+def codec_motion(window: Window) -> Tensor:
+    """(B, T, 337) with the root velocity in the translation channels: what the codec encodes and decodes to."""
+    motion = window.motion.clone()
+    motion[..., TRANSLATION] = window.root_velocity
+    return motion
+
+
+def part_vector(window: Window, part: str) -> Tensor:
+    """(B, T, C) channels of a part: what its VQ-VAE takes and gives."""
+    return part_vectors(codec_motion(window), window.expressions)[part]
+
+
+def spread_sample(dataset: Windows, select: Callable[[Window], Tensor]) -> Tensor:
+    """(N, C) frames of 256 windows spread over a dataset, for its statistics. select: (T, C) of a window."""
+    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 256)).astype(int)
+    return torch.cat([select(dataset[int(row)]) for row in rows])

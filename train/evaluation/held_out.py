@@ -1,0 +1,182 @@
+"""Held-out speech: for the clips of split test, generated motion beside the true motion and baselines.
+
+Motion is posed with the body's mean shape, for a cache holds no shapes. The speed that beat consistency divides by is
+the mean of the true motion of split test.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from tqdm import tqdm
+
+from emage.body import Body
+from emage.evaluation import published, quality
+from emage.models.fgd import MotionAutoencoder
+from emage.models.generator import GeneratorConfig
+from emage.motion import FPS, Motion
+from train.data.cache import Cache, Clip, CorpusError
+from train.evaluation import scores
+from train.evaluation.settings import Evaluation
+from train.evaluation.targets import Target
+
+Maker = Callable[[scores.HeldOutClip], Motion]
+"""Who moves to a clip: for as many frames as its truth."""
+
+
+class Row(StrEnum):
+    """The rows of the first table."""
+
+    GENERATED = "generated"
+    CORPUS = "corpus"
+    HALVES = "corpus, half against half"
+    FROZEN = "frozen mean pose"
+    UNTRAINED_GENERATOR = "untrained generator, trained codes"
+    UNTRAINED = "untrained, all six networks"
+    WRONG_AUDIO = "corpus, wrong audio"
+    GENERATED_WRONG_AUDIO = "generated, wrong audio"
+
+
+_REPAIRED = {Row.CORPUS: Row.WRONG_AUDIO, Row.GENERATED: Row.GENERATED_WRONG_AUDIO}
+"""Rows whose motions are also paired with the sound of other clips."""
+_OF_NETWORKS = (Row.GENERATED, Row.UNTRAINED_GENERATOR, Row.UNTRAINED)
+
+
+@dataclass(frozen=True)
+class BeatGaps:
+    """BC and BC aligned with the own audio less that with wrong ones, each with its standard error over clips."""
+
+    bc: float
+    bc_error: float
+    bc_aligned: float
+    bc_aligned_error: float
+
+
+@dataclass(frozen=True)
+class HeldOutReport:
+    """bc_gaps: by row of what moved, how far BC and BC aligned tell the own audio from a wrong one. A share of a gap
+    that is not several times its error says nothing."""
+
+    clips: int
+    minutes: float
+    rows: dict[Row, scores.MotionScores]
+    bc_gaps: dict[Row, BeatGaps]
+
+
+def held_out_report(
+    cache: Cache,
+    makers: Mapping[Row, Maker],
+    generator: GeneratorConfig,
+    body: Body,
+    autoencoder: MotionAutoencoder,
+    config: Evaluation,
+) -> HeldOutReport:
+    """makers: of the rows whose motion is made or read; Row.CORPUS must be among them."""
+    clips = held_out_clips(cache)
+    true_posed, true_openings = [], []
+    for clip in clips:
+        truth = read_clip(cache, clip).truth
+        true_posed.append(scores.beat_joints(body, truth))
+        true_openings.append(quality.jaw_opening(truth.poses))
+    judge = scores.Judge(body, autoencoder, published.mean_joint_velocity(true_posed))
+
+    scored: dict[Row, list[scores.ClipScores]] = {row: [] for row in makers}
+    faces: dict[Row, list[scores.FaceScores]] = {row: [] for row in makers}
+    joined: dict[Row, list[scores.JoinedSteps]] = {row: [] for row in makers}
+    repaired: dict[Row, list[tuple[np.ndarray, np.ndarray]]] = {row: [] for row in _REPAIRED if row in makers}
+    for listed in tqdm(clips, "Held-out speech", unit=" clips"):
+        clip = read_clip(cache, listed)
+        motions = {row: make(clip) for row, make in makers.items()}
+        for row, motion in motions.items():
+            posed = scores.beat_joints(body, motion)
+            scored[row].append(judge.clip(motion, posed, clip))
+            if row in _OF_NETWORKS:
+                joined[row].append(scores.joined_steps(motion, generator, len(clip.audio)))
+            if row in repaired:
+                repaired[row].append((posed, quality.jaw_opening(motion.poses)))
+        del motions[Row.CORPUS]  # its face is the truth's
+        for row, face in zip(motions, scores.face_scores(body, list(motions.values()), clip.truth), strict=True):
+            faces[row].append(face)
+    true_features = [clip.features for clip in scored[Row.CORPUS]]
+    rows = {
+        row: scores.pool_scores(scored[row], np.concatenate(true_features), faces[row], joined[row]) for row in makers
+    }
+    rows[Row.HALVES] = scores.MotionScores(fgd=scores.halves_distance(true_features, config.halvings, config.seed))
+
+    wrong: dict[Row, list[list[scores.AudioMatch]]] = {row: [[] for _ in clips] for row in repaired}
+    for mover, speaker in tqdm(scores.wrong_pairs(len(clips), config.wrong_pairings), "Wrong audio", unit=" pairs"):
+        audio = cache.clip_audio(clips[speaker])
+        for row, moved in repaired.items():
+            posed, opening = moved[mover]
+            wrong[row][mover].append(judge.match(posed, audio, opening, true_openings[speaker]))
+    for row, matches in wrong.items():
+        rows[_REPAIRED[row]] = scores.pool_matches([match for others in matches for match in others])
+    return HeldOutReport(
+        clips=len(clips),
+        minutes=sum(clip.num_frames for clip in clips) / FPS / 60,
+        rows=rows,
+        bc_gaps={
+            row: beat_gaps(rows[row], rows[_REPAIRED[row]], [clip.match for clip in scored[row]], wrong[row])
+            for row in repaired
+        },
+    )
+
+
+def beat_gaps(
+    own: scores.MotionScores,
+    wrong: scores.MotionScores,
+    matches: Sequence[scores.AudioMatch],
+    others: Sequence[Sequence[scores.AudioMatch]],
+) -> BeatGaps:
+    """matches: of each clip with its own audio; others: with the wrong ones."""
+
+    def error(name: str) -> float:
+        return scores.gap_error(
+            [getattr(match, name) for match in matches], [[getattr(match, name) for match in each] for each in others]
+        )
+
+    return BeatGaps(own.bc - wrong.bc, error("bc"), own.bc_aligned - wrong.bc_aligned, error("bc_aligned"))
+
+
+def held_out_clips(cache: Cache) -> list[Clip]:
+    """The clips of split test that are long enough. Raises CorpusError for fewer than two."""
+    clips = [clip for clip in cache.clips if clip.split == "test" and clip.num_frames >= scores.MIN_FRAMES]
+    if len(clips) < 2:
+        raise CorpusError(
+            f"{cache.folder} has {len(clips)} clips of split test that last {scores.MIN_FRAMES / FPS:.1f} s or more. "
+            "Two are needed to halve them and to pair motion with the wrong sound. Make a cache of a larger corpus."
+        )
+    return clips
+
+
+def read_clip(cache: Cache, clip: Clip) -> scores.HeldOutClip:
+    return scores.HeldOutClip(clip.speaker, cache.clip_motion(clip), cache.clip_audio(clip))
+
+
+def held_out_targets(rows: dict[Row, scores.MotionScores]) -> list[Target]:
+    made, corpus, wrong = rows[Row.GENERATED], rows[Row.CORPUS], rows[Row.WRONG_AUDIO]
+    made_wrong = rows[Row.GENERATED_WRONG_AUDIO]
+
+    def shares(name: str) -> tuple[float | None, float | None]:
+        """Of the corpus's gap between its own and wrong audio: how far the score is along it, how large its own is."""
+        score, own, low, made_low = (getattr(each, name) for each in (made, corpus, wrong, made_wrong))
+        return scores.ratio(score - low, own - low), scores.ratio(score - made_low, own - low)
+
+    (bc, bc_gap), (bc_aligned, bc_aligned_gap) = shares("bc"), shares("bc_aligned")
+    sliding = scores.ratio(made.foot_sliding_m_per_s, corpus.foot_sliding_m_per_s)
+    return [
+        *(
+            Target.at_most(f"FGD over that of: {row}", scores.ratio(made.fgd, rows[row].fgd), 0.2)
+            for row in (Row.FROZEN, Row.UNTRAINED_GENERATOR, Row.UNTRAINED)
+        ),
+        Target.at_least("BC, share of the way from wrong audio to own", bc, 0.75),
+        Target.at_least("BC aligned, share of the way from wrong audio to own", bc_aligned, 0.75),
+        Target.at_least("BC, own less wrong audio, over the corpus's", bc_gap, 0.75),
+        Target.at_least("BC aligned, own less wrong audio, over the corpus's", bc_aligned_gap, 0.75),
+        Target.within(
+            "L1 diversity over the corpus's", scores.ratio(made.l1_diversity_m, corpus.l1_diversity_m), 0.75, 1.25
+        ),
+        Target.at_most("foot sliding over the corpus's", sliding, 2),
+        Target.at_least("jaw opening, correlation with the true jaw", made.jaw_correlation, 0.7),
+    ]

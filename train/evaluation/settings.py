@@ -1,0 +1,58 @@
+"""What to score, and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emage.errors import EmageError
+from emage.hub import EMBEDDED_DIR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Score a folder of weights.
+
+    Raises:
+        EmageError: a value out of range.
+    """
+
+    suite: Literal["demo"]
+    """Which targets to hold the scores against: those of the embedded default."""
+    cache: Path
+    """The folder that train.data.cache has made; its split test is held out."""
+    weights: Path = EMBEDDED_DIR
+    """The folder of all networks, that of FGD among them."""
+    speech: Path | None = None
+    """A folder of wav files with real speech; NAME.npz beside NAME.wav is the motion of whoever spoke."""
+    out: Path | None = None
+    """Where scores.json and scores.md go; the folder is made."""
+    speaker: int = 0
+    """Index of the speaker in whose manner real speech is shown."""
+    draw_seed: int | None = None
+    """Score the take sampled with this seed. By default the weights' own take, as the pipeline makes it."""
+    temperature: float = 1.0
+    """Of the sampling."""
+    top_k: int | None = None
+    """Sample among the k likeliest codes only."""
+    translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
+    """Of every generated motion, see `emage.postprocess.grounding`."""
+    max_seconds: float | None = None
+    """Cut each recording of real speech to this."""
+    takes: int = 4
+    """So many takes of each recording of real speech, where takes are sampled: what one does is partly chance. Their
+    scores are averaged."""
+    wrong_pairings: int = 5
+    """Shifts by which clips are paired with the sound of others."""
+    halvings: int = 5
+    """How often the held-out clips are halved at random for the floor of FGD, which is the mean."""
+    seed: int = 0
+    """Of the halvings and of the untrained networks."""
+    device: str | None = None
+    """Of the six networks; by default a GPU where there is one."""
+
+    def __post_init__(self):
+        for name in ("wrong_pairings", "halvings", "takes"):
+            if getattr(self, name) < 1:
+                raise EmageError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise EmageError(f"max_seconds is {self.max_seconds}; it must be above 0.")

@@ -1,0 +1,134 @@
+"""The scores as Markdown: tables, and each target with its pass or miss."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from emage.motion.skeleton import NETWORK_PARTS
+from train.evaluation.held_out import HeldOutReport, Row
+from train.evaluation.real_speech import SpeechReport
+from train.evaluation.reconstruction import ReconstructionReport
+from train.evaluation.report import Report
+from train.evaluation.scores import SeamScores
+from train.evaluation.targets import Target
+
+
+class Column(NamedTuple):
+    """A field of a row's dataclass, times `scale`, with so many digits."""
+
+    header: str
+    field: str
+    digits: int
+    scale: float = 1.0
+
+
+_HELD_OUT = (
+    Column("FGD", "fgd", 4),
+    Column("BC", "bc", 4),
+    Column("BC aligned", "bc_aligned", 4),
+    Column("L1Div", "l1_diversity_m", 2),
+    Column("sliding mm/s", "foot_sliding_m_per_s", 1, 1e3),
+    Column("jerk m/s³", "jerk_m_per_s3", 1),
+    Column("jaw r", "jaw_correlation", 3),
+    Column("jaw lag", "jaw_lag_frames", 1),
+    Column("face MSE x1e8", "face_mse_m2", 2, 1e8),
+    Column("face LVD x1e5", "face_lvd_m_per_frame", 2, 1e5),
+    Column("seams", "seams", 3),
+)
+_SPEECH = (
+    Column("s", "seconds", 0),
+    Column("jaw r", "jaw_correlation", 3),
+    Column("jaw lag", "jaw_lag_frames", 1),
+    Column("jaw in speech °", "speaking_deg", 2),
+    Column("in pauses °", "pausing_deg", 2),
+    Column("in pauses, 90 % °", "pausing_p90_deg", 2),
+    Column("hands", "hands_ratio", 2),
+    Column("frozen s", "longest_frozen_s", 2),
+    Column("jerk m/s³", "jerk_m_per_s3", 1),
+    Column("seams", "seams", 3),
+)
+_RECONSTRUCTION = (
+    Column("rotation °", "degrees", 2),
+    Column("joints mm", "joints_mm", 1),
+    Column("fingertips mm", "fingertips_mm", 1),
+    Column("skin mm", "skin_mm", 1),
+    Column("expressions", "expression", 4),
+    Column("perplexity", "perplexity", 0),
+    Column("codes in use %", "codes_in_use", 0, 100),
+)
+
+
+def markdown(report: Report) -> str:
+    """The tables, and each target with its pass or miss."""
+    return "\n\n".join(
+        [
+            f"Scored by revision {report.revision} on the body '{report.body}'.",
+            *_held_out_lines(report.held_out, report.targets.held_out),
+            *_speech_lines(report.speech, report.targets.speech),
+            *_reconstruction_lines(report.reconstruction, report.targets.reconstruction),
+        ]
+    )
+
+
+def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
+    gaps = "; ".join(
+        f"{row}: {gap.bc:.4f} ± {gap.bc_error:.4f}, aligned {gap.bc_aligned:.4f} ± {gap.bc_aligned_error:.4f}"
+        for row, gap in report.bc_gaps.items()
+    )
+    return [
+        f"### Held-out speech\n\n{report.clips} clips, {report.minutes:.1f} minutes.",
+        _table(_HELD_OUT, [(str(row), report.rows[row]) for row in Row]),
+        f"BC with the own audio less that with the wrong one: {gaps} (standard errors over clips). A share of a gap "
+        "says something where the gap is several times its error.",
+        _target_table(targets),
+    ]
+
+
+def _speech_lines(report: SpeechReport | None, targets: Sequence[Target]) -> list[str]:
+    if report is None:
+        return ["### Real speech\n\nNot scored: no recordings were given (`--speech`)."]
+    labelled = [(f"{one.name}, generated", one) for one in report.generated]
+    labelled += [(f"{one.name}, who spoke", one) for one in report.recorded]
+    labelled += [(f"corpus, {report.corpus.name}", report.corpus)]
+    return [
+        "### Real speech",
+        _table(_SPEECH, labelled),
+        f"Seams of all generated motions together: {_cell(report.seams, 3)}.",
+        _target_table(targets),
+    ]
+
+
+def _reconstruction_lines(report: ReconstructionReport, targets: Sequence[Target]) -> list[str]:
+    whole = report.whole
+    return [
+        f"### Reconstruction\n\n{report.windows} windows of held-out motion.",
+        _table(_RECONSTRUCTION, [(f"{part} alone", report.parts[part]) for part in NETWORK_PARTS]),
+        f"All parts together: joints of the body {whole.body_mm:.1f} mm, fingertips {whole.fingertips_mm:.1f} mm, jaw "
+        f"{whole.jaw_degrees:.2f}°.",
+        _target_table(targets),
+    ]
+
+
+def _target_table(targets: Sequence[Target]) -> str:
+    rows = [[one.name, _cell(one.value, 3), one.bound, "pass" if one.passed else "**miss**"] for one in targets]
+    return _lines(["target", "value", "bound", ""], rows)
+
+
+def _table(columns: Sequence[Column], labelled: Sequence[tuple[str, Any]]) -> str:
+    rows = [
+        [label, *(_cell(getattr(scores, column.field), column.digits, column.scale) for column in columns)]
+        for label, scores in labelled
+    ]
+    return _lines(["", *(column.header for column in columns)], rows)
+
+
+def _lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+
+
+def _cell(value: float | SeamScores | None, digits: int, scale: float = 1.0) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, SeamScores):
+        return f"{value.ratio:.{digits}f} (± {value.scatter:.{digits}f})"
+    text = f"{value * scale:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text

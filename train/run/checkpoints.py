@@ -1,0 +1,143 @@
+"""What a run writes and finds again: checkpoints, the note beside them, and the networks in the folder of weights."""
+
+import json
+import os
+import shutil
+import subprocess
+from copy import deepcopy
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from emage.errors import EmageError, WeightsError
+from emage.files import new_file
+from emage.models.checkpoint import NETWORK_FOLDERS, Network, load_config, load_state, save_network
+from emage.models.codec import MotionCodec
+from emage.models.parts import Parts
+from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
+from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
+from train.run.config import RunConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTE = "training.json"
+"""Beside the weights, and in the run's folder: the settings, the step of the weights or of the last checkpoint, and the
+revision of the code."""
+STORED_CHECKPOINTS = 2
+_MAY_CHANGE = frozenset(
+    {"cache", "weights", "out", "steps", "workers", "log_every", "checkpoint_every", "validate_every", "video_every"}
+)
+
+
+def git_revision() -> str:
+    """The commit of this code, with `-dirty` where files differ from it; `unknown` outside a repository."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def list_checkpoints(out: Path) -> list[Path]:
+    """The checkpoints of a run, the last one last."""
+    return sorted((out / "checkpoints").glob("step_*"))
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step_"))
+
+
+def save_checkpoint(out: Path, step: int, accelerator: Accelerator) -> None:
+    """Save a folder that appears whole: whatever moment a process is killed at, the last one before is there.
+
+    All processes call it. Of older ones `STORED_CHECKPOINTS` - 1 stay.
+    """
+    folder = out / "checkpoints"
+    unfinished = folder / ".unfinished"
+    if accelerator.is_main_process:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(unfinished))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        os.replace(unfinished, folder / f"step_{step:08d}")
+        for old in list_checkpoints(out)[:-STORED_CHECKPOINTS]:
+            leaving = old.with_name(f".{old.name}")
+            os.replace(old, leaving)
+            shutil.rmtree(leaving)
+
+
+def write_note(folder: Path, step: int, processes: int, config: RunConfig) -> None:
+    """training.json: the settings, how far it came, and the revision of the code that ran."""
+    note = {"revision": git_revision(), "step": step, "processes": processes, "settings": config.to_json()}
+    with new_file(folder / NOTE) as temporary:
+        temporary.write_text(json.dumps(note, indent=2) + "\n", "utf-8")
+
+
+def check_settings(config: RunConfig, processes: int) -> None:
+    """Compare the settings with those of the run that `out` holds. Raises EmageError where they differ."""
+    path = config.out / NOTE
+    if not (path.is_file() and list_checkpoints(config.out)):
+        return
+    note = json.loads(path.read_text("utf-8"))
+    ours = {**config.to_json(), "number of processes": processes}
+    theirs = {**note["settings"], "number of processes": note["processes"]}
+    differing = sorted(
+        name for name in (ours.keys() | theirs.keys()) - _MAY_CHANGE if ours.get(name) != theirs.get(name)
+    )
+    if differing:
+        raise EmageError(
+            f"{config.out} holds a run with another {', '.join(differing)}. Go on with its settings (see {path}), or "
+            "name a new folder."
+        )
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+def save_weights(network: Network, folder: Path, half: bool) -> None:
+    """config.json and model.safetensors as `EmagePipeline.from_pretrained` reads them.
+
+    half: matrices and kernels as float16; vectors (biases, norms and their statistics) stay whole, for they weigh
+    nothing and small variances would suffer.
+    """
+    network = deepcopy(network).cpu()
+    if half:
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.data = parameter.data.half()
+    folder.mkdir(parents=True, exist_ok=True)
+    save_network(network, folder)
+
+
+def load_codec(weights: Path) -> MotionCodec:
+    """Load the trained VQ-VAEs of a folder of weights, frozen; the global motion predictor may be untrained.
+
+    Raises:
+        WeightsError: a part has no weights yet, or the parts differ in their latents' width or number of codes.
+    """
+    parts = Parts.of(lambda part: load_part(weights, part))
+    sizes = parts.map(lambda vqvae: (vqvae.config.width, vqvae.config.codebook_size))
+    if len(set(sizes)) > 1:
+        listed = ", ".join(f"{part} {sizes[part]}" for part in NETWORK_PARTS)
+        raise WeightsError(f"{weights}: the parts' VQ-VAEs differ in (width, codes): {listed}. Train them alike.")
+    folder = weights / NETWORK_FOLDERS["global"]
+    if (folder / "config.json").is_file():
+        predictor = GlobalMotionPredictor(VQVAEConfig.from_json(load_config(folder)))
+        predictor.load_weights(load_state(folder), "global")
+    else:
+        predictor = GlobalMotionPredictor(VQVAEConfig(PART_CHANNELS["lower"], width=8, layers=1))
+    return MotionCodec(parts, predictor).eval().requires_grad_(False)
+
+
+def load_part(weights: Path, part: str) -> VQVAE:
+    """Load one trained VQ-VAE, frozen. Raises WeightsError where there is none."""
+    folder = weights / NETWORK_FOLDERS[part]
+    if not folder.is_dir():
+        raise WeightsError(f"{folder} is missing. Train it first: python -m train.vqvae --part {part} ...")
+    vqvae = VQVAE(VQVAEConfig.from_json(load_config(folder)))
+    vqvae.load_weights(load_state(folder), part)
+    return vqvae.eval().requires_grad_(False)
