@@ -4,9 +4,10 @@ import os
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before huggingface_hub reads them: no test depends on a network or on what this machine's cache has. Those of the Hub
 # talk to a server of their own. Nothing is ever written to that folder.
@@ -24,6 +25,9 @@ from emage.cli.main import main
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JOINT_NAMES, PART_JOINTS
 from emage.pipeline import EmagePipeline
+
+if TYPE_CHECKING:
+    from tests.app_server import App
 
 ROOT = Path(__file__).resolve().parent.parent
 REGRESSION = ROOT / "tests" / "regression"
@@ -87,6 +91,26 @@ def emage(monkeypatch) -> Callable[..., int]:
         return 0
 
     return run
+
+
+TALK_FRAMES = 45
+
+
+@pytest.fixture(scope="session")
+def short_talk(tmp_path_factory) -> Path:
+    """A file with 1.5 s of speech."""
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    soundfile.write(path, make_speech(TALK_FRAMES * 1600 // 3), 16000)
+    return path
+
+
+@pytest.fixture(scope="session")
+def app(tiny, tmp_path_factory) -> Iterator["App"]:
+    """The page with tiny weights; all tests share it."""
+    from tests.app_server import serve_here  # Gradio takes a second
+
+    with serve_here(tiny, tmp_path_factory.mktemp("uploads")) as app:
+        yield app
 
 
 def make_speech(num_samples: int, seed: int = 0) -> np.ndarray:

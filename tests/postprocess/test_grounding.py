@@ -11,11 +11,10 @@ from emage.errors import MotionError
 from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
-from emage.motion.skeleton import JOINT_NAMES
 from emage.postprocess.grounding import apply_translation
 from emage.recording.examples import EXAMPLES_FOLDER
 from tests.benchmarks.grounding import FOOT_JOINTS, LEG_JOINTS, contact_points, knee_twist_degrees, measure
-from tests.conftest import make_motion
+from tests.conftest import make_motion, rest
 from tests.postprocess.walking import ANKLES, drifting, standing, walk
 
 STEP_S = 0.7
@@ -28,16 +27,15 @@ def ground(motion: Motion, body: Body, locked: np.ndarray | None = None, floor_y
 
 def strides(num_frames: int) -> Motion:
     """Legs that walk under a body that drifts backwards and bobs: every foot slides."""
-    phase = np.pi * np.arange(num_frames) / 30 / STEP_S
-    poses = np.zeros((num_frames, 55, 3))
-    for side, turn in (("left", phase), ("right", phase + np.pi)):
-        lifted = np.clip(2 * np.cos(turn), 0, 1)  # while the leg swings forward
-        poses[:, JOINT_NAMES.index(f"{side}_hip"), 0] = -0.3 * np.sin(turn) - 0.25 * lifted
-        poses[:, JOINT_NAMES.index(f"{side}_knee"), 0] = 0.5 * lifted
-        poses[:, JOINT_NAMES.index(f"{side}_ankle"), 0] = 0.3 * np.sin(turn) - 0.25 * lifted  # the sole stays level
+    joints = {}
+    for side, start in (("left", 0.0), ("right", np.pi)):
+        phase = start + np.pi * np.arange(num_frames)[:, None] / 30 / STEP_S
+        lifted = np.clip(2 * np.cos(phase), 0, 1)  # while the leg swings forward
+        joints[f"{side}_hip"] = (-0.3 * np.sin(phase) - 0.25 * lifted) * [1, 0, 0]
+        joints[f"{side}_knee"] = 0.5 * lifted * [1, 0, 0]
+        joints[f"{side}_ankle"] = (0.3 * np.sin(phase) - 0.25 * lifted) * [1, 0, 0]  # the sole stays level
     time_s = np.arange(num_frames) / 30
-    trans = np.c_[0.1 * np.sin(time_s), 1.3 + 0.02 * np.sin(2 * time_s), -0.1 * time_s]
-    return Motion(poses.reshape(num_frames, -1), np.zeros((num_frames, 100)), trans, np.zeros(300))
+    return rest(num_frames, np.c_[0.1 * np.sin(time_s), 1.3 + 0.02 * np.sin(2 * time_s), -0.1 * time_s], **joints)
 
 
 def ankles(motion: Motion, body: Body) -> np.ndarray:
@@ -89,12 +87,14 @@ def test_standing_feet_are_held_while_the_body_sways(body):
     assert np.ptp(made.trans[:, 0]) > 0.1  # it is the body that sways
 
 
-def test_the_lowest_sole_is_on_the_floor(body):
-    for motion, most_mm in ((strides(150), 10), (drifting(walk(body).motion, (0, 0.02, 0)), 2)):
-        made = ground(motion, body)
-        assert np.percentile(np.abs(lowest_mm(made, body)), 95) < most_mm
-        assert lowest_mm(made, body).min() > -15
-        assert ground(motion, body, floor_y=0.25).trans[:, 1] == pytest.approx(made.trans[:, 1] + 0.25, abs=1e-6)
+@pytest.mark.parametrize(
+    ("make", "most_mm"), [(lambda _: strides(150), 10), (lambda body: drifting(walk(body).motion, (0, 0.02, 0)), 2)]
+)
+def test_the_lowest_sole_is_on_the_floor(body, make, most_mm):
+    made = ground(make(body), body)
+    assert np.percentile(np.abs(lowest_mm(made, body)), 95) < most_mm
+    assert lowest_mm(made, body).min() > -15
+    assert ground(make(body), body, floor_y=0.25).trans[:, 1] == pytest.approx(made.trans[:, 1] + 0.25, abs=1e-6)
 
 
 def test_a_foot_that_stands_is_flat(body):
@@ -150,13 +150,8 @@ def test_who_walks_walks_and_keeps_every_step(body, drift):
     assert figures.slide[1][1] < 1
     assert figures.turned_degrees < 3
     assert figures.acceleration[1] < 1.1 * figures.acceleration[0]
-
-
-def test_a_walk_that_fits_its_path_is_hardly_touched(body):
-    walked = walk(body)
-    made = ground(walked.motion, body)
-    assert np.abs(ankles(made, body) - ankles(walked.motion, body)).max() < 0.04
-    assert measure(walked.motion, made, body).turned_degrees < 3
+    if drift == DRIFTS[0]:  # a walk that fits its path is hardly touched
+        assert np.abs(places - ankles(walked.motion, body)).max() < 0.04
 
 
 def test_two_steps_aside_and_back_stay_what_they_are(body):
@@ -287,7 +282,7 @@ def test_around_locked_frames_the_floor_is_theirs(body):
     locked = none_locked(motion)
     locked[40:70] = True
     off = 0.1 * np.clip((np.abs(np.arange(120) - 54.5) - 15) / 30, 0, 1)
-    motion = drifting(replace(motion, trans=motion.trans + np.c_[off, 0.3 + off, off]), (0, 0, 0))
+    motion = replace(motion, trans=motion.trans + np.c_[off, 0.3 + off, off])
     made = ground(motion, body, locked)
     assert np.ptp(lowest_mm(motion, body)) > 90
     assert np.ptp(lowest_mm(made, body)) < 8
@@ -376,10 +371,10 @@ def test_generated_motion_is_translated_after_its_locks(tiny, speech):
 
 def test_grounded_is_the_default_but_in_the_published_timing(tiny, speech):
     audio = (16000, speech)
-    for timing, expected in (("exact", GROUNDED), ("reference", AS_GENERATED)):
+    for timing, expected in (("exact", GROUNDED), ("published", AS_GENERATED)):
         made = tiny.generate(audio, timing=timing)
         np.testing.assert_array_equal(made.trans, tiny.generate(audio, timing=timing, translation=expected).trans)
-    asked = tiny.generate(audio, timing="reference", translation=GROUNDED)
+    asked = tiny.generate(audio, timing="published", translation=GROUNDED)
     assert not np.allclose(asked.trans, made.trans, atol=1e-3)
 
 

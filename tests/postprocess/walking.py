@@ -10,6 +10,7 @@ from emage.body import Body
 from emage.motion import FPS, Motion
 from emage.motion.skeleton import JOINT_NAMES
 from emage.postprocess.leg_ik import Leg
+from tests.conftest import rest
 
 LEGS = tuple(
     tuple(JOINT_NAMES.index(f"{side}_{name}") for name in ("hip", "knee", "ankle")) for side in ("left", "right")
@@ -31,9 +32,7 @@ class Walk:
 
 def standing(body: Body, num_frames: int) -> Motion:
     """In the rest pose, the lowest sole at height 0."""
-    still = Motion(np.zeros((num_frames, 165)), np.zeros((num_frames, 100)), np.zeros((num_frames, 3)), np.zeros(300))
-    lowest = float(body.soles(still.frames(0, 1))[..., 1].min())
-    return replace(still, trans=np.tile([0.0, -lowest, 0.0], (num_frames, 1)))
+    return rest(num_frames, np.tile([0.0, -float(body.soles(rest())[..., 1].min()), 0.0], (num_frames, 1)))
 
 
 def walk(body: Body, steps: int = 6, step_m: float = 0.5) -> Walk:

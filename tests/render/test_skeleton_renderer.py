@@ -7,31 +7,25 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from emage.body.landmarks import Landmarks
-from emage.motion import ARKIT52, Motion
-from emage.motion.skeleton import ARKIT_ACTIONS, DISJOINT_PARTS, JOINT_NAMES
+from emage.motion.skeleton import DISJOINT_PARTS, JOINT_NAMES
 from emage.render.frames import render_frames
 from emage.render.scene import Actor, make_figures
 from emage.render.settings import RenderSettings
-from tests.render.test_render import ARMS_DOWN, GESTURE, GREEN, draw, posed, project, silhouette
+from tests.conftest import rest
+from tests.render.drawing import ARMS_DOWN, GESTURE, GREEN, draw, picture, posed, project, silhouette
 
-PLAIN = replace(GREEN, renderer="skeleton", panel_width=360, panel_height=360)
+PLAIN = replace(GREEN, renderer="skeleton", size=360)
 """No close-up, caption or floor, on green; limbs white."""
 RED_AND_BLUE = replace(PLAIN, generated_color="#0000ff", hint_color="#ff0000", background="#ffffff")
-
-
-def with_face(motion: Motion, **actions: float) -> Motion:
-    expressions = np.zeros((motion.num_frames, 100))
-    for action, strength in actions.items():
-        expressions[:, ARKIT_ACTIONS.index(action)] = strength
-    return replace(motion, expressions=expressions, expression_basis=ARKIT52)
 
 
 @pytest.mark.parametrize("camera", ["still", "follow"])
 @pytest.mark.parametrize(("pose", "yaw"), [(ARMS_DOWN, 0), (GESTURE, 35), ({}, -120), (GESTURE, 180)])
 def test_it_lies_within_the_surface_of_the_body(body, camera, pose, yaw):
     settings = replace(PLAIN, camera=camera, yaw_degrees=yaw)
-    lines = silhouette(draw([Actor(body, posed(**pose))], settings))[0]
-    surface = silhouette(draw([Actor(body, posed(**pose))], replace(settings, renderer="moderngl")))[0]
+    lines, surface = (
+        silhouette(picture(body, replace(settings, renderer=name), posed(**pose))) for name in ("skeleton", "moderngl")
+    )
     assert (lines & binary_dilation(surface, iterations=4)).sum() > 0.97 * lines.sum()
     assert (binary_dilation(lines, iterations=4) & surface).sum() > 0.85 * surface.sum()
 
@@ -58,38 +52,35 @@ def test_hints_change_the_colour_of_their_part_in_their_frames(body):
         np.testing.assert_array_equal(is_red, np.arange(6) == DISJOINT_PARTS.index(name), err_msg=name)
 
 
-def dark_red(picture: np.ndarray) -> int:
+def dark_red(seen: np.ndarray) -> int:
     """Pixels of an open mouth."""
-    return int((np.abs(picture - (77, 23, 28)).max(-1) < 12).sum())
+    return int((np.abs(seen - (77, 23, 28)).max(-1) < 12).sum())
 
 
-def inked(picture: np.ndarray) -> int:
-    return int((np.abs(picture - (38, 43, 54)).max(-1) < 12).sum())
+def inked(seen: np.ndarray) -> int:
+    return int((np.abs(seen - (38, 43, 54)).max(-1) < 12).sum())
 
 
-def bright(picture: np.ndarray) -> int:
-    return int((picture.min(-1) > 240).sum())
+def bright(seen: np.ndarray) -> int:
+    return int((seen.min(-1) > 240).sum())
 
 
 def test_the_face_opens_its_mouth_and_closes_its_eyes(body):
     settings = replace(PLAIN, camera="face", generated_color="#5b8fd9", background="#808890")
 
-    def seen(motion: Motion) -> np.ndarray:
-        return draw([Actor(body, motion)], settings)[0]
-
-    closed = seen(posed())
-    openings = [dark_red(seen(posed(jaw=(angle, 0, 0)))) for angle in (0.1, 0.2, 0.3)]
+    closed = picture(body, settings)
+    openings = [dark_red(picture(body, settings, posed(jaw=(angle, 0, 0)))) for angle in (0.1, 0.2, 0.3)]
     assert dark_red(closed) < openings[0] < openings[1] < openings[2]
     assert openings[2] > 300
-    assert dark_red(seen(with_face(posed(), jawOpen=1.0))) > 200
-    blink = seen(with_face(posed(), eyeBlinkLeft=1.0, eyeBlinkRight=1.0))
+    assert dark_red(picture(body, settings, rest(actions={"jawOpen": 1.0}))) > 200
+    blink = picture(body, settings, rest(actions={"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}))
     assert bright(closed) > 50
     assert bright(blink) < 10
 
 
 def test_no_feature_shows_from_behind(body):
-    settings = replace(PLAIN, generated_color="#5b8fd9", background="#808890", panel_width=720, panel_height=720)
-    front, behind = (draw([Actor(body, posed())], replace(settings, yaw_degrees=yaw))[0] for yaw in (0, 180))
+    settings = replace(PLAIN, generated_color="#5b8fd9", background="#808890", size=720)
+    front, behind = (picture(body, replace(settings, yaw_degrees=yaw)) for yaw in (0, 180))
     assert inked(front) > 20
     assert inked(behind) == 0
 
@@ -108,14 +99,14 @@ def test_what_is_nearer_hides_what_is_farther(body):
 
 
 def test_fingers_are_drawn_one_by_one(body):
-    hand = replace(PLAIN, panel_width=720, panel_height=720)
-    flat = silhouette(draw([Actor(body, posed())], hand))[0]
+    hand = replace(PLAIN, size=720)
+    flat = silhouette(picture(body, hand))
     fist = {f"left_{finger}{i}": (0, 0, -1.3) for finger in ("index", "middle", "ring", "pinky") for i in (1, 2, 3)}
-    closed = silhouette(draw([Actor(body, posed(**fist))], hand))[0]
+    closed = silhouette(picture(body, hand, posed(**fist)))
     reach = [np.argwhere(each.any(0)).max() for each in (flat, closed)]
     assert reach[0] - reach[1] > 15
     # Seen from above the fingers of a flat hand are apart: across the tips there are gaps.
-    turned = silhouette(draw([Actor(body, posed(pelvis=(1.3, 0, 0)))], hand))[0]
+    turned = silhouette(picture(body, hand, posed(pelvis=(1.3, 0, 0))))
     column = turned[:, np.argwhere(turned.any(0)).max() - 6]
     assert np.diff(np.flatnonzero(column)).max(initial=0) > 1
 
@@ -137,7 +128,7 @@ def test_a_foot_on_the_floor_has_a_spot_under_it(body):
     foot = body.joints(standing)[0, JOINT_NAMES.index("left_foot")]
     beside = np.array([[foot[0] + 0.08, figure.floor_y, foot[2]]])
     ((x, y),) = np.floor(project(beside, figure.camera, 0, 360, 360)).astype(int)
-    spot, none = (draw([Actor(body, motion)], settings)[0, y, x].min() for motion in (standing, lifted))
+    spot, none = (picture(body, settings, motion)[y, x].min() for motion in (standing, lifted))
     assert spot < none - 15
 
 
@@ -153,16 +144,15 @@ def test_a_body_without_points_of_a_face_is_drawn_all_the_same(body):
         def landmarks(self) -> Landmarks:
             return replace(body.landmarks, face=np.zeros(0, dtype=int))
 
-    settings = replace(PLAIN, generated_color="#5b8fd9", background="#808890", panel_width=720, panel_height=720)
-    picture = draw([Actor(Faceless(), posed())], settings)[0]
-    assert inked(picture) == 0
-    full = draw([Actor(body, posed())], settings)[0]
-    assert ((picture != full).any(-1)).mean() < 0.02
+    settings = replace(PLAIN, generated_color="#5b8fd9", background="#808890", size=720)
+    seen = picture(Faceless(), settings)
+    assert inked(seen) == 0
+    assert ((seen != picture(body, settings)).any(-1)).mean() < 0.02
 
 
 def test_it_needs_no_opengl(body, monkeypatch):
     monkeypatch.setenv("GLCONTEXT_LINUX_LIBEGL", "libmissing.so.1")
-    settings = replace(RenderSettings(renderer="skeleton"), panel_width=160, panel_height=160)
+    settings = replace(RenderSettings(renderer="skeleton"), size=160)
     frames = list(render_frames([Actor(body, posed(2), caption="two")] * 2, settings))
     assert len(frames) == 2
     assert frames[0].shape == (160, 320, 3)

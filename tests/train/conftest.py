@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from emage.motion import ARKIT52, Motion
+from emage.recording.audio import frame_to_sample
 from tests.conftest import make_motion, make_speech
 from train import fgd_encoder, generator, global_motion, vqvae
 from train.data.augment import Augmentation
@@ -52,6 +53,24 @@ def write_corpus(root: Path, clips: Mapping[str, tuple[str, Motion, np.ndarray]]
     return root
 
 
+def perform_to_noise(frames: int, seed: int) -> tuple[Motion, np.ndarray]:
+    """Arms that are slowest whenever a burst of noise sets in; all else moves as it likes."""
+    beats = np.cumsum(np.random.default_rng(seed).uniform(0.7, 1.6, 50))[: int((frames / 30 + 20) / 1.6)]
+    time_s = np.arange(frames) / 30
+    phase = np.interp(time_s, np.concatenate([[0], beats]), np.arange(len(beats) + 1))
+    angle = np.cumsum(2.5 - 2 * np.cos(2 * np.pi * phase)) / 30
+    motion = make_motion(frames, seed, reach=0.2)
+    poses = motion.poses.reshape(-1, 55, 3).copy()
+    poses[:, [3, 6, 9, *range(12, 22)]] = 0
+    poses[:, [16, 17], 2] = angle[:, None]
+    audio = np.zeros(frame_to_sample(frames), np.float32)
+    rng = np.random.default_rng(seed)
+    for beat in beats[beats < frames / 30 - 0.2]:
+        start = int(beat * 16000)
+        audio[start : start + 3000] = 0.3 * rng.standard_normal(3000) * np.linspace(1, 0, 3000)
+    return replace(motion, poses=poses.reshape(-1, 165), betas=np.zeros(300), expression_basis=ARKIT52), audio
+
+
 @pytest.fixture(scope="session")
 def motions() -> dict[str, Motion]:
     frames = {"1_ann_0_1_1": 130, "3_ben_0_1_1": 150, "3_ben_0_2_2": 140}
@@ -61,9 +80,11 @@ def motions() -> dict[str, Motion]:
 
 @pytest.fixture(scope="session")
 def corpus(motions, tmp_path_factory) -> Path:
-    """Three clips of two speakers; sound and motion differ in length."""
+    """Clips of two speakers. Sound and motion differ in length to train on, and keep time in split test."""
     given = zip(motions, ("train", "train", "val"), (74000, 72001, 74000), strict=True)
     clips = {clip: (split, motions[clip], make_speech(n, seed)) for seed, (clip, split, n) in enumerate(given)}
+    held_out = {"1_ann_0_2_2": 180, "3_ben_0_3_3": 210, "3_ben_0_4_4": 240, "1_ann_0_3_3": 100}  # the last: no beats
+    clips |= {clip: ("test", *perform_to_noise(n, seed)) for seed, (clip, n) in enumerate(held_out.items(), 2)}
     return write_corpus(tmp_path_factory.mktemp("corpus"), clips)
 
 

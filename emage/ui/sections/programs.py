@@ -15,6 +15,7 @@ from emage.motion import FPS, Motion
 from emage.recording.audio import second_to_frame
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.sections.inputs import NOTHING_RECORDED
 from emage.ui.sections.section import CANCELLED, MAKING, Section
 from emage.ui.sections.settings import check_picture
@@ -93,7 +94,7 @@ class ProgramsSection(Section):
             EmageError: a field that none of them has, or what they raise.
         """
         given = {} if settings in (None, "") else settings
-        settings = build(dict[str, Any], given, EmageError, "The settings")
+        settings = build(dict[str, Any], given, EmageError, "The settings' object")
         known = {field.name for kind in _KINDS for field in fields(kind)}
         if not set(settings) <= known:
             raise EmageError(f"The settings must be an object with no other fields than {', '.join(sorted(known))}.")
@@ -107,7 +108,8 @@ class ProgramsSection(Section):
             second_to_frame(part.start_s or 0), None if part.end_s is None else second_to_frame(part.end_s)
         )
         reference = None if hint_motion is None else Motion.load(hint_motion).resample(FPS)
-        hints = place_hints(recording, HintPlan.from_json(plan) if plan else HintPlan(), reference, placement)
+        value = TimelineValue(recording.num_frames, HintPlan.from_json(plan) if plan else HintPlan())  # with its limits
+        hints = place_hints(recording, value.plan, reference, placement)
         return PageRequest(
             takes=[Request(recording, take, hints)],
             picture=check_picture(picture),

@@ -1,4 +1,4 @@
-"""Held-out speech: planted motion scores what was planted, and baselines are what they say."""
+"""Held-out speech: cache motion scores what was cache, and baselines are what they say."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from emage.pipeline import EmagePipeline
-from tests.train.evaluation.conftest import perform_to_noise
+from tests.train.conftest import perform_to_noise
 from train.evaluation import scores
 from train.evaluation.held_out import Row, held_out_targets
 from train.evaluation.makers import hold_pose, make_rows, mean_pose, nearest_rotation, new_codec, new_generator
@@ -49,7 +49,7 @@ def test_baselines_are_what_they_say(truth_in_its_place):
 
 
 def test_the_wrong_audio_is_wrong(truth_in_its_place):
-    """The arms of the planted clips keep time with their own sound alone."""
+    """The arms of the cache clips keep time with their own sound alone."""
     own, wrong = truth_in_its_place.rows[Row.CORPUS], truth_in_its_place.rows[Row.WRONG_AUDIO]
     gap, error = own.bc_aligned - wrong.bc_aligned, truth_in_its_place.bc_gaps[Row.CORPUS].bc_aligned_error
     assert gap == pytest.approx(own.bc - wrong.bc)  # these arms are never so slow that it matters where it is asked
@@ -74,9 +74,9 @@ def test_a_frozen_pose_in_the_generator_s_place_misses(truth_in_its_place):
 # --- who moves --------------------------------------------------------------------------------------------------------
 
 
-def test_mean_pose_is_the_chordal_mean(planted):
-    pose = mean_pose(planted)
-    motions = [perform_to_noise(frames, seed)[0] for seed, frames in ((0, 90), (1, 140))]
+def test_mean_pose_is_the_chordal_mean(cache, motions):
+    pose = mean_pose(cache)
+    motions = [motions[clip.id].frames(0, clip.num_frames) for clip in cache.clips[:2]]  # split train
     poses = np.concatenate([motion.poses for motion in motions]).reshape(-1, 55, 3)
     for joint in (0, 16, 30):
         expected = Rotation.from_rotvec(poses[:, joint]).mean()
@@ -97,14 +97,14 @@ def test_the_nearest_rotation_is_no_mirror_image():
     torch.testing.assert_close(mirrored, torch.eye(3))
 
 
-def test_motion_is_generated_as_asked(planted, config, monkeypatch):
+def test_motion_is_generated_as_asked(cache, config, monkeypatch):
     asked = []
     monkeypatch.setattr(EmagePipeline, "generate", lambda pipe, audio, **how: asked.append((audio, how)))
     pipe = EmagePipeline.from_pretrained(config.weights, device="cpu")
     clip = scores.HeldOutClip(1, perform_to_noise(140, 0)[0], np.ones(10, np.float32))
     sampled = replace(config, draw_seed=4, temperature=0.5, top_k=3, translation="grounded")
-    make_rows(planted, pipe, config)[Row.GENERATED](clip)
-    make_rows(planted, pipe, sampled)[Row.UNTRAINED](clip)
+    make_rows(cache, pipe, config)[Row.GENERATED](clip)
+    make_rows(cache, pipe, sampled)[Row.UNTRAINED](clip)
     assert [how for _, how in asked] == [
         {"speaker": 1, "translation": "as-generated", "seed": None, "temperature": 1.0, "top_k": None},
         {"speaker": 1, "translation": "grounded", "seed": 4, "temperature": 0.5, "top_k": 3},

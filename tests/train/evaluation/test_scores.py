@@ -10,7 +10,8 @@ from emage.errors import AudioError
 from emage.evaluation import published, quality
 from emage.models.fgd import MotionAutoencoder, MotionAutoencoderConfig
 from tests.conftest import make_motion, make_speech
-from tests.train.evaluation.conftest import follow_loudness, perform_to_noise
+from tests.train.conftest import perform_to_noise
+from tests.train.evaluation.conftest import follow_loudness
 from train.evaluation import scores
 
 

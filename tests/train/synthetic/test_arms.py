@@ -5,7 +5,6 @@ import pytest
 
 from emage.evaluation.published import joint_speed
 from emage.motion import ARKIT52, FPS, Motion
-from emage.motion.skeleton import PARENTS
 from tests.train.synthetic.conftest import at_rest, hand_depths, make_times
 from train.synthetic.compose import perform
 from train.synthetic.gestures import GESTURES, SHAPES, finger_turns, gestures_for
@@ -130,7 +129,6 @@ def test_a_limb_bends_about_its_hinge_alone_and_reaches(side):
 
 def test_rest_joints_are_the_stand_ins(body):
     assert np.abs(body.joints(at_rest())[0] - rest_joints()).max() < 1e-4
-    assert PARENTS[20] == 18
 
 
 def test_finger_shapes_curl_towards_the_palm():
