@@ -18,7 +18,7 @@ from pydantic import Field
 from emage.errors import HintError
 from emage.generation.settings import TakeSettings
 from emage.generation.take import Request, Take
-from emage.hints import FOLLOW, HintPlan, Hints, Placement, place_hints
+from emage.hints import FOLLOW, HintPlan, Hints, Placement, cut_to_part, place_hints
 from emage.motion import Motion
 from emage.motion.skeleton import HINT_PARTS
 from emage.pipeline import Progress
@@ -131,7 +131,7 @@ def list_requests(
     requests: list[Request] = []
     taken: set[str] = set()
     for named in plans:
-        plan = named.plan.cut(recording.start_frame, recording.end_frame)
+        plan = cut_to_part(named.plan, recording)
         hints = None if laid is None else Hints(laid.reference, plan)
         for seed in seeds or (settings.seed,):
             caption = named.name if not seeds else f"{named.name}, seed {seed}"

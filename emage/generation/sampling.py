@@ -14,6 +14,7 @@ from pydantic import Field
 from emage.errors import WeightsError
 from emage.files import write_text
 from emage.generation.settings import SeamFrames
+from emage.models.checkpoint import CONFIG_NAME, load_config
 from emage.models.parts import Parts
 from emage.validation import build, checked
 
@@ -64,6 +65,19 @@ def load_sampling(folder: Path, config: dict[str, Any]) -> SamplingConfig:
     values: dict[str, Any] = {name: config[name] for name in names if name in config}
     costs = {part: config.get(key, 0) for part, key in CONFIG_KEYS.items()}
     return build(SamplingConfig, {**values, "transition_cost": costs}, WeightsError, "config.json")
+
+
+def keep_sampling(folder: Path) -> None:
+    """Write `sampling.json` where the config.json of a folder, which is about to be replaced, has its fields.
+
+    Raises:
+        WeightsError: the config is damaged. OutputError: the file cannot be written.
+    """
+    if (folder / SAMPLING_NAME).exists() or not (folder / CONFIG_NAME).exists():
+        return
+    sampling = load_sampling(folder, load_config(folder))
+    if sampling != SamplingConfig():
+        save_sampling(sampling, folder)
 
 
 def save_sampling(config: SamplingConfig, folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """What the user pins: a plan over a reference motion that is placed along the recording."""
 
-from emage.hints.placement import FILLS, LOOP, ONCE, STRETCH, Placement, place_hints
+from emage.hints.placement import FILLS, LOOP, ONCE, STRETCH, Placement, cut_to_part, place_hints
 from emage.hints.plan import FOLLOW, LOCK, MODES, HintPlan, Hints, Span
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Hints",
     "Placement",
     "Span",
+    "cut_to_part",
     "place_hints",
 ]

@@ -119,13 +119,20 @@ def place_hints(recording: Recording, plan: HintPlan, reference: Motion | None, 
     """
     if recording.is_trimmed:
         plan.check_fits(recording.num_frames)
-        plan = plan.cut(recording.start_frame, recording.end_frame)
+        plan = cut_to_part(plan, recording)
         placement = replace(placement, shift_frames=placement.shift_frames - recording.start_frame)
     if not plan.spans:
         return None
     if reference is None:
         raise HintError("There are hints, but no motion to take them from. Choose a reference motion.")
     return placement.hints(reference, plan, recording.part_frames)
+
+
+def cut_to_part(plan: HintPlan, recording: Recording) -> HintPlan:
+    """The plan over the part of a recording that is used, in which frame 0 is the part's first."""
+    # Cut at its start, a recording may round to a frame less than what is left of its own.
+    end = min(recording.end_frame, recording.start_frame + recording.part_frames)
+    return plan.cut(recording.start_frame, end)
 
 
 def loop_motion(motion: Motion, played: np.ndarray, seam_frames: int) -> Motion:

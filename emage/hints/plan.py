@@ -104,7 +104,7 @@ class HintPlan:
         HintError: spans of one part overlap with different modes.
     """
 
-    spans: tuple[Span, ...] = ()
+    spans: Annotated[tuple[Span, ...], Field(strict=False)] = ()  # a list will do
     blend_frames: Annotated[Frame, Field(ge=0)] = 6
 
     def __post_init__(self):

@@ -10,9 +10,11 @@ from emage.errors import WeightsError
 from emage.generation.sampling import SAMPLING_NAME, SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import AS_GENERATED
 from emage.hub import EMBEDDED_DIR
+from emage.models.checkpoint import load_config
 from emage.models.parts import Parts
 from emage.pipeline import EmagePipeline
 from tests.conftest import REGRESSION, asks
+from train.run.checkpoints import save_weights
 
 DEMO = SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 1.0, 1.5, 1.5, 18)
 OLD_FIELDS = {
@@ -54,6 +56,18 @@ def test_weights_come_back_with_their_sampling_from_either_form(tiny, tmp_path, 
     takes = [pipe.generate((16000, speech), translation=AS_GENERATED).poses for pipe in (old, new, tiny)]
     assert np.array_equal(takes[0], takes[1])
     assert not np.array_equal(takes[0], takes[2])
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_file"), [(OLD_FIELDS, True), ({}, False), ({"sf": 0, "temperature": 0}, False)]
+)
+def test_weights_that_are_trained_anew_are_sampled_as_before(tiny, tmp_path, fields, has_file):
+    """Training replaces the config.json that had the fields."""
+    (tmp_path / "config.json").write_text(json.dumps(tiny.generator.config.to_json() | fields))
+    for _ in range(2):
+        save_weights(tiny.generator, tmp_path, half=False)
+        assert load_sampling(tmp_path, load_config(tmp_path)) == (DEMO if has_file else SamplingConfig())
+        assert (tmp_path / SAMPLING_NAME).exists() == has_file
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from emage.errors import HintError
-from emage.hints import FILLS, HintPlan, Hints, Placement, Span, place_hints
+from emage.hints import FILLS, HintPlan, Hints, Placement, Span, cut_to_part, place_hints
 from emage.motion import Motion
 from emage.recording.recording import Recording
 from tests.conftest import angles_between, make_motion, make_speech, rest
@@ -180,6 +180,14 @@ def test_plan_and_placement_count_from_the_whole_recordings_beginning(recording,
     np.testing.assert_array_equal(
         hints.reference.poses[: end - start][covered], whole.reference.poses[start:end][covered]
     )
+
+
+def test_a_part_that_rounds_to_a_frame_less_than_is_left_takes_spans_to_its_end():
+    part = Recording.load((16000, make_speech(4000))).trim(2)  # of 7.5 frames, cut a third of a sample late
+    assert (part.num_frames, part.part_frames) == (8, 5)
+    plan = HintPlan((Span("upper", 3, 8),))
+    hints = place_hints(part, plan, make_motion(30), Placement())
+    assert hints.plan == cut_to_part(plan, part) == HintPlan((Span("upper", 1, 5),))
 
 
 def test_a_stretched_reference_ends_with_the_part(recording):

@@ -121,6 +121,12 @@ def test_coverage_is_by_part_and_frame():
 # --- what the networks are shown --------------------------------------------------------------------------------------
 
 
+def test_spans_may_be_a_list():
+    assert HintPlan([Span("upper", 0, 3)]) == HintPlan((Span("upper", 0, 3),))
+    with pytest.raises(HintError, match="entry 1 of spans is .* must be an instance of Span"):
+        HintPlan([{"part": "upper", "start_frame": 0, "end_frame": 3}])
+
+
 @pytest.mark.parametrize("part", HINT_PARTS)
 def test_masks(part):
     result = network_hints(Hints(make_motion(100), HintPlan((Span(part, 10, 30),))), np.zeros((100, 4)), 120)

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 
 from emage.errors import EmageError, WeightsError
 from emage.files import new_file
+from emage.generation.sampling import keep_sampling
 from emage.models.checkpoint import NETWORK_FOLDERS, Network, load_config, load_state, save_network
 from emage.models.codec import MotionCodec
 from emage.models.parts import Parts
@@ -103,6 +104,8 @@ def save_weights(network: Network, folder: Path, half: bool) -> None:
 
     half: matrices and kernels as float16; vectors (biases, norms and their statistics) stay whole, for they weigh
     nothing and small variances would suffer.
+
+    How the weights that were there before are sampled stays, also where their config.json said it.
     """
     network = deepcopy(network).cpu()
     if half:
@@ -110,6 +113,7 @@ def save_weights(network: Network, folder: Path, half: bool) -> None:
             if parameter.ndim > 1:
                 parameter.data = parameter.data.half()
     folder.mkdir(parents=True, exist_ok=True)
+    keep_sampling(folder)
     save_network(network, folder)
 
 
