@@ -47,9 +47,9 @@ def speaking_body(face_map) -> Body:
 
 
 @pytest.fixture
-def mute_body() -> Body:
-    """The stand-in, where nothing gives the matrix."""
-    return Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64)))
+def no_maps() -> FaceMapLoader:
+    """From where there is none."""
+    return FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64))
 
 
 @pytest.fixture(scope="session")

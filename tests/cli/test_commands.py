@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+import emage.body
+import emage.pipeline
+from emage.body import load_body
+from emage.generation.settings import AS_GENERATED
 from emage.hints import HintPlan, Placement, Span, place_hints
 from emage.motion import Motion
 from emage.recording import audio
@@ -18,7 +22,7 @@ from emage.recording import recording as recording_module
 from emage.recording.recording import Recording
 from tests.conftest import REGRESSION, ROOT, assert_same_motion, make_motion
 
-WEIGHTS = ["--weights", REGRESSION, "--device", "cpu"]
+WEIGHTS = ["--weights", REGRESSION, "--device", "cpu", "--translation", "as-generated"]
 SMALL = ["--renderer", "skeleton", "--size", "64"]
 HINTED = ["--hint-motion", "ref.npz", "--plan", "plan.json"]
 PLAN = HintPlan((Span("upper", 10, 50, "lock"),))
@@ -34,6 +38,17 @@ def folder(tmp_path, speech, monkeypatch):
     (tmp_path / "plan.json").write_text(json.dumps(PLAN.to_json()))
     (tmp_path / "plans.json").write_text(json.dumps([{"name": "Arms, locked", "plan": PLAN.to_json()}]))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(body, monkeypatch):
+    """The stand-in, which takes a second to load."""
+
+    def load(smplx_file=None, *rest):
+        return body if smplx_file is None else load_body(smplx_file, *rest)
+
+    for module in (emage.body, emage.pipeline):
+        monkeypatch.setattr(module, "load_body", load)
 
 
 def names_in(folder) -> list[str]:
@@ -75,7 +90,7 @@ def test_generate_writes_what_is_asked_for(emage, folder, tiny):
     # Plans and placement count from the whole recording's beginning.
     recording, reference = Recording.load("talk.wav").trim(6, 54), Motion.load("ref.npz")
     hints = place_hints(recording, PLAN, reference, Placement())
-    assert_same_motion(made, tiny.generate(recording, hints, seed=3))
+    assert_same_motion(made, tiny.generate(recording, hints, seed=3, translation=AS_GENERATED))
     np.testing.assert_array_equal(made.poses[4:44, 9:12], reference.poses[10:50, 9:12])
     assert "Duration: 00:00:01.60" in described("talk.mp4")
     assert "Audio: aac" in described("talk.mp4")
@@ -101,6 +116,7 @@ def test_a_motion_outlives_its_video_and_overwrites_nothing(emage, capsys, folde
     assert names_in(folder) == sorted([*before, "talk-1.npz"])
 
 
+@pytest.mark.slow
 def test_a_terminated_run_leaves_nothing(talk):
     command = [sys.executable, "-m", "emage", "generate", talk, *WEIGHTS, "--out", talk.with_name("o.mp4")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
@@ -129,7 +145,7 @@ def test_all_subsets_with_videos_and_scores(emage, capsys, folder, tiny):
     assert [row["hint_max_degrees"] for row in rows] == ["", "0"]
     assert all(float(row["took_s"]) > 0 for row in rows)
     hints = Placement().hints(Motion.load("ref.npz"), PLAN, 60)
-    assert_same_motion(Motion.load(takes / "upper.npz"), tiny.generate("talk.wav", hints))
+    assert_same_motion(Motion.load(takes / "upper.npz"), tiny.generate("talk.wav", hints, translation=AS_GENERATED))
     shown = capsys.readouterr().err
     assert "1/2 no hints: Generating motion" in shown
     assert "2/2 upper: Drawing the video" in shown
@@ -155,7 +171,7 @@ def test_a_list_of_plans_and_seeds_without_videos(emage, folder, tiny):
     names = [row["take"] for row in scores(folder / "takes/scores.csv")]
     assert names == ["Arms, locked, seed 3", "Arms, locked, seed 4"]
     hints = Placement().hints(Motion.load("ref.npz"), PLAN, 60)
-    expected = tiny.generate("talk.wav", hints, seed=4, temperature=0.5)
+    expected = tiny.generate("talk.wav", hints, seed=4, temperature=0.5, translation=AS_GENERATED)
     assert_same_motion(Motion.load("takes/Arms-locked-seed-4.npz"), expected)
 
 

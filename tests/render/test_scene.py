@@ -119,7 +119,7 @@ def test_a_still_camera_cuts_nothing_off(body, size, yaw):
 
 
 def test_a_following_camera_keeps_the_body_in_the_middle(body):
-    motion = posed(40, walk_m=4.0, **ARMS_DOWN)
+    motion = posed(20, walk_m=4.0, **ARMS_DOWN)
     seen = silhouette(draw([Actor(body, motion)], replace(GREEN, camera="follow")))
     middles = [np.argwhere(frame.any(0)).mean() for frame in seen]
     assert np.abs(np.array(middles) - 79.5).max() < 12
@@ -141,7 +141,7 @@ def test_the_camera_stands_before_the_body_wherever_it_looks(body):
 
 
 def test_a_face_camera_follows_the_head(body):
-    motion = posed(30, walk_m=2.0)
+    motion = posed(15, walk_m=2.0)
     seen = silhouette(draw([Actor(body, motion)], replace(GREEN, camera="face")))
     assert (seen[:, 60:100, 60:100].mean((1, 2)) > 0.99).all()
     assert (seen.mean((1, 2)) > 0.35).all()
