@@ -98,7 +98,8 @@ def on_zero_gpu(registry: WeightsRegistry) -> MakeTake:
         registry.pipeline(weights)  # here, for what the other process loads is lost with it
         # No progress can be reported from there; it takes seconds.
         take = make_on_gpu(weights, request)
-        progress(STAGE_MOTION, take.motion.num_frames, take.motion.num_frames)
+        if progress is not None:
+            progress(STAGE_MOTION, take.motion.num_frames, take.motion.num_frames)
         return replace(take, recording=request.recording)  # not its copy from there
 
     return make_there

@@ -1,118 +1,172 @@
-"""Eight visitors at once: all are served, nobody has another's, and nothing of theirs stays."""
+"""Users: what they have, whose turn it is, and that nothing of theirs stays."""
 
-import re
-import zipfile
-from collections.abc import Iterator
+import os
+import threading
+import types
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import imageio_ffmpeg
-import numpy as np
 import pytest
-import soundfile
-from gradio_client import Client, handle_file
 
-from emage.motion import Motion
-from emage.motion.skeleton import PART_JOINTS
-from tests.browser.app_server import AppServer, Stranger, file_data, running
-from tests.conftest import REGRESSION, make_motion, make_speech
+from emage.errors import Cancelled, EmageError
+from emage.generation.take import StoredTake
+from emage.ui.components.timeline import TimelineValue
+from emage.ui.service import users as module
+from emage.ui.service.queue import CancelTokens, Queue
+from emage.ui.service.users import User, Users
+from tests.app_server import wait_until
 
-VISITORS = 8
-SETTINGS = {"renderer": "skeleton", "panel_width": 64, "panel_height": 64}
+
+def test_many_threads_lose_nothing_of_a_users(tmp_path):
+    """Each adds takes, names its own, unchooses half of them and removes some, all at once."""
+    user, threads, takes_each = User(tmp_path), 8, 40
+    all_ready = threading.Barrier(threads)
+
+    def work(thread: int) -> None:
+        all_ready.wait(10)
+        for count in range(takes_each):
+            number = user.add_take(StoredTake("new", tmp_path / "take.npz", 9)).number
+            user.edit_takes({number: f"{thread}: {count}"}, [number] if count % 2 else [])
+            user.new_folder()
+            if count % 5 == 0:
+                user.remove_take(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    expected = {f"{thread}: {count}" for thread in range(threads) for count in range(takes_each) if count % 5}
+    assert {take.caption for take in user.takes} == expected
+    assert len({take.number for take in user.takes}) == len(user.takes) == len(expected)
+    assert Counter(take.number in user.chosen for take in user.takes) == {True: 128, False: 128}
+    assert len(user.chosen) == 128
+    assert len(list(tmp_path.iterdir())) == threads * takes_each
+
+
+def test_takes_that_came_since_stay_chosen(tmp_path):
+    """The page sends its list as it was when it was edited."""
+    user = User(tmp_path)
+    first, second = (user.add_take(StoredTake("take", tmp_path / "take.npz", 9)) for _ in range(2))
+    user.edit_takes({first.number: "named"}, [])
+    assert user.chosen == {second.number}
+    assert [take.caption for take in user.takes] == ["named", "take"]
+    with pytest.raises(EmageError, match="no longer there"):
+        user.find_take(99)
+
+
+def test_nothing_is_shown_until_a_recording_is(tmp_path):
+    user = User(tmp_path)
+    assert user.show(None, TimelineValue(9)) == TimelineValue()
+    assert user.change_backdrop(reference_frames=3) is None
+    assert user.add_words(()) is None
+
+
+def test_work_is_cancelled_by_session():
+    tokens = CancelTokens()
+    with tokens.running("a") as first, tokens.running("a") as second, tokens.running("b") as other:
+        assert tokens.runs("a")
+        assert tokens.cancel("a") == 2
+        other.check()
+        for token in (first, second):
+            with pytest.raises(Cancelled):
+                token.check()
+    assert not tokens.runs("a")
+    assert tokens.cancel("a") == tokens.cancel("b") == 0
+
+
+def test_turns_go_round_the_users():
+    """Who has many pieces of work lets others in between."""
+    queue, done, in_line = Queue(), [], set()
+
+    def work(session: str, number: int) -> None:
+        with queue.place(session, lambda before: in_line.add(number)):
+            done.append(session)
+
+    def stop(before: int) -> None:
+        raise Cancelled
+
+    with ThreadPoolExecutor(6) as pool, queue.place("c", stop):
+        for number, session in enumerate("aaaabb"):
+            pool.submit(work, session, number)
+            wait_until(lambda last=number: last in in_line)
+        with pytest.raises(Cancelled), queue.place("d", stop):
+            raise AssertionError("d had to wait")
+        assert done == []
+    assert done == list("ababaa")
+
+
+def write(path: Path) -> Path:
+    path.write_bytes(b"1")
+    return path
+
+
+def test_all_files_of_a_user_go_when_they_leave(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    users = Users(grace_s=0.2)
+    one, other = users.of("one"), users.of("other")
+    write(one.new_folder() / "take.npz")
+    shared, own, again, elsewhere = (write(tmp_path / name) for name in ("shared", "own", "again", "elsewhere"))
+    for path in (shared, own, again):
+        one.receive(path)
+    other.receive(shared)
+    os.utime(again, (1, 1))  # somebody else has uploaded the same since
+    with pytest.raises(EmageError, match="You have no file take.npz here"):
+        other.receive(one.folder / "1" / "take.npz")
+    users.leave("one")
+    users.leave("other")
+    assert users.of("other") is other  # back in time
+    wait_until(lambda: not one.folder.exists() and not own.exists())
+    assert (shared.exists(), again.exists(), elsewhere.exists()) == (True, True, True)
+    assert len(users) == 1
+    assert other.folder.is_dir()
 
 
 @pytest.fixture
-def server(tmp_path) -> Iterator[AppServer]:
-    with running(tmp_path, str(REGRESSION), grace_s=0.5, size=64) as server:
-        yield server
+def comes_between(monkeypatch, tmp_path) -> Callable[[Callable[[], None]], None]:
+    """Have something done as soon as a lock of the users is let go of: the worst moment for it. Timers run at once."""
+    pending = []
+
+    class Lock:
+        def __init__(self):
+            self._lock = threading.Lock()
+
+        def __enter__(self):
+            self._lock.acquire()
+
+        def __exit__(self, *_):
+            self._lock.release()
+            if pending:
+                pending.pop()()
+
+    class Timer:
+        def __init__(self, _: float, function: Callable, arguments: list):
+            self.start = partial(function, *arguments)
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    fake = types.SimpleNamespace(Lock=Lock, RLock=threading.RLock, Timer=Timer)
+    monkeypatch.setattr(module, "threading", fake)
+    return pending.append
 
 
-@dataclass(frozen=True)
-class Visit:
-    """What a visitor brings; nobody else has a recording of this length or this hint."""
-
-    number: int
-    folder: Path
-
-    @property
-    def num_frames(self) -> int:
-        return 30 + 2 * self.number
-
-    @property
-    def hint(self) -> Motion:
-        return make_motion(self.num_frames, seed=self.number)
-
-    def talk(self, client: Client) -> tuple[str, str, dict]:
-        """Video, motion and report of a take whose upper body is the visitor's own."""
-        self.folder.mkdir(exist_ok=True)
-        soundfile.write(self.folder / "talk.wav", make_speech(self.num_frames * 1600 // 3 + 1, self.number), 16000)
-        hint = self.hint.save(self.folder / "hint.npz")
-        plan = f'{{"spans": [{{"part": "upper", "start_frame": 0, "end_frame": {self.num_frames}, "mode": "lock"}}]}}'
-        recording = handle_file(self.folder / "talk.wav")
-        return client.predict(recording, plan, handle_file(hint), SETTINGS, api_name="/generate")
+def test_who_comes_back_while_they_are_forgotten_loses_nothing(comes_between):
+    users, back = Users(grace_s=0), []
+    users.of("one")
+    # The first lock let go of says that they have left; the next one belongs to what forgets them.
+    comes_between(lambda: comes_between(lambda: back.append(users.of("one"))))
+    users.leave("one")
+    assert back == [users.of("one")]
+    assert back[0].folder.is_dir()
 
 
-def shown(path: str | dict) -> str:
-    return path["video"] if isinstance(path, dict) else path
-
-
-def is_of(motion: Motion, visit: Visit) -> bool:
-    joints = list(PART_JOINTS["upper"])
-    poses, hinted = (m.poses.reshape(-1, 55, 3)[:, joints] for m in (motion, visit.hint))
-    return poses.shape == hinted.shape and np.abs(poses - hinted).max() < 1e-5
-
-
-def test_eight_visitors_at_once_have_their_own_and_leave_nothing(server, tmp_path):
-    def client(number: int) -> Client:
-        return Client(server.url, verbose=False, download_files=tmp_path / f"downloads-{number}")
-
-    # As many before them: threads keep some memory of their own from their first work on.
-    early = [client(100 + number) for number in range(VISITORS)]
-    with ThreadPoolExecutor(VISITORS) as pool:
-        list(pool.map(lambda number: Visit(0, tmp_path / f"early-{number}").talk(early[number]), range(VISITORS)))
-        list(pool.map(lambda client: client.predict(api_name="/save_session"), early))
-    for each in early:
-        each.close()
-    assert server.files_when_gone() == []
-    before_mb = server.memory_mb()
-
-    visits = [Visit(number, tmp_path / str(number)) for number in range(VISITORS)]
-    clients = [client(visit.number) for visit in visits]
-    with ThreadPoolExecutor(VISITORS) as pool:
-        takes = list(pool.map(Visit.talk, visits, clients))
-        sessions = list(pool.map(lambda client: client.predict(api_name="/save_session"), clients))
-    for visit, (video, motion, report), (session, _) in zip(visits, takes, sessions, strict=True):
-        assert report["frames"] == visit.num_frames
-        assert is_of(Motion.load(motion), visit)
-        assert imageio_ffmpeg.count_frames_and_secs(shown(video))[0] == visit.num_frames
-        with zipfile.ZipFile(session["value"] if isinstance(session, dict) else session) as archive:
-            assert [name for name in archive.namelist() if name.startswith("takes/")] == ["takes/1.npz", "takes/1.mp4"]
-            archive.extract("takes/1.npz", visit.folder)
-        assert is_of(Motion.load(visit.folder / "takes" / "1.npz"), visit)
-
-    others_files_are_out_of_reach(server, visits[0].folder / "talk.wav")
-
-    for each in clients:
-        each.close()
-    assert server.files_when_gone() == []
-    assert list(server.uploads.glob("visitor-*")) == []
-    assert server.memory_mb() < 1.1 * before_mb
-    assert "Traceback" not in server.log.read_text()
-
-
-def others_files_are_out_of_reach(server: AppServer, recording: Path) -> None:
-    stranger = Stranger(server.url)
-    take = next(path for path in server.files() if path.name == "talk.npz")
-    folder = take.relative_to(server.uploads).parts[0]
-    assert re.fullmatch(r"visitor-[0-9a-f]{32}-\w+", folder)  # 128 bits that nobody guesses
-    for guess in (server.uploads, take.parent, take.parents[1], server.uploads / "visitor-*" / "1" / "talk.npz"):
-        assert stranger.get(str(guess)).status_code == 403
-    own, others = file_data(stranger.upload(recording)), file_data(str(take))
-    for audio, hint in ((others, None), (own, others)):  # even whoever knows the path
-        told = stranger.ask("generate", audio, "", hint, SETTINGS)
-        assert told == (False, "You have no file talk.npz here. Upload it first.")
-    succeeded, words = stranger.ask_without_session("generate", own, "", None, SETTINGS)
-    assert not succeeded
-    assert "This call names no session" in words
-    stranger.leave()
+def test_what_is_begun_after_hours_away_is_not_forgotten(comes_between, monkeypatch):
+    now, back = [0.0], []
+    monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    users = Users(idle_s=100)
+    gone = users.of("one").folder
+    now[0] = 200.0
+    comes_between(lambda: back.append(users.of("one")))
+    users.of("other")
+    assert not gone.exists()
+    assert back == [users.of("one")]
+    assert back[0].folder.is_dir()

@@ -14,6 +14,8 @@ WAITING_AT_ONCE = 16
 """Users who wait for their turn with a place in line to see; the rest wait in Gradio's queue."""
 MAKING = {"concurrency_limit": WAITING_AT_ONCE, "concurrency_id": "making"}
 """Of events that make takes."""
+LOADING = {"concurrency_limit": WAITING_AT_ONCE, "concurrency_id": "loading"}
+"""Of events that load weights, which may take minutes."""
 CANCELLED = "Cancelled."
 
 
@@ -52,6 +54,7 @@ def wire_cancel(
     """Stop what runs for the user who presses the button; Gradio takes what waits out of its queue."""
 
     def cancel(request: gr.Request) -> Any:
+        """Stop what runs for this user; Gradio takes what waits out of its queue."""
         return CANCELLED if service.cancel(request) else gr.skip()
 
     button.click(tell(cancel), None, output, api_name=api_name, queue=False, cancels=cancels, show_progress="hidden")

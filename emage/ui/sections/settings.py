@@ -4,12 +4,12 @@ from typing import Any
 
 import gradio as gr
 
-from emage.errors import RenderError
+from emage.errors import Cancelled, EmageError, RenderError
 from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, MAX_SEAM_FRAMES, TakeSettings
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Dropdown, Number, Radio, Slider
-from emage.ui.sections.section import Section
+from emage.ui.sections.section import CANCELLED, LOADING, Section
 from emage.ui.service.registry import OWN, list_speakers
 
 MAX_SIZE_PX = 1280
@@ -158,12 +158,16 @@ class SettingsSection(Section):
         return [self.renderer, self.camera, self.face, self.size, self.quality]
 
     def wire(self) -> None:
-        self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers")
+        self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers", **LOADING)
 
     @tell
     def show_speakers(self, weights: str, request: gr.Request, bar: gr.Progress = gr.Progress()) -> dict:  # noqa: B008
         """The speakers that weights know; loads them."""
-        return gr.update(choices=list_speakers(self.service.load_weights(weights, request, bar)), value=0)
+        try:
+            pipeline = self.service.load_weights(weights, request, bar)
+        except Cancelled as error:
+            raise EmageError(CANCELLED) from error
+        return gr.update(choices=list_speakers(pipeline), value=0)
 
     def knows_speaker(self, weights: str | None, speaker: int) -> bool:
         """Whether chosen weights are in memory, so that their speakers can be chosen, and have this one."""

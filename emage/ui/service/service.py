@@ -90,7 +90,7 @@ class Service:
         """first: what the page shows a user at first."""
         self.registry = registry
         self.settings = settings
-        self.users = users or Users()
+        self.users = Users() if users is None else users  # empty ones are false
         self.first = first
         self._queue = Queue(settings.at_once)
         self._make_take = make_take

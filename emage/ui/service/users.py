@@ -98,10 +98,10 @@ class User:
             self._chosen -= {number}
 
     def edit_takes(self, captions: dict[int, str], chosen: Iterable[int]) -> None:
-        """Captions of some takes, and which ones are chosen."""
+        """Captions of some takes, and which of them are chosen; takes that came since are left as they are."""
         with self._lock:
             self._takes = tuple(replace(take, caption=captions.get(take.number, take.caption)) for take in self._takes)
-            self._chosen = frozenset(chosen)
+            self._chosen = self._chosen - captions.keys() | set(chosen)
 
     def replace_all(self, takes: Iterable[StoredTake], shown: Shown | None, reference: Path | None) -> None:
         """What comes with a project takes the place of all that is there."""
