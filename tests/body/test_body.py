@@ -3,7 +3,6 @@
 import errno
 import re
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -113,24 +112,6 @@ def test_the_first_ten_betas_are_everybodys_and_the_others_the_bodys_own(body):
     np.testing.assert_array_equal(as_tall, taller)
     assert np.abs(changed - still).max() > 0.01
     np.testing.assert_array_equal(unchanged, still)
-
-
-def test_expressions_of_another_basis_are_left_out_and_said_once(caplog):
-    body = Body.from_file(STAND_IN_FILE)
-    body.vertices(rest(basis=FLAME2020))
-    body.vertices(rest(actions={"jawOpen": 1.0}))
-    assert caplog.records == []  # nothing is lost
-    foreign, still = rest(actions={"eyeBlinkLeft": 1.0}, basis=FLAME2020), rest(actions={})
-    with warnings.catch_warnings():  # a Python warning would show a line of the library's code
-        warnings.simplefilter("error")
-        vertices = body.vertices(foreign)
-    (said,) = caplog.records
-    assert (said.name, said.levelname) == ("emage.body.model", "WARNING")
-    assert re.search(r"in the basis 'flame2020'.*'arkit52'.*jaw alone.*Give a SMPL-X file", said.getMessage())
-    for shown in (vertices, body.vertices(foreign)):
-        np.testing.assert_array_equal(shown, body.vertices(still))
-    np.testing.assert_array_equal(body.joints(foreign), body.joints(still))
-    assert caplog.records == [said]
 
 
 # --- parts and colours ------------------------------------------------------------------------------------------------

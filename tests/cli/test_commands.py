@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-import emage.body
-import emage.pipeline
-from emage.body import load_body
 from emage.generation.settings import AS_GENERATED
 from emage.hints import HintPlan, Placement, Span, place_hints
 from emage.motion import Motion
@@ -38,17 +35,6 @@ def folder(tmp_path, speech, monkeypatch):
     (tmp_path / "plan.json").write_text(json.dumps(PLAN.to_json()))
     (tmp_path / "plans.json").write_text(json.dumps([{"name": "Arms, locked", "plan": PLAN.to_json()}]))
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _loaded_once(body, monkeypatch):
-    """The stand-in, which takes a second to load."""
-
-    def load(smplx_file=None, *rest):
-        return body if smplx_file is None else load_body(smplx_file, *rest)
-
-    for module in (emage.body, emage.pipeline):
-        monkeypatch.setattr(module, "load_body", load)
 
 
 def names_in(folder) -> list[str]:

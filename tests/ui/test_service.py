@@ -27,7 +27,6 @@ from tests.app_server import QUICK, App, Caller, name_file, wait_until
 from tests.conftest import TALK_FRAMES, make_motion
 
 
-
 @pytest.fixture
 def caller(app) -> Iterator[Caller]:
     caller = Caller(app.url)
@@ -280,7 +279,9 @@ def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
     assert service.body() is tiny.body
 
 
-@pytest.mark.parametrize("limits", [{"max_duration_s": float("nan")}, {"max_duration_s": 0}, {"size": 33}, {"at_once": 0}])
+@pytest.mark.parametrize(
+    "limits", [{"max_duration_s": float("nan")}, {"max_duration_s": 0}, {"size": 33}, {"at_once": 0}]
+)
 def test_limits_that_make_no_sense(limits):
     with pytest.raises(EmageError):
         PageSettings(**limits)
