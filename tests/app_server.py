@@ -221,8 +221,10 @@ class Caller:
         assert words.rstrip().endswith((".", ")", "]")), words
         return words
 
-    def ask_without_session(self, api_name: str, *values: Any) -> tuple[bool, Any]:
-        answer = self._http.post(f"{self._base}/api/{api_name}", json={"data": values})
+    def ask_past_queue(self, api_name: str, *values: Any, in_session: bool = True) -> tuple[bool, Any]:
+        """Of what does not wait in Gradio's queue; see `ask`."""
+        body = {"data": values, "session_hash": self._session if in_session else None}
+        answer = self._http.post(f"{self._base}/api/{api_name}", json=body)
         return answer.is_success, answer.json().get("data" if answer.is_success else "error")
 
 
