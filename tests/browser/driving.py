@@ -49,6 +49,16 @@ _CONTRAST = """node => {
 }"""
 _MOVING = """root => [...root.querySelectorAll("*")].filter((node) =>
     ["", "::before", "::after"].some((kind) => getComputedStyle(node, kind).transitionDuration !== "0s")).length"""
+_STANDING_STILL = """new Promise((done) => {
+    let [before, still] = [scrollY, 0];
+    const look = () => {
+        still = scrollY === before ? still + 1 : 0;
+        before = scrollY;
+        if (still > 10) done();
+        else requestAnimationFrame(look);
+    };
+    look();
+})"""
 _TWO_PICTURES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -89,7 +99,7 @@ class Bench:
         timeline = Timeline(elem_id="timeline")
         gr.Audio((16000, np.rint(SPEECH * 30000).astype(np.int16)), elem_id="player")
         mirror, received, counted = (gr.Textbox(elem_id=name) for name in ("mirror", "received", "counted"))
-        show.click(lambda: Timeline.show(*self.shown), outputs=timeline, api_name=False)
+        show.click(lambda: Timeline.show(*self.shown), outputs=timeline, api_name=False, trigger_mode="multiple")
         hide.click(lambda: gr.update(visible=False), outputs=timeline, api_name=False)
         unhide.click(lambda: gr.update(visible=True), outputs=timeline, api_name=False)
         one_by_one = {"trigger_mode": "multiple", "concurrency_id": "timeline", "concurrency_limit": 1}
@@ -123,7 +133,7 @@ class Bench:
             numbers = gr.update(value=tabulate_metrics(self.reports), visible=True)
             return self.plotted, self.plotted, numbers, describe_metrics(self.reports)
 
-        show.click(shown, outputs=[plots, bare, table, notes], api_name=False)
+        show.click(shown, outputs=[plots, bare, table, notes], api_name=False, trigger_mode="multiple")
 
 
 class Driver:
@@ -154,6 +164,11 @@ class Driver:
 
     def wait_for_pictures(self) -> None:
         self.page.evaluate(_TWO_PICTURES)
+
+    def wait_for_scrolling(self) -> None:
+        """Until the page has moved and stands still again: what a finger has pushed rolls on."""
+        self.page.wait_for_function("scrollY > 0")
+        self.page.evaluate(_STANDING_STILL)
 
     def turn(self, theme: str) -> None:
         """Make the page light or dark."""

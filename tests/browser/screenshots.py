@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from app import create_app
 from emage.pipeline import EmagePipeline
-from tests.browser.test_app import installed_browser, write_json
+from tests.browser.driving import installed_browser
+from tests.browser.test_page import write_json
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "assets"
@@ -65,7 +66,7 @@ def take_pictures(page: Page) -> None:
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
     page.wait_for_function("document.querySelector('#compare-video video')?.readyState > 1")
-    expect(page.locator("#metrics tbody").first.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("grid", name="Takes in numbers").get_by_role("row")).to_have_count(3)  # with the header
     expect(page.locator("#plots .caption")).to_have_count(2)
     stop_at(page, "#compare-video video")
     picture(page, "#compare-video", "page-compare.png", down_to="#metrics")

@@ -412,7 +412,7 @@ def test_touch_on_a_phone(bench, browser):
     page.evaluate("scrollTo(0, 0)")
     x, y = phone.point("face", 150)
     swipe(phone, (x, y), (x, y - 30), (x, y - 60), (x + 20, y - 120))  # that scrolls the page and paints nothing
-    page.wait_for_function("scrollY > 0")
+    phone.wait_for_scrolling()
     phone.page.get_by_role("button", name="Left hand: whole row as hint").tap()
     assert [span[0] for span in phone.spans()] == ["upper", "left_hand"]
     phone.tool("in").tap()

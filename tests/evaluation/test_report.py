@@ -23,9 +23,9 @@ from emage.evaluation.report import (
 )
 from emage.hints import HintPlan, Hints, Span
 from emage.hints.locking import apply_locks
-from emage.motion import ARKIT52, Motion
+from emage.motion import ARKIT52
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT
-from tests.conftest import make_motion, make_speech
+from tests.conftest import make_motion, make_speech, rest
 
 FRAMES = 240
 
@@ -125,12 +125,9 @@ def test_another_rate_is_named(body, talk):
 
 
 def test_series_over_time(body, talk):
-    poses, expressions = np.zeros((FRAMES, 165)), np.zeros((FRAMES, 100))
-    poses[60:120, 3 * JAW_JOINT] = 0.3
-    expressions[150:200, ARKIT_ACTIONS.index("jawOpen")] = 1.0
-    trans = np.zeros((FRAMES, 3))
-    trans[:, 0] = 0.02 * np.arange(FRAMES)
-    motion = Motion(poses, expressions, trans, np.zeros(300), expression_basis=ARKIT52)
+    motion = rest(FRAMES, 0.02 * np.arange(FRAMES)[:, None] * [1, 0, 0], actions={})
+    motion.poses[60:120, 3 * JAW_JOINT] = 0.3
+    motion.expressions[150:200, ARKIT_ACTIONS.index("jawOpen")] = 1.0
     series = take_series(motion, talk, body)
     assert len(series.time_s) == len(series.loudness) == len(series.jaw_rad) == FRAMES
     np.testing.assert_allclose(series.hand_speed_m_per_s, 0.6, atol=1e-4)

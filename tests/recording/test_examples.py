@@ -10,8 +10,6 @@ import soundfile
 from praatio import textgrid
 
 from assets import make_examples
-from emage.body import Body
-from emage.body.model import STAND_IN_FILE
 from emage.errors import EmageError
 from emage.hints import HintPlan, Hints
 from emage.hints.mask import foot_contacts
@@ -32,11 +30,6 @@ MAX_BYTES = 3_000_000
 
 each_recording = pytest.mark.parametrize("entry", RECORDINGS, ids=lambda entry: entry["id"])
 each_motion = pytest.mark.parametrize("entry", RECORDINGS + MOTIONS, ids=lambda entry: entry["id"])
-
-
-@pytest.fixture(scope="module")
-def stand_in() -> Body:
-    return Body.from_file(STAND_IN_FILE)
 
 
 def motion_of(entry: dict) -> Motion:
@@ -151,19 +144,19 @@ def test_one_has_many_long_pauses():
 
 
 @each_motion
-def test_a_motion_stands_moves_and_keeps_its_hands_to_itself(entry, stand_in):
+def test_a_motion_stands_moves_and_keeps_its_hands_to_itself(entry, body):
     motion = motion_of(entry)
     assert (motion.fps, motion.expression_basis) == (30, ARKIT52)
     assert motion.duration_s == pytest.approx(entry["seconds"], abs=1 / 30)
-    joints = stand_in.joints(motion).astype(np.float64)
+    joints = body.joints(motion).astype(np.float64)
     contacts = foot_contacts(joints).astype(bool)
     speed = np.linalg.norm(np.diff(joints[:, [7, 8, 10, 11]], axis=0), axis=-1)
     assert speed[contacts[:-1]].mean() < 0.0008
     assert contacts.any(1).mean() > 0.99
     assert np.ptp(joints[:, 20:22], axis=0).max() > 0.02
     sampled = motion.at(np.arange(15, motion.num_frames, motion.num_frames // 3))
-    assert hand_depths(stand_in, sampled).max() < 0
-    assert np.abs(stand_in.vertices(motion.frames(0, 1))[0, :, 1].min()) < 0.006
+    assert hand_depths(body, sampled).max() < 0
+    assert np.abs(body.vertices(motion.frames(0, 1))[0, :, 1].min()) < 0.006
     blinks = motion.expressions[:, 0] > 0.5
     assert 0 < blinks.sum() < 0.3 * motion.num_frames
 
@@ -185,8 +178,8 @@ def test_a_motion_for_hints_is_what_the_rules_make_and_its_plan_fits(hint):
     assert stored.num_frames <= min(30 * entry["seconds"] for entry in RECORDINGS)
 
 
-def test_the_motions_for_hints_show_what_they_are_called(stand_in):
-    joints = {entry["id"]: stand_in.joints(motion_of(entry)).astype(np.float64) for entry in MOTIONS}
+def test_the_motions_for_hints_show_what_they_are_called(body):
+    joints = {entry["id"]: body.joints(motion_of(entry)).astype(np.float64) for entry in MOTIONS}
     wave = joints["wave"]
     waving = wave[50:110]
     assert (waving[:, 21, 1] > waving[:, 17, 1]).all()  # the right wrist above its shoulder
