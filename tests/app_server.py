@@ -123,6 +123,12 @@ def run_server(arguments: list[str], folder: Path, **environment: str) -> Iterat
         process.wait(timeout=30)
 
 
+def run_page(folder: Path, weights: str, grace_s: float, size: int, *more: str, **environment: str):
+    """`run_server` with this module; see above."""
+    arguments = ["-m", "tests.app_server", weights, "PORT", str(grace_s), str(size), *more]
+    return run_server(arguments, folder, **environment)
+
+
 def find_free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
