@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emage.body import Body
 from emage.body.face import (
     MATRIX_ACTIONS,
     FaceMap,
     FaceMapLoader,
     FaceSource,
 )
-from emage.body.model import STAND_IN_FILE
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT
 
