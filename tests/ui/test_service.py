@@ -1,6 +1,7 @@
 """The work behind the page, as programs and the page's own calls see it."""
 
 import json
+import subprocess
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -18,6 +20,7 @@ from emage.generation.take import Take
 from emage.hints import HintPlan, Hints, Span
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
+from emage.project import Project
 from emage.recording import recording as recordings
 from emage.recording.examples import load_examples
 from emage.ui.service import service as module
@@ -197,6 +200,36 @@ def test_the_list_of_takes_is_shown_without_their_files(app, caller, audio):
     for event in ({"number": first}, {}, None, {"number": "x"}):
         assert loader.get_fault("show_take", event=event) == "This take is no longer there."
     loader.leave()
+
+
+@pytest.fixture
+def compare_take_of_session(caller, tmp_path) -> Callable[[float | None], tuple[bool, Any]]:
+    """Loads a session whose only take has a video with so many seconds of silence, or none, and compares it."""
+
+    def compare(sound_s: float | None) -> tuple[bool, Any]:
+        video = None if sound_s is None else tmp_path / "take.mp4"
+        if video is not None:
+            silence = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono", "-t", str(sound_s), video)
+            subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *silence], check=True)
+        take = Take(make_motion(9), "silent").store(tmp_path, "take", video)
+        session = caller.upload(Project(takes=(take,)).save(tmp_path / "session.zip"))
+        (row,) = find_list(caller.get_values("load_session", session))["value"]
+        return caller.ask(
+            "compare", *caller.page_values("compare", takes=[row | {"chosen": True}], renderer="skeleton")
+        )
+
+    return compare
+
+
+@pytest.mark.parametrize(
+    ("sound_s", "words"),
+    [(None, "came without its sound"), (61, "takes-1.mp4 is longer than 1 minutes, the limit here"), (60.05, None)],
+)
+def test_the_sound_of_a_take_is_no_longer_than_a_recording_may_be(compare_take_of_session, sound_s, words):
+    """That of a take which came with a session may be anybody's file; a codec pads."""
+    succeeded, answer = compare_take_of_session(sound_s)
+    assert succeeded == (words is None)
+    assert succeeded or words in answer
 
 
 # --- weights and bodies -----------------------------------------------------------------------------------------------
