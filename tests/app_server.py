@@ -123,6 +123,12 @@ def run_server(arguments: list[str], folder: Path, **environment: str) -> Iterat
         process.wait(timeout=30)
 
 
+def run_page(folder: Path, weights: str, grace_s: float, size: int, *more: str, **environment: str):
+    """`run_server` with this module; see above."""
+    arguments = ["-m", "tests.app_server", weights, "PORT", str(grace_s), str(size), *more]
+    return run_server(arguments, folder, **environment)
+
+
 def find_free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -221,8 +227,10 @@ class Caller:
         assert words.rstrip().endswith((".", ")", "]")), words
         return words
 
-    def ask_without_session(self, api_name: str, *values: Any) -> tuple[bool, Any]:
-        answer = self._http.post(f"{self._base}/api/{api_name}", json={"data": values})
+    def ask_past_queue(self, api_name: str, *values: Any, in_session: bool = True) -> tuple[bool, Any]:
+        """Of what does not wait in Gradio's queue; see `ask`."""
+        body = {"data": values, "session_hash": self._session if in_session else None}
+        answer = self._http.post(f"{self._base}/api/{api_name}", json=body)
         return answer.is_success, answer.json().get("data" if answer.is_success else "error")
 
 

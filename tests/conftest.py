@@ -20,6 +20,7 @@ import soundfile
 from scipy.spatial.transform import Rotation
 
 from emage.body import Body
+from emage.body.face import MATRIX_ACTIONS, FaceMap, FaceMapLoader
 from emage.body.model import STAND_IN_FILE
 from emage.cli.main import main
 from emage.motion import ARKIT52, FLAME2020, Motion
@@ -47,15 +48,40 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> EmagePipeline:
+def tiny(body) -> EmagePipeline:
     """A pipeline of the released architecture at a hundredth of its width, with committed random weights."""
-    return EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+    pipe = EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+    pipe.body = body
+    return pipe
 
 
 @pytest.fixture(scope="session")
 def body() -> Body:
     """The stand-in."""
     return Body.from_file(STAND_IN_FILE)
+
+
+@pytest.fixture(scope="session")
+def matrix() -> np.ndarray:
+    """Like the published one: actions that overlap, of sizes from 2 to 18, whose jaw turns by a tenth at most."""
+    rng = np.random.default_rng(0)
+    shared, own = rng.standard_normal((51, 12)) @ rng.standard_normal((12, 100)), rng.standard_normal((51, 100))
+    expressions = shared / 4 + own / 2
+    expressions *= rng.uniform(2, 18, (51, 1)) / np.linalg.norm(expressions, axis=1, keepdims=True)
+    jaw = 0.01 * rng.standard_normal((51, 3))
+    jaw[MATRIX_ACTIONS.index("jawOpen")] = (0.1, 0, 0)
+    return np.concatenate([expressions, jaw], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def face_map(matrix) -> FaceMap:
+    return FaceMap(matrix)
+
+
+@pytest.fixture(scope="session")
+def speaking_body(face_map) -> Body:
+    """The stand-in, with the synthetic map at hand."""
+    return Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(known=face_map))
 
 
 @pytest.fixture(scope="session")

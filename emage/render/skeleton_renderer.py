@@ -6,14 +6,12 @@ is farther, limb by limb.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from emage.body.landmarks import (
-    FINGERTIP_JOINTS,
     INNER_LIPS,
     LEFT_BROW,
     LEFT_EYE,
@@ -22,9 +20,9 @@ from emage.body.landmarks import (
     OUTER_LIPS,
     RIGHT_BROW,
     RIGHT_EYE,
-    Landmarks,
 )
-from emage.motion.skeleton import DISJOINT_PARTS, JOINT_NAMES, NUM_JOINTS, PARENTS, PART_JOINTS
+from emage.motion.skeleton import DISJOINT_PARTS, JOINT_NAMES
+from emage.render.anatomy import CHEST_M, Anatomy, Group, Limb
 from emage.render.scene import Figure, Shot, posed_joints, posed_points
 from emage.render.settings import RenderSettings, rgb_of
 
@@ -35,18 +33,10 @@ _HALO_PX = 1.3 * _SUPERSAMPLING
 """Of background round each part, which tells it from what it crosses; enlarged."""
 _FADE_M, _FADED = 0.5, 0.3
 """What is so much farther than the pelvis is so much nearer to the background's colour."""
-
-# Of the body, in metres.
-_PELVIS, _PELVIS_M = ("left_hip", "right_hip", "spine1"), (0.08, 0.08, 0.1)
-_CHEST, _CHEST_M = ("left_shoulder", "right_shoulder", "spine1"), (0.05, 0.05, 0.105)
 _TORSO_BACK_M = 0.06
 """Arms at the torso's own depth are in front of it."""
-_ARM_M, _LEG_M, _FOOT_M = (0.043, 0.034, 0.023), (0.068, 0.046, 0.03), (0.024, 0.014, 0.02)
-_NECK_M, _PALM_M, _FINGER_M = 0.045, (0.016, 0.012), (0.0095, 0.008, 0.006)
 _DOT_M, _DOTTED_M = 0.011, 0.022
 """A dot marks each joint that is thicker than the second."""
-_NECK_BACK_M = 0.12
-"""The neck never hides the head."""
 _FEATURE_M, _PUPIL_M = 0.004, 0.004
 _NEAR_SIDE_M = -0.005
 """A feature of the face that is farther behind the middle of the head than this is on its other side."""
@@ -66,119 +56,12 @@ _ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
-@dataclass(frozen=True)
-class _Limb:
-    """From point to point, with a radius in metres at each; leaf: index of the part that it belongs to."""
-
-    start: int
-    end: int
-    start_m: float
-    end_m: float
-    leaf: int
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Limbs that are painted together, as if they were `behind_m` farther.
-
-    caps: point, radius in metres and leaf of what rounds their ends.
-    """
-
-    limbs: tuple[_Limb, ...]
-    caps: tuple[tuple[int, float, int], ...]
-    behind_m: float
-
-    @classmethod
-    def of(cls, *limbs: _Limb, behind_m: float = 0.0) -> "_Group":
-        ends = [(limb.start, limb.start_m, limb.leaf) for limb in limbs]
-        ends += [(limb.end, limb.end_m, limb.leaf) for limb in limbs]
-        return cls(limbs, tuple({cap[0]: cap for cap in sorted(ends, key=lambda cap: cap[1])}.values()), behind_m)
-
-    @property
-    def points(self) -> list[int]:
-        return [point for point, _, _ in self.caps]
-
-
-@dataclass(frozen=True)
-class _Torso:
-    """A part of the trunk, spanned over joints with a radius each."""
-
-    joints: tuple[int, ...]
-    radii_m: tuple[float, ...]
-    leaf: int
-
-
-@dataclass(frozen=True)
-class _Anatomy:
-    """What a figure's points are: the joints, and after them the landmarks in the order of `Landmarks.vertices`.
-
-    torso: from the back to the front. head, jaw, face: of the landmarks.
-    """
-
-    groups: tuple[_Group, ...]
-    torso: tuple[_Torso, ...]
-    head: slice
-    jaw: slice
-    face: slice
-
-    @classmethod
-    def of(cls, landmarks: Landmarks) -> "_Anatomy":
-        at = {name: NUM_JOINTS + place.start for name, place in landmarks.places().items()}
-        groups = [_Group.of(*_chain(("neck", "head"), (_NECK_M, _NECK_M), "upper"), behind_m=_NECK_BACK_M)]
-        for number, side in enumerate(("left", "right")):
-            hip, knee, ankle, foot, shoulder, elbow, wrist = (
-                f"{side}_{name}" for name in ("hip", "knee", "ankle", "foot", "shoulder", "elbow", "wrist")
-            )
-            toes = _limb(foot, at["toes"] + number, _FOOT_M[0], _FOOT_M[1], "lower")
-            heel = _limb(ankle, at["heels"] + number, _LEG_M[2], _FOOT_M[2], "lower")
-            groups += [
-                _Group.of(*_chain((hip, knee), _LEG_M[:2], "lower")),
-                _Group.of(*_chain((knee, ankle, foot), (*_LEG_M[1:], _FOOT_M[0]), "lower"), toes, heel),
-                _Group.of(*_chain((shoulder, elbow), _ARM_M[:2], "upper")),
-                _Group.of(*_chain((elbow, wrist), _ARM_M[1:], "upper")),
-                _Group.of(*_hand(f"{side}_hand", at["fingertips"])),
-            ]
-        torso = tuple(
-            _Torso(tuple(JOINT_NAMES.index(name) for name in names), radii_m, DISJOINT_PARTS.index(leaf))
-            for names, radii_m, leaf in ((_PELVIS, _PELVIS_M, "lower"), (_CHEST, _CHEST_M, "upper"))
-        )
-        head, jaw, face = (
-            slice(at[name], at[name] + len(getattr(landmarks, name))) for name in ("head", "jaw", "face")
-        )
-        return cls(tuple(groups), torso, head, jaw, face)
-
-
-def _limb(start: str, end: int, start_m: float, end_m: float, leaf: str) -> _Limb:
-    return _Limb(JOINT_NAMES.index(start), end, start_m, end_m, DISJOINT_PARTS.index(leaf))
-
-
-def _chain(names: Sequence[str], radii_m: Sequence[float], leaf: str) -> tuple[_Limb, ...]:
-    return tuple(
-        _limb(start, JOINT_NAMES.index(end), start_m, end_m, leaf)
-        for start, end, start_m, end_m in zip(names, names[1:], radii_m, radii_m[1:], strict=False)
-    )
-
-
-def _hand(hand: str, first_tip: int) -> tuple[_Limb, ...]:
-    """The palm, which is the upper body's as on a body's surface, for the wrist turns it; and the fingers."""
-    joints, leaf = PART_JOINTS[hand], DISJOINT_PARTS.index(hand)
-    limbs = []
-    for joint in joints:
-        if PARENTS[joint] in joints:
-            limbs.append(_Limb(PARENTS[joint], joint, *_FINGER_M[:2], leaf))
-        else:
-            limbs.append(_Limb(PARENTS[joint], joint, *_PALM_M, DISJOINT_PARTS.index("upper")))
-        if joint in FINGERTIP_JOINTS:
-            limbs.append(_Limb(joint, first_tip + FINGERTIP_JOINTS.index(joint), *_FINGER_M[1:], leaf))
-    return tuple(limbs)
-
-
 class SkeletonRenderer:
     """Draws figures in plain shapes."""
 
     def __init__(self, figures: Sequence[Figure], settings: RenderSettings):
         self._figures = figures
-        self._anatomies = [_Anatomy.of(figure.actor.body.landmarks) for figure in figures]
+        self._anatomies = [Anatomy.of(figure.actor.body.landmarks) for figure in figures]
         self._points = [_PointStream(figure) for figure in figures]
         self._background = _color(rgb_of(settings.background))
 
@@ -275,13 +158,11 @@ class _Canvas:
 class _BodyPainter:
     """Paints one figure in one frame, part by part."""
 
-    def __init__(
-        self, picture: Image.Image, view: _View, anatomy: _Anatomy, colors: Sequence[Color], background: Color
-    ):
-        """colors: of the leaf parts."""
+    def __init__(self, picture: Image.Image, view: _View, anatomy: Anatomy, colors: Sequence[Color], background: Color):
+        """colors: of the part parts."""
         self._view, self._anatomy = view, anatomy
         self._colors, self._background = colors, background
-        margin_px = _HALO_PX + max(_CHEST_M) * float(view.scale.max())
+        margin_px = _HALO_PX + max(CHEST_M) * float(view.scale.max())
         # What is behind the camera is nowhere in the picture.
         self._canvas = _Canvas(
             picture, view.xy[view.seen] if view.seen.any() else np.full((1, 2), -2 * margin_px), margin_px
@@ -308,24 +189,24 @@ class _BodyPainter:
             paint()
         self._canvas.paste()
 
-    def _paint_limbs(self, group: _Group) -> None:
+    def _paint_limbs(self, group: Group) -> None:
         draw, disc = self._canvas.draw, self._canvas.disc
         caps = [
-            (*self._places[point], radius_m * self._scales[point], self._shaded(leaf, point), point)
-            for point, radius_m, leaf in group.caps
+            (*self._places[point], radius_m * self._scales[point], self._shaded(part, point), point)
+            for point, radius_m, part in group.caps
         ]
         for limb in group.limbs:
             draw.polygon(self._sides(limb, _HALO_PX), fill=self._background)
         for x, y, radius, _, _ in caps:
             disc(x, y, radius + _HALO_PX, self._background)
         for limb in group.limbs:
-            draw.polygon(self._sides(limb, 0.0), fill=self._shaded(limb.leaf, limb.end))
+            draw.polygon(self._sides(limb, 0.0), fill=self._shaded(limb.part, limb.end))
         for x, y, radius, color, point in caps:
             disc(x, y, radius, color)
             if radius > _DOTTED_M * self._scales[point]:
                 disc(x, y, _DOT_M * self._scales[point], _mixed(color, _WHITE, 0.6))
 
-    def _sides(self, limb: _Limb, more: float) -> list[float]:
+    def _sides(self, limb: Limb, more: float) -> list[float]:
         """x and y of the corners between a limb's ends."""
         (x0, y0), (x1, y1) = self._places[limb.start], self._places[limb.end]
         length = math.hypot(x1 - x0, y1 - y0) or 1.0
@@ -340,7 +221,7 @@ class _BodyPainter:
             joints = list(part.joints)
             if self._view.seen[joints].all():
                 radii = np.array(part.radii_m) * self._scale[joints]
-                self._paint_hull(self._xy[joints], radii, self._shaded(part.leaf, joints[-1]))
+                self._paint_hull(self._xy[joints], radii, self._shaded(part.part, joints[-1]))
 
     def _paint_head(self) -> None:
         head, face = self._anatomy.head, self._anatomy.face
@@ -392,9 +273,9 @@ class _BodyPainter:
             self._canvas.disc(x, y, min(_PUPIL_M / _FEATURE_M * thickness, 0.5 * opening), _INK)
         self._canvas.draw.line(_flat(rim[:4]), fill=_INK, width=max(1, round(0.6 * thickness)))
 
-    def _shaded(self, leaf: int, point: int) -> Color:
+    def _shaded(self, part: int, point: int) -> Color:
         """A part's colour at the depth of a point."""
-        return _mixed(self._colors[leaf], self._background, self._fades[point])
+        return _mixed(self._colors[part], self._background, self._fades[point])
 
 
 def _draw_floor(picture: Image.Image, points: np.ndarray, floor_y: float, shot: Shot, background: Color) -> None:

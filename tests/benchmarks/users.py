@@ -1,4 +1,4 @@
-"""Eight visitors at once, each with 20 s of speech: `python -m tests.benchmarks.visitors [WEIGHTS] [SECONDS]`."""
+"""Eight users at once, each with 20 s of speech: `python -m tests.benchmarks.users [WEIGHTS] [SECONDS]`."""
 
 import statistics
 import sys
@@ -11,52 +11,50 @@ import soundfile
 from gradio_client import Client, handle_file
 
 from emage.errors import EmageError
-from tests.browser.app_server import AppServer, running
+from tests.app_server import Server, find_files, run_page
 from tests.conftest import make_speech
 
-VISITORS = 8
+USERS = 8
 SIZE_PX = 640
 
 
 def main() -> None:
     weights = sys.argv[1] if len(sys.argv) > 1 else "demo"
     seconds = sys.argv[2] if len(sys.argv) > 2 else "20"
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), weights, 1.0, SIZE_PX) as server:
+    with tempfile.TemporaryDirectory() as folder, run_page(Path(folder), weights, grace_s=1, size=SIZE_PX) as server:
         _measure(server, Path(folder), float(seconds))
 
 
-def _measure(server: AppServer, folder: Path, seconds: float) -> None:
-    _visit(server, folder, 99, seconds)
-    server.files_when_gone()
-    before_mb = server.memory_mb()
+def _measure(server: Server, folder: Path, seconds: float) -> None:
+    _use(server, folder, 99, seconds)
+    server.wait_until_no_files()
+    before_mb = peak_mb = server.memory_mb()
     print(f"Memory of the server before: {before_mb:.0f} MB", flush=True)
-    peak_mb = before_mb
     start = time.monotonic()
     served = []
-    with ThreadPoolExecutor(VISITORS) as pool:
-        visits = {pool.submit(_visit, server, folder, number, seconds) for number in range(VISITORS)}
-        while visits:
-            done, visits = wait(visits, 0.5, FIRST_COMPLETED)
+    with ThreadPoolExecutor(USERS) as pool:
+        users = {pool.submit(_use, server, folder, number, seconds) for number in range(USERS)}
+        while users:
+            done, users = wait(users, 0.5, FIRST_COMPLETED)
             peak_mb = max(peak_mb, server.memory_mb())
-            for visit in done:
-                if visit.exception():
-                    print(f"  not served: {visit.exception()}")
+            for user in done:
+                if user.exception():
+                    print(f"  not served: {user.exception()}")
                     continue
-                served.append(visit.result())
+                served.append(user.result())
                 print(f"  served: waited {served[-1][0]:.1f} s, worked {served[-1][1]:.1f} s", flush=True)
-    whole_s = time.monotonic() - start
-    print(f"{len(served)} of {VISITORS} visitors served in {whole_s:.0f} s, {seconds:g} s of speech each")
+    print(f"{len(served)} of {USERS} users served in {time.monotonic() - start:.0f} s, {seconds:g} s of speech each")
     print(f"Waiting, median: {statistics.median(waited_s for waited_s, _ in served):.1f} s")
-    left = server.files_when_gone()
-    time.sleep(2)
+    server.wait_until_no_files()
+    time.sleep(2)  # so that freed memory has gone back
     after_mb = server.memory_mb()
     print(
         f"Memory of the server: {before_mb:.0f} MB before, {peak_mb:.0f} MB at most, {after_mb:.0f} MB after "
-        f"({after_mb / before_mb - 1:+.1%}); files left: {len(left)}"
+        f"({after_mb / before_mb - 1:+.1%}); files left: {len(find_files(server.uploads))}"
     )
 
 
-def _visit(server: AppServer, folder: Path, number: int, seconds: float) -> tuple[float, float]:
+def _use(server: Server, folder: Path, number: int, seconds: float) -> tuple[float, float]:
     """Seconds of waiting and of work. Each leaves when served."""
     path = folder / f"talk-{number}.wav"
     soundfile.write(path, make_speech(int((seconds + 0.1 * (number % 10)) * 16000), number), 16000)

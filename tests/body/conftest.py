@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emage.body import Body
 from emage.body.face import (
     MATRIX_ACTIONS,
     FaceMap,
     FaceMapLoader,
     FaceSource,
 )
-from emage.body.model import STAND_IN_FILE
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT
 
@@ -23,33 +21,10 @@ RESTS = [0.6 if action.startswith("eyeLook") else 0.3 for action in MATRIX_ACTIO
 SMOOTHNESS = 1.0
 
 
-@pytest.fixture(scope="session")
-def matrix() -> np.ndarray:
-    """Like the published one: actions that overlap, of sizes from 2 to 18, whose jaw turns by a tenth at most."""
-    rng = np.random.default_rng(0)
-    shared, own = rng.standard_normal((51, 12)) @ rng.standard_normal((12, 100)), rng.standard_normal((51, 100))
-    expressions = shared / 4 + own / 2
-    expressions *= rng.uniform(2, 18, (51, 1)) / np.linalg.norm(expressions, axis=1, keepdims=True)
-    jaw = 0.01 * rng.standard_normal((51, 3))
-    jaw[MATRIX_ACTIONS.index("jawOpen")] = (0.1, 0, 0)
-    return np.concatenate([expressions, jaw], axis=1).astype(np.float32)
-
-
-@pytest.fixture(scope="session")
-def face_map(matrix) -> FaceMap:
-    return FaceMap(matrix)
-
-
-@pytest.fixture(scope="session")
-def speaking_body(face_map) -> Body:
-    """The stand-in, with the synthetic map at hand."""
-    return Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(known=face_map))
-
-
 @pytest.fixture
-def mute_body() -> Body:
-    """The stand-in, where nothing gives the matrix."""
-    return Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64)))
+def no_maps() -> FaceMapLoader:
+    """From where there is none."""
+    return FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
-"""One browser and one server of component pages for all tests in it."""
+"""One browser for all tests in it, and one server of component pages."""
 
 from collections.abc import Iterator
 
 import pytest
+import soundfile
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.driving import FLAGS, PATIENCE_S, Bench, installed_browser
+from tests.conftest import make_speech
 
 expect.set_options(timeout=PATIENCE_S * 1000)
 
@@ -19,9 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """Its microphone hears 3 s of speech over and over."""
+    spoken = tmp_path_factory.mktemp("microphone") / "spoken.wav"
+    soundfile.write(spoken, make_speech(3 * 16000), 16000)
+    flags = [*FLAGS, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    flags += [f"--use-file-for-fake-audio-capture={spoken}"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed_browser(), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=installed_browser(), args=flags)
         yield browser
         browser.close()
 

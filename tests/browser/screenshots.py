@@ -1,20 +1,19 @@
 """The pictures of the page in the README: `python -m tests.browser.screenshots`, some minutes on two cores.
 
-Real takes of the demo weights, made as a visitor would make them.
+Real takes of the demo weights, made as a user would make them.
 """
 
 import json
 import re
-from pathlib import Path
 
-from emage.ui.studio import PageSettings
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from app import create_app
 from emage.pipeline import EmagePipeline
-from tests.browser.driving import installed_browser
-from tests.browser.test_page import write_json
+from emage.ui.service.service import PageSettings
+from tests.browser.driving import FLAGS, installed_browser
+from tests.browser.page import expect_metrics, generate, write_plan
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "assets"
@@ -28,18 +27,21 @@ PLAN = {
 MOMENT_S = 2.7
 """Of the wave: the arm is up."""
 PATIENCE_MS = 900_000
-_SEEK = "(video, second) => { video.pause(); video.currentTime = second; }"
+MARGIN_PX = 12
+_SEEK = """(video, second) => new Promise((done) => {
+  video.pause();
+  video.addEventListener("seeked", () => requestAnimationFrame(() => requestAnimationFrame(done)), { once: true });
+  video.currentTime = second;
+})"""
 
 
 def main() -> None:
     """Write the four pictures into assets/."""
-    page_settings = PageSettings(size=512)
-    _, url, _ = (app := create_app(EmagePipeline.from_pretrained("demo"), page_settings)).launch(
-        prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None
-    )
+    app = create_app(EmagePipeline.from_pretrained("demo"), PageSettings(size=512))
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed_browser(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000}, color_scheme="light")
+        browser = playwright.chromium.launch(executable_path=installed_browser(), args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1400, "height": 1800}, color_scheme="light", reduced_motion="reduce")
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
         page.goto(url)
@@ -53,59 +55,44 @@ def take_pictures(page: Page) -> None:
     expect(page.locator("#timeline [data-part=length]")).to_have_text(re.compile(r"\d s"))
     page.locator("#settings-panel button").first.click()
     page.get_by_label("Quick preview").check()  # this take's own video is not shown
-    make(page, 1)
+    generate(page, 1)
     page.locator("#renderer").get_by_label("Body", exact=True).check()
     page.locator("#plan-panel button").first.click()
-    write_json(page, json.dumps(PLAN))
+    write_plan(page, json.dumps(PLAN))
     expect(page.locator("#timeline .span")).to_have_count(4)
     page.locator("#plan-panel button").first.click()
-    make(page, 2)
-    stop_at(page, "#video video")
-    picture(page, "#timeline", "page-timeline.png")
-    picture(page, "#stage", "page-result.png")
+    generate(page, 2)
+    stop_at_moment(page, "#video")
+    take_picture(page, "#timeline", "page-timeline.png")
+    take_picture(page, "#stage", "page-result.png")
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
-    page.wait_for_function("document.querySelector('#compare-video video')?.readyState > 1")
-    expect(page.get_by_role("grid", name="Takes in numbers").get_by_role("row")).to_have_count(3)  # with the header
+    expect_metrics(page, 2)
     expect(page.locator("#plots .caption")).to_have_count(2)
-    stop_at(page, "#compare-video video")
-    picture(page, "#compare-video", "page-compare.png", down_to="#metrics")
-    picture(page, "#plots", "page-plots.png")
+    stop_at_moment(page, "#compare-video")
+    take_picture(page, "#compare-video", "page-compare.png", down_to="#metrics")
+    take_picture(page, "#plots", "page-plots.png")
 
 
-def make(page: Page, takes: int) -> None:
-    page.click("#generate")
-    expect(page.locator("#takes li")).to_have_count(takes)
-    page.wait_for_function("document.querySelector('#video video')?.readyState > 1")
-
-
-def stop_at(page: Page, video: str) -> None:
-    page.locator(video).evaluate(_SEEK, MOMENT_S)
+def stop_at_moment(page: Page, player: str) -> None:
+    page.wait_for_function(f"document.querySelector('{player} video')?.readyState > 1")
+    page.locator(f"{player} video").evaluate(_SEEK, MOMENT_S)
     page.mouse.move(5, 5)
-    page.wait_for_timeout(1500)
 
 
-def picture(page: Page, selector: str, name: str, down_to: str | None = None) -> Path:
+def take_picture(page: Page, selector: str, name: str, down_to: str | None = None) -> None:
     """From the top of one part of the page to the foot of another, 256 colours."""
-    page.set_viewport_size({"width": 1400, "height": 1800})
-    page.locator(selector).evaluate("part => part.scrollIntoView({ block: 'start' })")
-    page.mouse.wheel(0, -40)  # the margin
-    page.wait_for_timeout(800)
     top, foot = (page.locator(each).bounding_box() for each in (selector, down_to or selector))
-    box = top | {"height": foot["y"] + foot["height"] - top["y"]}
-    margin = 12
     clip = {
-        "x": box["x"] - margin,
-        "y": max(0, box["y"] - margin),
-        "width": box["width"] + 2 * margin,
-        "height": box["height"] + 2 * margin,
+        "x": top["x"] - MARGIN_PX,
+        "y": top["y"] - MARGIN_PX,
+        "width": top["width"] + 2 * MARGIN_PX,
+        "height": foot["y"] + foot["height"] - top["y"] + 2 * MARGIN_PX,
     }
-    path = FOLDER / name
-    page.screenshot(path=path, clip=clip)
-    with Image.open(path) as image:
+    page.screenshot(path=FOLDER / name, clip=clip, full_page=True)
+    with Image.open(FOLDER / name) as image:
         small = image.convert("RGB").quantize(256)
-    small.save(path, optimize=True)
-    return path
+    small.save(FOLDER / name, optimize=True)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class ProgressBar:
         if stage == STAGE_DOWNLOAD:
             self._bar((round(done / 1e6), round(total / 1e6)), desc=f"{self._prefix}{stage}{left}", unit="MB")
         else:
-            self._bar((done, total), desc=f"{self._prefix}{stage}{left}", unit="frames")
+            self._bar((done, total or None), desc=f"{self._prefix}{stage}{left}", unit="frames")
 
     def wait(self, before: int) -> None:
         """Say that so many are before."""

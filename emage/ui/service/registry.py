@@ -98,7 +98,7 @@ class WeightsRegistry:
             try:
                 while not wait([coming], _TELL_EVERY_S).done:
                     if progress is not None:
-                        progress(STAGE_WAITING, 0, 1)
+                        progress(STAGE_WAITING, 0, 0)
                 return coming.result()
             except Cancelled:
                 if coming.done():  # who loaded them has cancelled, and not this one
