@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 from scipy.linalg import eigh, svdvals
-from scipy.signal import argrelmin
 
 from emage.errors import AudioError, MotionError
 from emage.evaluation.checks import check_numbers
@@ -186,6 +185,8 @@ class _BeatClip:
 
     def score(self, compared_speed: np.ndarray) -> float:
         """compared_speed: (T - 120, 13), which must be high enough where the trimmed speed has its minima."""
+        from scipy.signal import argrelmin  # it takes most of a second, which no start need wait for
+
         score = 0.0
         for speed, compared in zip(self.trimmed_speed.T, compared_speed.T, strict=True):
             (minima,) = argrelmin(speed, order=BEAT_ORDER_FRAMES)

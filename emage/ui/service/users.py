@@ -213,14 +213,22 @@ class User:
     def release(self, others: Sequence["User"]) -> list[Path]:
         """The uploads of one who left, without those that others uploaded too: Gradio keeps one file for all, and a
         later upload takes the earlier one's place."""
+        with self._lock:
+            uploads = dict(self._uploads)
         gone = []
-        for path, written_ns in self._uploads.items():
-            owners = [other for other in others if path in other._uploads]
-            for owner in owners:
-                owner._uploads[path] = max(owner._uploads[path], written_ns)
+        for path, written_ns in uploads.items():
+            owners = [other for other in others if other.inherit(path, written_ns)]
             if not owners and _written_ns(path) == written_ns:
                 gone.append(path)
         return gone
+
+    def inherit(self, path: Path, written_ns: int) -> bool:
+        """Whether an upload of one who left is this user's too; then it is deleted with them."""
+        with self._lock:
+            if path not in self._uploads:
+                return False
+            self._uploads[path] = max(self._uploads[path], written_ns)
+            return True
 
 
 class Users:
