@@ -48,9 +48,11 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> EmagePipeline:
+def tiny(body) -> EmagePipeline:
     """A pipeline of the released architecture at a hundredth of its width, with committed random weights."""
-    return EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+    pipe = EmagePipeline.from_pretrained(REGRESSION, device="cpu")
+    pipe.body = body
+    return pipe
 
 
 @pytest.fixture(scope="session")

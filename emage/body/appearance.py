@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-import smplx
 
 from emage.body.landmarks import FACE_POINTS
+from emage.body.smplx_file import SmplxModel
 from emage.errors import BodyError
 from emage.motion.skeleton import DISJOINT_PARTS, EYE_JOINTS, HEAD_JOINT, JAW_JOINT, NUM_JOINTS, disjoint_part_of_joint
 
@@ -15,7 +15,7 @@ _FACE_REACH = 0.025
 _SMOOTHING_ROUNDS = 30
 
 
-def find_vertex_parts(model: smplx.SMPLX) -> np.ndarray:
+def find_vertex_parts(model: SmplxModel) -> np.ndarray:
     """(V,) uint8 index into DISJOINT_PARTS.
 
     A mask of what expressions reach on the front half of the head has holes (the bridge of the nose) and a ragged rim.
@@ -42,7 +42,7 @@ def find_vertex_parts(model: smplx.SMPLX) -> np.ndarray:
     return parts
 
 
-def find_face_landmarks(model: smplx.SMPLX) -> np.ndarray:
+def find_face_landmarks(model: SmplxModel) -> np.ndarray:
     """(51,) vertices, or (0,) for a body that names none.
 
     The file gives a triangle and weights for each; the corner with the largest weight is within a few mm.

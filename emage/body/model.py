@@ -1,4 +1,5 @@
-"""The body that shows a motion: a SMPL-X file of the user's, or the free stand-in of assets/. Both go through `smplx`.
+"""The body that shows a motion: a SMPL-X file of the user's, or the free stand-in of assets/. Both go by the formulas
+of `smplx`.
 
 What a body applies of a motion:
 - poses and trans always.
@@ -27,7 +28,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import smplx
 import torch
 from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor
@@ -35,7 +35,7 @@ from torch import Tensor
 from emage.body.appearance import colors_of_eyes, find_face_landmarks, find_vertex_parts, read_vertex_colors
 from emage.body.face import FaceMapLoader, loader_of
 from emage.body.landmarks import Landmarks, find_landmarks
-from emage.body.smplx_file import EXTRA_ARRAYS, make_smplx_model, read_smplx_file
+from emage.body.smplx_file import EXTRA_ARRAYS, SmplxModel, make_smplx_model, read_smplx_file
 from emage.body.soles import find_soles
 from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
@@ -148,7 +148,7 @@ class Body:
 
     def __init__(
         self,
-        model: smplx.SMPLX,
+        model: SmplxModel,
         name: str,
         licence: str,
         expression_basis: str,
@@ -167,12 +167,12 @@ class Body:
             self._shape_columns = model.shapedirs.any(0).any(0).nonzero().flatten()  # betas that do anything
             self._shape_directions = model.shapedirs[:, :, self._shape_columns].clone()
             self._expressions = _Blend.of(model.expr_dirs)
-            self._correctives = _Blend.of(model.posedirs.T.unflatten(0, (-1, 3)))
+            self._correctives = _Blend.of(model.posedirs)
             self._regressor = model.J_regressor
             self._joint_expressions = torch.einsum("jv,vik->kji", model.J_regressor, model.expr_dirs)
             self._weights = model.lbs_weights
             self._parents = model.parents
-            self._pose_mean = model.pose_mean.detach()
+            self._pose_mean = model.pose_mean
         self.vertex_parts = find_vertex_parts(model)
         self._face_landmarks = find_face_landmarks(model)
 

@@ -1,11 +1,12 @@
-"""A SMPL-X file, read and checked array by array before `smplx` sees it."""
+"""A SMPL-X file, read and checked array by array; nothing in it is unpickled."""
 
 import logging
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import smplx
+import torch
+from torch import Tensor
 
 from emage.errors import BodyError
 from emage.files import read_npz
@@ -119,27 +120,53 @@ def _check_directions(path: Path, columns: int) -> None:
     )
 
 
-def make_smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> smplx.SMPLX:
-    """The arrays as smplx reads them.
+@dataclass(frozen=True, eq=False)
+class SmplxModel:
+    """What SMPL-X computes a body from, named as in `smplx.SMPLX`; all but indices are float32.
 
-    smplx unpickles whatever a file holds, so it is handed a copy with nothing but the checked arrays.
+    v_template: (V, 3). shapedirs, expr_dirs: (V, 3, 300) and (V, 3, 100), or 10 columns each. posedirs: (V, 3, 486),
+    columns last as in the file. J_regressor: (55, V). lbs_weights: (V, 55). parents: (55,), -1 for the root. pose_mean:
+    (165,). faces: (F, 3). lmk_faces_idx, lmk_bary_coords: (L,) and (L, 3).
     """
-    columns = 10 if arrays["shapedirs"].shape[2] == 20 else None
-    try:
-        with tempfile.TemporaryDirectory(prefix="emage_body_") as folder:
-            copy = Path(folder) / "SMPLX_NEUTRAL.npz"
-            np.savez(copy, **arrays)
-            return smplx.SMPLX(
-                str(copy),
-                num_betas=columns or NUM_BETAS,
-                num_expression_coeffs=columns or NUM_EXPRESSIONS,
-                use_pca=False,
-                flat_hand_mean=flat_hand_mean,
-                use_face_contour=False,
-                ext="npz",
-            ).requires_grad_(False)
-    except OSError as error:
-        raise BodyError(
-            f"The body cannot be read: it needs a temporary copy, which cannot be made ({error}). Make room, or set "
-            "TMPDIR to a folder that you may write to."
-        ) from error
+
+    v_template: Tensor
+    shapedirs: Tensor
+    expr_dirs: Tensor
+    posedirs: Tensor
+    J_regressor: Tensor
+    lbs_weights: Tensor
+    parents: Tensor
+    pose_mean: Tensor
+    faces: np.ndarray
+    lmk_faces_idx: Tensor
+    lmk_bary_coords: Tensor
+
+
+def make_smplx_model(arrays: dict[str, np.ndarray], flat_hand_mean: bool) -> SmplxModel:
+    """The model of checked arrays.
+
+    `smplx.SMPLX` would unpickle whatever a file holds, and copies its 200 MB several times; its formulas are called
+    with these.
+    """
+    directions = _tensor(arrays["shapedirs"])
+    columns = 10 if directions.shape[2] == 20 else NUM_BETAS
+    hands = torch.cat([_tensor(arrays["hands_meanl"]), _tensor(arrays["hands_meanr"])])
+    parents = _tensor(arrays["kintree_table"][0], np.int64)
+    parents[0] = -1
+    return SmplxModel(
+        v_template=_tensor(arrays["v_template"]),
+        shapedirs=directions[:, :, :columns].contiguous(),
+        expr_dirs=directions[:, :, columns : columns + NUM_EXPRESSIONS].contiguous(),
+        posedirs=_tensor(arrays["posedirs"]),
+        J_regressor=_tensor(arrays["J_regressor"]),
+        lbs_weights=_tensor(arrays["weights"]),
+        parents=parents,
+        pose_mean=torch.cat([torch.zeros(3 * NUM_JOINTS - len(hands)), hands * (not flat_hand_mean)]),
+        faces=arrays["f"],
+        lmk_faces_idx=_tensor(arrays["lmk_faces_idx"], np.int64),
+        lmk_bary_coords=_tensor(arrays["lmk_bary_coords"]),
+    )
+
+
+def _tensor(array: np.ndarray, dtype: type = np.float32) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype))

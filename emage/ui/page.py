@@ -1,5 +1,6 @@
 """The page: its cards on a user's way, one below the other. What happens in each stands in `sections`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,18 @@ class Page:
 class PageBlocks(gr.Blocks):
     """Launches with the page's look, and without Gradio's history of runs, which would store every edit."""
 
-    async def preprocess_data(self, *arguments, **named) -> Any:
-        """What Gradio refuses before a component sees it is told like any other fault."""
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *others, **named) -> Any:
+        """What Gradio refuses before a component sees it is told like any other fault.
+
+        So is text with half of a character, which comes as "\\ud800" and could be sent nowhere again.
+        """
         try:
-            return await super().preprocess_data(*arguments, **named)
+            json.dumps(inputs, ensure_ascii=False).encode()
+            return await super().preprocess_data(block_fn, inputs, *others, **named)
         except gr.Error:
             raise
+        except UnicodeEncodeError as error:
+            raise make_error("A text holds half of a character, as \\ud800 is. Send it as UTF-8.") from error
         except InvalidPathError as error:
             raise make_error("This file was not uploaded here. Upload it first.") from error
         except Exception as error:  # it checks little, and raises whatever comes of it

@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emage.body import Body
 from emage.body.face import (
     MATRIX_ACTIONS,
     FaceMap,
     FaceMapLoader,
     FaceSource,
 )
-from emage.body.model import STAND_IN_FILE
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT
 
@@ -24,9 +22,9 @@ SMOOTHNESS = 1.0
 
 
 @pytest.fixture
-def mute_body() -> Body:
-    """The stand-in, where nothing gives the matrix."""
-    return Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64)))
+def no_maps() -> FaceMapLoader:
+    """From where there is none."""
+    return FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy.optimize import lsq_linear
 
-from emage.body import Body
 from emage.body.face import (
     MATRIX_ACTIONS,
     PUBLISHED_FACES,
@@ -21,7 +20,6 @@ from emage.body.face import (
     FaceSource,
     loader_of,
 )
-from emage.body.model import STAND_IN_FILE
 from emage.errors import WeightsError
 from emage.motion import ARKIT52, FLAME2020
 from emage.motion.skeleton import ARKIT_ACTIONS
@@ -194,7 +192,7 @@ def test_it_is_had_once_and_a_failure_is_believed_for_a_while(monkeypatch, matri
     assert asked[1:] == [(("team/tools", "faces.npy"), {"repo_type": "dataset", "sha256": source.sha256})]
 
 
-def test_a_process_has_one_loader_for_all():
+def test_a_process_has_one_loader_for_all(body):
     assert loader_of() is loader_of(PUBLISHED_FACES)
-    assert Body.from_file(STAND_IN_FILE).face_maps is loader_of()
+    assert body.face_maps is loader_of()
     assert PUBLISHED_FACES.sha256 == "f055de09c64182696499a26c2d6109349c627195bcd40c6adc3dd27f3922b34b"

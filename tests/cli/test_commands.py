@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from emage.generation.settings import AS_GENERATED
 from emage.hints import HintPlan, Placement, Span, place_hints
 from emage.motion import Motion
 from emage.recording import audio
@@ -18,7 +19,7 @@ from emage.recording import recording as recording_module
 from emage.recording.recording import Recording
 from tests.conftest import REGRESSION, ROOT, assert_same_motion, make_motion
 
-WEIGHTS = ["--weights", REGRESSION, "--device", "cpu"]
+WEIGHTS = ["--weights", REGRESSION, "--device", "cpu", "--translation", "as-generated"]
 SMALL = ["--renderer", "skeleton", "--size", "64"]
 HINTED = ["--hint-motion", "ref.npz", "--plan", "plan.json"]
 PLAN = HintPlan((Span("upper", 10, 50, "lock"),))
@@ -75,7 +76,7 @@ def test_generate_writes_what_is_asked_for(emage, folder, tiny):
     # Plans and placement count from the whole recording's beginning.
     recording, reference = Recording.load("talk.wav").trim(6, 54), Motion.load("ref.npz")
     hints = place_hints(recording, PLAN, reference, Placement())
-    assert_same_motion(made, tiny.generate(recording, hints, seed=3))
+    assert_same_motion(made, tiny.generate(recording, hints, seed=3, translation=AS_GENERATED))
     np.testing.assert_array_equal(made.poses[4:44, 9:12], reference.poses[10:50, 9:12])
     assert "Duration: 00:00:01.60" in described("talk.mp4")
     assert "Audio: aac" in described("talk.mp4")
@@ -101,6 +102,7 @@ def test_a_motion_outlives_its_video_and_overwrites_nothing(emage, capsys, folde
     assert names_in(folder) == sorted([*before, "talk-1.npz"])
 
 
+@pytest.mark.slow
 def test_a_terminated_run_leaves_nothing(talk):
     command = [sys.executable, "-m", "emage", "generate", talk, *WEIGHTS, "--out", talk.with_name("o.mp4")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
@@ -129,7 +131,7 @@ def test_all_subsets_with_videos_and_scores(emage, capsys, folder, tiny):
     assert [row["hint_max_degrees"] for row in rows] == ["", "0"]
     assert all(float(row["took_s"]) > 0 for row in rows)
     hints = Placement().hints(Motion.load("ref.npz"), PLAN, 60)
-    assert_same_motion(Motion.load(takes / "upper.npz"), tiny.generate("talk.wav", hints))
+    assert_same_motion(Motion.load(takes / "upper.npz"), tiny.generate("talk.wav", hints, translation=AS_GENERATED))
     shown = capsys.readouterr().err
     assert "1/2 no hints: Generating motion" in shown
     assert "2/2 upper: Drawing the video" in shown
@@ -155,7 +157,7 @@ def test_a_list_of_plans_and_seeds_without_videos(emage, folder, tiny):
     names = [row["take"] for row in scores(folder / "takes/scores.csv")]
     assert names == ["Arms, locked, seed 3", "Arms, locked, seed 4"]
     hints = Placement().hints(Motion.load("ref.npz"), PLAN, 60)
-    expected = tiny.generate("talk.wav", hints, seed=4, temperature=0.5)
+    expected = tiny.generate("talk.wav", hints, seed=4, temperature=0.5, translation=AS_GENERATED)
     assert_same_motion(Motion.load("takes/Arms-locked-seed-4.npz"), expected)
 
 

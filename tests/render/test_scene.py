@@ -27,8 +27,13 @@ from tests.render.drawing import (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("camera", ["still", "follow", "face"])
-@pytest.mark.parametrize(("pose", "yaw"), [(ARMS_DOWN, 0), (GESTURE, 35), ({}, -120), (GESTURE, 180)])
+@pytest.mark.parametrize(
+    ("camera", "pose", "yaw"),
+    [
+        ("still", ARMS_DOWN, 0), ("still", GESTURE, 180), ("follow", GESTURE, 35), ("follow", {}, -120),
+        ("face", ARMS_DOWN, 0), ("face", GESTURE, 35),
+    ],
+)  # fmt: skip
 def test_both_renderers_see_the_same_silhouette(body, camera, pose, yaw):
     settings = replace(GREEN, camera=camera, yaw_degrees=yaw, panel_width=400, panel_height=360)
     one, two = (silhouette(picture(body, replace(settings, renderer=name), posed(**pose))) for name in MESH_RENDERERS)
@@ -101,7 +106,7 @@ def test_actors_stand_side_by_side_at_one_scale_and_the_shorter_waits(body):
 @pytest.mark.parametrize("size", [(160, 160), (240, 120), (96, 200)])
 @pytest.mark.parametrize("yaw", [0, 70])
 def test_a_still_camera_cuts_nothing_off(body, size, yaw):
-    motion = posed(12, walk_m=2.0, **GESTURE)
+    motion = posed(5, walk_m=2.0, **GESTURE)
     settings = replace(GREEN, camera="still", yaw_degrees=yaw, panel_width=size[0], panel_height=size[1])
     seen = silhouette(draw([Actor(body, motion)], settings))
     assert not seen[:, [0, -1]].any()
@@ -119,7 +124,7 @@ def test_a_still_camera_cuts_nothing_off(body, size, yaw):
 
 
 def test_a_following_camera_keeps_the_body_in_the_middle(body):
-    motion = posed(40, walk_m=4.0, **ARMS_DOWN)
+    motion = posed(20, walk_m=4.0, **ARMS_DOWN)
     seen = silhouette(draw([Actor(body, motion)], replace(GREEN, camera="follow")))
     middles = [np.argwhere(frame.any(0)).mean() for frame in seen]
     assert np.abs(np.array(middles) - 79.5).max() < 12
@@ -141,7 +146,7 @@ def test_the_camera_stands_before_the_body_wherever_it_looks(body):
 
 
 def test_a_face_camera_follows_the_head(body):
-    motion = posed(30, walk_m=2.0)
+    motion = posed(15, walk_m=2.0)
     seen = silhouette(draw([Actor(body, motion)], replace(GREEN, camera="face")))
     assert (seen[:, 60:100, 60:100].mean((1, 2)) > 0.99).all()
     assert (seen.mean((1, 2)) > 0.35).all()
@@ -160,8 +165,9 @@ def test_a_body_that_turns_round_has_a_camera_all_the_same():
         assert poses[0, 2, 2] > 0.99  # looks along -z
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
-@pytest.mark.parametrize("camera", ["still", "follow", "face"])
+@pytest.mark.parametrize(
+    ("renderer", "camera"), [*((name, "follow") for name in RENDERERS), ("moderngl", "still"), ("pyrender", "face")]
+)
 def test_a_body_far_away_looks_the_same(body, renderer, camera):
     near = posed(2, walk_m=0.3, **GESTURE)
     far = replace(near, trans=near.trans + np.array([50_000.0, 300.0, -99_000.0]))

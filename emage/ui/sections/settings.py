@@ -183,7 +183,7 @@ class SettingsSection(Section):
         temperature: float | None,
         top_k: float | None,
         translation: str,
-        seams: str,
+        seams: str | None,
     ) -> TakeSettings:
         """Raises EmageError for what is out of range."""
         sampled = {
@@ -195,7 +195,7 @@ class SettingsSection(Section):
             weights=self.service.registry.name_for_settings(weights),
             speaker=int(speaker or 0),
             translation=translation,
-            seam_frames=None if seams == _SEAMS_OF_WEIGHTS else int(seams),
+            seam_frames=None if seams in (None, _SEAMS_OF_WEIGHTS) else int(seams),
             **(sampled if sample else {}),
         )
 

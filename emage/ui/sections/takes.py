@@ -218,6 +218,8 @@ class TakesSection(Section):
             for take, _ in self.service.make(wanted, request, progress):
                 made.append(take)
                 yield f"{len(made)} of {len(takes)} takes made.", *show_list(user), *(gr.skip() for _ in range(3))
+        if not made:  # for Gradio empties the outputs of a handler that yields nothing
+            yield CANCELLED, *(gr.skip() for _ in range(6))
         made = [take for take in made if take.number in {each.number for each in user.takes}]
         if made:
             with suppress(Cancelled):

@@ -33,6 +33,9 @@ def _tell_faults(kind: type[gr.components.Component]) -> Callable[[gr.components
     return preprocess
 
 
+_choose = _tell_faults(gr.Dropdown)
+
+
 class Checkbox(gr.Checkbox):
     preprocess = _tell_faults(gr.Checkbox)
 
@@ -46,7 +49,12 @@ class Dataframe(gr.Dataframe):
 
 
 class Dropdown(gr.Dropdown):
-    preprocess = _tell_faults(gr.Dropdown)
+    """Of which one thing is chosen; Gradio's takes a list of several from programs."""
+
+    def preprocess(self, payload: Any) -> Any:
+        if isinstance(payload, list):
+            raise make_error(f"{self.label}: {str(payload)[:40]!r} cannot be used. Give one of its choices.")
+        return _choose(self, payload)
 
 
 class Number(gr.Number):

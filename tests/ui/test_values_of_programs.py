@@ -1,0 +1,80 @@
+"""What no browser sends: half characters, several choices where one is asked for; a grid cancelled early."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from emage.pipeline import Progress
+from tests.app_server import Caller
+
+HALF = "\ud800"
+
+
+@pytest.fixture(scope="module")
+def caller(app) -> Caller:
+    return Caller(app.url)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_the_log(capfd):
+    yield
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("api_name", "values"),
+    [
+        ("speakers", [HALF]),
+        ("show_reference", ["example:wave", HALF, "loop"]),
+        ("edit_takes", [[{"number": 1, "caption": HALF, "chosen": True}]]),
+        ("plan_of_json", [HALF, None]),
+        ("generate", [None, "", None, {"background": HALF}]),
+    ],
+)
+def test_half_a_character(caller, api_name, values):
+    assert "Send it as UTF-8." in caller.get_fault(api_name, *values)
+
+
+@pytest.mark.parametrize("text", [json.dumps({"spans": [{"part": HALF}]}), json.dumps({HALF: 1})])
+def test_half_a_character_in_json(caller, text):
+    assert "does not count yet" in json.dumps(caller.get_values("plan_of_json", text, {"num_frames": 30}))
+
+
+@pytest.mark.parametrize("field", ["speaker", "seams", "size", "weights", "reference"])
+@pytest.mark.parametrize("several", [[], [1]])
+def test_several_choices_where_one_is_asked_for(caller, short_talk, field, several):
+    audio = caller.upload(short_talk)
+    values = caller.page_values("generate_on_page", speech=audio, timeline={"num_frames": 30}, **{field: several})
+    assert f": '{several}' cannot be used. Give one of its choices." in caller.get_fault("generate_on_page", *values)
+
+
+def test_no_choice_of_seams_is_that_of_the_weights(caller, short_talk):
+    audio = caller.upload(short_talk)
+    fields = {"timeline": {"num_frames": 30}, "seams": None, "renderer": "skeleton"}
+    *_, command, _, _, _, _ = caller.get_values(
+        "generate_on_page", *caller.page_values("generate_on_page", speech=audio, **fields)
+    )
+    assert "--seam-frames" not in command
+
+
+def test_a_grid_cancelled_before_its_first_take_leaves_the_page_as_it_is(app, short_talk):
+    """Gradio empties the outputs of a handler that ends without having yielded."""
+    caller, begun, never = Caller(app.url), threading.Event(), threading.Event()
+
+    def load(progress: Progress) -> None:
+        begun.set()
+        while not never.wait(0.01):  # until the user cancels
+            progress("Downloading", 1, 4)
+
+    app.weights["slower"] = load
+    fields = {"batch_kind": False, "weights": "slower", "renderer": "skeleton", "timeline": {"num_frames": 30}}
+    values = caller.page_values("batch", speech=caller.upload(short_talk), **fields)
+    with ThreadPoolExecutor() as pool:
+        made = pool.submit(caller.get_values, "batch", *values)
+        assert begun.wait(10)
+        assert caller.get_values("cancel_batch") == ["Cancelled."]
+        note, *others = made.result(60)
+    assert note == "Cancelled."
+    assert all(other["__type__"] == "update" for other in others)
