@@ -53,6 +53,10 @@ def test_upload_generate_watch_and_download(page, short_talk, tmp_path):
     assert duration_s == pytest.approx(1.5, abs=1 / 30)
     assert width == SIZE_PX
     assert heard > 0
+    page.locator("#timeline .row[data-leaf=upper]").press("Home")
+    expect(page.locator("#timeline")).to_contain_text("0.00 s / 1.50 s")
+    page.click("#another")
+    expect(page.locator("#timeline")).to_contain_text("1.50 s / 1.50 s")  # the playhead follows this video, too
     assert Motion.load(save(page, "#npz", tmp_path / "talk.npz")).num_frames == TALK_FRAMES
     assert b"ftyp" in save(page, "#mp4", tmp_path / "talk.mp4").read_bytes()[:16]
 

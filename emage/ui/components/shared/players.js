@@ -46,6 +46,7 @@ function makePlayers({ play, show, changed }) {
       for (const name of ["play", "pause", "ended", "seeked", "timeupdate"]) {
         node.addEventListener(name, () => follow(node, name), { signal: listening.signal });
       }
+      if (!node.paused) follow(node, "play"); // it began before it was found
     }
     tell();
   }
