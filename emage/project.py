@@ -40,6 +40,8 @@ MAX_TAKES = 64
 MAX_PROJECT_BYTES = 1 << 30
 """Of all files of a project together, and once more of the motions when they are unpacked."""
 MAX_CAPTION_CHARACTERS = 200
+MAX_SEED = 2**53
+"""A larger number is another one in a browser."""
 
 _MAX_JSON_BYTES = 4 << 20
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
@@ -83,7 +85,7 @@ class Project:
     is loaded without it: its sound is in its video.
 
     Raises:
-        SessionError: too many takes, or a caption that is too long.
+        SessionError: too many takes, a caption that is too long, or a seed that a browser cannot hold.
     """
 
     recording: Recording | None = None
@@ -99,6 +101,9 @@ class Project:
             raise SessionError(f"A session has at most {MAX_TAKES} takes, not {len(self.takes)}. Remove some.")
         if any(len(take.caption) > MAX_CAPTION_CHARACTERS for take in self.takes):
             raise SessionError(f"The caption of a take is text of at most {MAX_CAPTION_CHARACTERS} characters.")
+        for settings in (self.settings, *(take.settings for take in self.takes)):
+            if settings.seed is not None and settings.seed > MAX_SEED:
+                raise SessionError(f"A session's seed is {_shown(settings.seed)}; it must be {MAX_SEED:,} at most.")
 
     def save(self, path: str | Path) -> Path:
         """Write the zip; it appears whole or not at all.
@@ -277,7 +282,8 @@ class _Reader:
             takes = tuple(self._take(number, take, recording) for number, take in enumerate(saved.takes, start=1))
         if self._unread:
             raise self._fault(f"it holds {_shown(min(self._unread))}, which its session.json does not name")
-        return Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
+        with self._named_fault():
+            return Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
 
     def _take(self, number: int, take: _TakeJson, recording: Recording | None) -> StoredTake:
         reference, plan = None, HintPlan()

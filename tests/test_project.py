@@ -201,7 +201,7 @@ def put(*keys, value):
         (put("placement", "fill", value="twice"), "fill of placement is 'twice'; it must be 'once', 'loop'"),
         (put("placement", "secret", value=1), "there is no field secret of placement"),
         (put("settings", "seed", value=1.5), "seed of settings is 1.5; it must be a whole number"),
-        (put("settings", "seed", value=10**30), "seed of settings is 1000.*at most"),
+        (put("settings", "seed", value=10**30), "seed is 1000.*; it must be 9,007,199,254,740,992 at most"),
         (put("settings", "temperature", value="hot"), "temperature of settings is 'hot'; it must be a number"),
         (put("settings", "temperature", value=float("nan")), "temperature of settings is nan"),
         (put("settings", "timing", value="soon"), "timing of settings is 'soon'"),
@@ -264,6 +264,15 @@ def test_limits_of_what_a_project_holds(project):
         Project(takes=(take,) * (MAX_TAKES + 1))
     with pytest.raises(SessionError, match="at most 200 characters"):
         Project(takes=(replace(take, caption="x" * 201),))
+    Project(settings=TakeSettings(seed=2**53))
+    for large in (
+        {"settings": TakeSettings(seed=2**53 + 1)},
+        {"takes": (replace(take, settings=TakeSettings(seed=10**400)),)},
+    ):
+        with pytest.raises(
+            SessionError, match="seed is (9007199254740993|1000000.*); it must be 9,007,199,254,740,992 at most"
+        ):
+            Project(**large)
 
 
 def test_bombs_are_refused_before_they_unpack(project, tmp_path, folder):

@@ -37,7 +37,7 @@ class TakeSettings:
     """A folder in the released layout, a repo id on the Hub, or "demo". Default: the published weights."""
     speaker: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Index into the speakers that the weights know."""
-    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
     """Sample another take, the same one for the same number. Default: the weights' own take."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
     """Of the sample with --seed."""

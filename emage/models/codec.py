@@ -56,7 +56,7 @@ class MotionCodec(nn.Module):
         return Parts(self.face, self.upper, self.hands, self.lower)
 
     def codes(self, output: GeneratorOutput, class_weight: Parts[float]) -> Parts[Tensor]:
-        """Most likely codes (B, T) of each part: by class, or nearest to the latent where the class has no weight."""
+        """The argmax codes (B, T) of each part: by class, or nearest to the latent where the class has no weight."""
         return Parts.of(
             lambda part: (
                 output.logits[part].argmax(-1)

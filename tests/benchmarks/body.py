@@ -36,7 +36,7 @@ def rest_joints(body: Body, betas: np.ndarray) -> np.ndarray:
 
 
 def smplx_joints(betas: np.ndarray) -> dict[str, np.ndarray]:
-    facts = json.loads((ROOT / "tests" / "smplx_neutral.json").read_text("utf-8"))["joints"]
+    facts = json.loads((ROOT / "tests/body/smplx_neutral.json").read_text("utf-8"))["joints"]
     return {name: np.array(of["rest"]) + np.array(of["betas"]) @ betas[:10] for name, of in facts.items()}
 
 

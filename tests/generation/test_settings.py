@@ -44,6 +44,11 @@ def test_temperature_and_top_k_need_a_seed(sample):
         TakeSettings(**sample).check_sample()
 
 
+def test_seeds_are_of_any_size():
+    for seed in (0, 2**53 + 1, 10**30):
+        assert build(TakeSettings, {"seed": seed}, EmageError, "Settings") == TakeSettings(seed=seed)
+
+
 def test_feet_are_grounded_but_in_the_published_timing():
     assert TakeSettings().resolved_translation == GROUNDED
     assert TakeSettings(timing="published").resolved_translation == AS_GENERATED

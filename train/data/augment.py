@@ -10,10 +10,10 @@ from emage.errors import EmageError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often, and how much. Each effect is drawn on its own; ranges are (least, most), drawn evenly.
+    """How often, and how much. Each effect is sampled on its own; ranges are (least, most), sampled evenly.
 
     gain_db: applied always. reverb_s: the time to fall by 60 dB; direct_db: the direct sound above the reverberation.
-    low_cut_hz, high_cut_hz: where a band ends, drawn evenly in octaves. noise_db: the signal above the noise, whose
+    low_cut_hz, high_cut_hz: where a band ends, sampled evenly in octaves. noise_db: the signal above the noise, whose
     spectrum falls by 0 to 6 dB an octave. clip_share: of the peak, at which the wave is cut.
 
     Raises:

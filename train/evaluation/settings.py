@@ -33,7 +33,7 @@ class Evaluation:
     temperature: float = 1.0
     """Of the sampling."""
     top_k: int | None = None
-    """Sample among the k likeliest codes only."""
+    """Sample among the k most probable codes only."""
     translation: Literal["as-generated", "in-place", "grounded"] = "as-generated"
     """Of every generated motion, see `emage.postprocess.grounding`."""
     max_seconds: float | None = None

@@ -127,7 +127,7 @@ class Run:
         return DataLoader(
             dataset,
             batch_sampler=[range(first, first + self.micro_batch) for first in first_items],
-            generator=torch.Generator(),  # of its own, so that the loader leaves alone what dropout is drawn from
+            generator=torch.Generator(),  # of its own, so that the loader leaves alone what dropout is sampled from
             num_workers=self.config.workers,
             persistent_workers=self.config.workers > 0,
         )
