@@ -66,8 +66,6 @@ def test_a_grid_cancelled_before_its_first_take_leaves_the_page_as_it_is(app, ca
 
     app.weights["slower"] = load
     fields = {"batch_kind": False, "weights": "slower", "renderer": "skeleton", "timeline": {"num_frames": 30}}
-    note, *others = caller.get_values(
-        "batch", *caller.page_values("batch", speech=caller.upload(short_talk), **fields)
-    )
+    note, *others = caller.get_values("batch", *caller.page_values("batch", speech=caller.upload(short_talk), **fields))
     assert note == "Cancelled."
     assert all(other["__type__"] == "update" for other in others)
