@@ -1,11 +1,10 @@
 """What no browser sends: half characters, several choices where one is asked for; a grid cancelled early."""
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from emage.errors import Cancelled
 from emage.pipeline import Progress
 from tests.app_server import Caller
 
@@ -59,22 +58,14 @@ def test_no_choice_of_seams_is_that_of_the_weights(caller, short_talk):
     assert "--seam-frames" not in command
 
 
-def test_a_grid_cancelled_before_its_first_take_leaves_the_page_as_it_is(app, short_talk):
+def test_a_grid_cancelled_before_its_first_take_leaves_the_page_as_it_is(app, caller, short_talk):
     """Gradio empties the outputs of a handler that ends without having yielded."""
-    caller, begun, never = Caller(app.url), threading.Event(), threading.Event()
 
     def load(progress: Progress) -> None:
-        begun.set()
-        while not never.wait(0.01):  # until the user cancels
-            progress("Downloading", 1, 4)
+        raise Cancelled  # as `progress` does when the user has asked to stop
 
     app.weights["slower"] = load
     fields = {"batch_kind": False, "weights": "slower", "renderer": "skeleton", "timeline": {"num_frames": 30}}
-    values = caller.page_values("batch", speech=caller.upload(short_talk), **fields)
-    with ThreadPoolExecutor() as pool:
-        made = pool.submit(caller.get_values, "batch", *values)
-        assert begun.wait(10)
-        assert caller.get_values("cancel_batch") == ["Cancelled."]
-        note, *others = made.result(60)
+    note, *others = caller.get_values("batch", *caller.page_values("batch", speech=caller.upload(short_talk), **fields))
     assert note == "Cancelled."
     assert all(other["__type__"] == "update" for other in others)
