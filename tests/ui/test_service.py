@@ -32,6 +32,7 @@ from tests.conftest import TALK_FRAMES, make_motion
 
 @pytest.fixture
 def caller(app) -> Iterator[Caller]:
+    """With a list of takes of their own."""
     caller = Caller(app.url)
     yield caller
     caller.leave()
@@ -60,6 +61,7 @@ def find_list(values: list) -> dict:
 # --- one recording ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, short_talk, monkeypatch):
     decoded = []
 
@@ -89,6 +91,7 @@ def test_the_recording_that_the_page_begins_with_is_decoded_when_it_is_built(cal
     assert caller.get_values("generate", example, "", None, QUICK | {"end_s": 1})[2]["frames"] == 30
 
 
+@pytest.mark.slow
 def test_programs_get_video_motion_and_report(app, short_talk):
     """And the same again for the same seed."""
     client = Client(app.url, verbose=False)

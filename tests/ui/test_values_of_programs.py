@@ -11,15 +11,7 @@ from tests.app_server import Caller
 HALF = "\ud800"
 
 
-@pytest.fixture(scope="module")
-def caller(app) -> Caller:
-    return Caller(app.url)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_in_the_log(capfd):
-    yield
-    assert "Traceback" not in capfd.readouterr().err
+pytestmark = pytest.mark.usefixtures("nothing_in_the_log")
 
 
 @pytest.mark.parametrize(
