@@ -6,7 +6,6 @@ import pytest
 
 from emage.errors import Cancelled
 from emage.pipeline import Progress
-from tests.app_server import Caller
 
 HALF = "\ud800"
 
