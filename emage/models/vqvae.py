@@ -74,7 +74,7 @@ class VQVAE(nn.Module):
 
 
 class GlobalMotionPredictor(nn.Module):
-    """Lower-body motion -> lower-body motion whose translation channels say how the body travels.
+    """Lower-body motion -> lower-body motion whose translation channels are the root velocity.
 
     Of the 61 output channels 54:57 are x velocity (m/s), height y (m) and z velocity (m/s).
     """

@@ -75,15 +75,15 @@ def bearing_shift(soles: np.ndarray) -> np.ndarray:
     """(T, 3) metres, from 0 and level: how the body must be moved for what bears its weight not to slide.
 
     soles: (T, P, 3) of both feet. In each step every point of the soles has a share of the weight, which goes to what
-    is low and slow; the body goes against the mean way of those points. Where the body jumps it goes as it is.
+    is low and slow; the body goes against the mean step of those points. Where the body jumps it goes as it is.
     """
     _, stands = standing_lift(soles[..., 1].min(axis=1))
     steps = np.diff(soles[..., [0, 2]], axis=0)  # (T - 1, P, 2)
     height = 0.5 * (soles[1:, :, 1] + soles[:-1, :, 1])
     height = height - height.min(axis=1, keepdims=True)
     mean = _weighted(steps, height / _FIRST_HEIGHT_M)
-    # Which points slide is known only once the body's own way is, so the two are found in turn. In doubt a foot bears
-    # what it bore before, so that way is smoothed.
+    # Which points slide is known only once the body's own steps are, so the two are found in turn. In doubt a foot
+    # bears what it bore before, so those steps are smoothed.
     for _ in range(_ROUNDS):
         usual = gaussian_filter1d(mean, _MEMORY_FRAMES, axis=0, mode="nearest") if len(mean) else mean
         speed = np.linalg.norm(steps - usual[:, None], axis=-1) * FPS
