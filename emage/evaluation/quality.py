@@ -35,7 +35,7 @@ FROZEN_RAD_PER_S = math.radians(5)
 
 @dataclass(frozen=True)
 class FootSliding:
-    """slid_m: how far foot joints go over the floor while they stand, summed; contact_s: how long they stand, summed."""
+    """slid_m: how far foot joints slide while they stand, summed; contact_s: how long they stand, summed."""
 
     slid_m: float
     contact_s: float
