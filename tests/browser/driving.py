@@ -17,7 +17,7 @@ from emage.ui.components.plots import Plots, build_metrics_table, describe_metri
 from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
 from tests.conftest import make_speech
 
-PATIENCE_S = 30  # of a busy machine
+PATIENCE_S = 60  # of a busy machine
 NUM_FRAMES = 300
 SPEECH = make_speech(160000)
 BLANK = TimelineValue(NUM_FRAMES)
