@@ -1,6 +1,7 @@
 """What the cards of the page make of values, and of which components they are built."""
 
 import json
+import tomllib
 
 import gradio as gr
 import pytest
@@ -13,6 +14,7 @@ from emage.ui.sections.hints import read_rows, write_rows
 from emage.ui.sections.settings import SettingsSection
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.service import PageSettings, Service
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,17 @@ def test_the_page_brings_nothing_of_itself_into_the_users_copies(tiny):
     """Gradio makes an event of any constructor's word that stands in quotes in a component's JavaScript."""
     for block in create_app(tiny).blocks.values():
         json.dumps(block.get_config())
+
+
+def test_every_file_of_the_page_is_packaged():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packaged = {
+        path
+        for package, patterns in packages.items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    files = {path for path in (ROOT / "emage").rglob("*") if path.suffix in (".html", ".css", ".js")}
+    files = {path for path in files if "node_modules" not in path.parts}
+    assert len(files) > 20
+    assert files <= packaged
