@@ -1,5 +1,5 @@
 # make app    everything from a fresh clone to the running page
-# make check  form, imports and what needs neither browser nor training, in 90 seconds
+# make check  form, imports, types and what needs neither browser nor training
 # make test   everything from a fresh clone to the checked project
 # make format put the code into the checked form
 #
