@@ -160,7 +160,7 @@ def at_frames(features: Tensor, frames: int) -> Tensor:
 
 
 def cover_frames(features: Tensor, frames: int) -> Tensor:
-    """The first features, (B, T', C) -> (B, T, C); where there are fewer than frames, the last ones again, as published."""
+    """The first features, (B, T', C) -> (B, T, C); where frames are more, the last ones again, as published."""
     missing = frames - features.shape[1]
     return torch.cat([features, features[:, -missing:]], 1) if missing > 0 else features[:, :frames]
 
