@@ -22,7 +22,15 @@ from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
 from emage.generation.take import Request, Take
-from emage.generation.windows import Window, first_seed, join_codes, plan_windows, sample_windows
+from emage.generation.windows import (
+    ContentShare,
+    Window,
+    content_share,
+    first_seed,
+    join_codes,
+    plan_windows,
+    sample_windows,
+)
 from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
@@ -32,12 +40,14 @@ from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
 from emage.motion import FLAME2020, FPS, Motion
-from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS
+from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS, TRANSLATION
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
+from emage.recording.features import Speech, word_indices
 from emage.recording.recording import Recording
+from emage.recording.vocabulary import Vocabulary
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
@@ -63,6 +73,7 @@ class EmagePipeline(
     body_loader: makes the body when it is first needed.
     sampling: what the weights ask for when they are sampled; as published by default.
     face_maps: for hints whose faces are in another basis than the weights make; by default from the matrix's authors.
+    vocabulary: of a generator that hears words; without one, every word is unknown to it.
     """
 
     def __init__(
@@ -73,12 +84,14 @@ class EmagePipeline(
         body_loader: Callable[[], Body] = load_body,
         face_maps: FaceMapLoader | None = None,
         sampling: SamplingConfig | None = None,
+        vocabulary: Vocabulary | None = None,
     ):
         self.generator = generator.eval()
         self.codec = codec.eval()
         self.source = source
         self.sampling = sampling or SamplingConfig()
         self.face_maps = face_maps or loader_of()
+        self.vocabulary = vocabulary
         self._body_loader = body_loader
 
     @classmethod
@@ -129,6 +142,11 @@ class EmagePipeline(
             sampling,
         )
 
+    @property
+    def hears_words(self) -> bool:
+        """Whether a transcript makes a difference to these weights."""
+        return self.generator.config.vocabulary > 0
+
     @cached_property
     def body(self) -> Body:
         """The body model; loaded when first asked for. Raises BodyError."""
@@ -149,14 +167,16 @@ class EmagePipeline(
         seam_frames: int | None = None,
         seed_motion: Motion | None = None,
         max_duration_s: float | None = None,
+        use_audio: bool = True,
     ) -> Motion:
         """Motion for a recording: round(N * 30 / 16000) frames for N samples at 16 kHz.
 
         Args:
-            audio: a recording, of whose part that is used it is made; or a file, or (rate_hz, samples).
+            audio: a recording, of whose part that is used, and whose words, it is made; or a file, or (rate_hz,
+                samples), of which weights that hear words hear the rhythm alone.
             hints: parts of the user's own, over spans of time. A face of another basis than the weights' is taken
                 over to theirs, where the matrix for that can be had.
-            speaker, seed, timing, temperature, top_k, translation, seam_frames: see `TakeSettings`.
+            speaker, seed, timing, temperature, top_k, translation, seam_frames, use_audio: see `TakeSettings`.
             progress: called after each window; what it raises stops the work.
             seed_motion: at least four frames that the motion goes on from, by their end; its root trajectory too.
             max_duration_s: refuse a longer recording.
@@ -165,18 +185,37 @@ class EmagePipeline(
             AudioError, HintError: see `load_audio`, `Hints` and `apply_locks`.
             EmageError: no such speaker, or settings out of range.
         """
-        settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames)
+        settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames, use_audio)
         self._check(settings)
-        samples = audio.part_samples if isinstance(audio, Recording) else load_audio(audio, max_duration_s)
-        return self._generate(samples, hints, settings, progress, seed_motion)
+        speech = self._hear(audio if isinstance(audio, Recording) else load_audio(audio, max_duration_s))
+        return self._generate(speech, hints, settings, progress, seed_motion)
 
     def take(self, request: Request, progress: Progress | None = None) -> Take:
         """`generate` for a request; the `weights` of its settings are for who loads the pipeline."""
         started = time.monotonic()
         self._check(request.settings)
-        motion = self._generate(request.recording.part_samples, request.hints, request.settings, progress)
+        motion = self._generate(self._hear(request.recording), request.hints, request.settings, progress)
         took_s = time.monotonic() - started
         return Take(motion, request.caption, request.hints, request.recording, request.settings, took_s)
+
+    def content_share(self, recording: Recording, timing: str = EXACT) -> ContentShare:
+        """How much of what the weights hear at each frame of the recording's part is its words, and not its rhythm.
+
+        Raises:
+            EmageError: the weights hear no words. AudioError: see `plan_windows`.
+        """
+        if not self.hears_words:
+            raise EmageError("These weights hear no words, so all is rhythm. Choose weights with a vocabulary.")
+        speech = self._hear(recording)
+        return content_share(self.generator, speech, plan_windows(len(speech.audio), self.generator.config, timing))
+
+    def _hear(self, heard: Recording | np.ndarray) -> Speech:
+        """A recording's part with its words, or samples (N,) at 16 kHz, as the generator hears them."""
+        samples = heard.part_samples if isinstance(heard, Recording) else heard
+        words = None
+        if isinstance(heard, Recording) and self.hears_words and self.vocabulary is not None:
+            words = word_indices(heard.words, self.vocabulary, num_frames(len(samples)), heard.start_frame)
+        return Speech(samples, words, published_onsets=self.generator.config.conventions == "paper")
 
     def _check(self, settings: TakeSettings) -> None:
         settings.check_sample()
@@ -186,28 +225,31 @@ class EmagePipeline(
 
     def _generate(
         self,
-        samples: np.ndarray,
+        speech: Speech,
         hints: Hints | None,
         settings: TakeSettings,
         progress: Progress | None,
         seed_motion: Motion | None = None,
     ) -> Motion:
-        """From samples (N,) at 16 kHz: windows, codes, decoding, smoothing, locks, root trajectory."""
+        """From speech: windows, codes, decoding, smoothing, locks, root trajectory."""
         config, sampling = self.generator.config, self.sampling
-        windows = plan_windows(len(samples), config, settings.timing)
+        num_samples = len(speech.audio)
+        windows = plan_windows(num_samples, config, settings.timing)
         if hints is not None:
             hints = self.face_maps.hints(hints, config.expression_basis)
-        shown = None if hints is None else self._network_hints(hints, len(samples), windows)
+        shown = None if hints is None else self._network_hints(hints, num_samples, windows)
         if seed_motion is None:
             first = first_seed(shown, settings.timing, config.seed_frames)
             start_position = np.zeros(3)
         else:
             first = self._seed_channels(seed_motion)
             start_position = seed_motion.trans[-1]
+        if config.conventions == "paper":  # its loop makes the seed's frames again
+            start_position = first[0, 0, TRANSLATION].numpy()
         results = sample_windows(
             self.generator,
             self.codec,
-            samples,
+            speech,
             windows,
             shown,
             settings.speaker,
@@ -215,6 +257,8 @@ class EmagePipeline(
             None if settings.seed is None else Sampler(settings.temperature, settings.top_k, settings.seed),
             first,
             None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
+            start_position,
+            settings.use_audio,
         )
         codes = join_codes([result.codes for result in results])
         betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
@@ -257,7 +301,8 @@ class EmagePipeline(
         """Codes (1, T) of each part -> Motion whose path starts at x and z of `start_position` (3,)."""
         device = codes.face.device
         with torch.inference_mode():
-            decoded = self.codec.decode(codes, torch.tensor(start_position, dtype=torch.float64, device=device)[None])
+            start = torch.tensor(start_position, dtype=torch.float64, device=device)[None]
+            decoded = self.codec.decode(codes, start, self.generator.config.conventions)
         return Motion(
             poses=decoded.poses[0].cpu().numpy(),
             expressions=decoded.expressions[0].cpu().numpy(),

@@ -53,6 +53,9 @@ class TakeSettings:
     seam_frames: SeamFrames | None = None
     """Smooth the body over so many frames on both sides of where two windows join, e.g. 10. Locks stay. Default: the
     weights' own; 0 is off."""
+    use_audio: bool = True
+    """Off: no audio, masked gesture reconstruction: the body is completed from the hints alone. The face follows the
+    speech all the same."""
 
     def __post_init__(self):
         if self.timing == "reference":

@@ -22,6 +22,7 @@ from emage.models.parts import Parts
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import MOTION_CHANNELS, POSE_CHANNELS, ROTATION_CHANNELS
 from emage.recording.audio import frame_to_sample, num_frames
+from emage.recording.features import Speech
 
 PUBLISHED_SAMPLES_PER_FRAME = 533
 """The published code's, for 533.33: its audio runs ahead of its motion by 37.5 ms a minute."""
@@ -29,20 +30,29 @@ PUBLISHED_SAMPLES_PER_FRAME = 533
 AUDIO_BATCH_WINDOWS = 4
 """Windows whose audio is encoded at once; it does not depend on the motion."""
 
+_PAPER_FRAMES = 8
+"""The paper's loop cuts a recording to a multiple of so many frames."""
+
 
 @dataclass(frozen=True)
 class Window:
-    """Frames start_frame to end_frame, of which the first `kept_frames` go into the result."""
+    """Frames start_frame to end_frame, of which `kept_frames` go into the result, from the `first_kept` on."""
 
     start_frame: int
     end_frame: int
     kept_frames: int
     start_sample: int
     end_sample: int
+    first_kept: int = 0
 
     @property
     def frames(self) -> int:
         return self.end_frame - self.start_frame
+
+    @property
+    def kept(self) -> slice:
+        """Of its frames those that go into the result."""
+        return slice(self.first_kept, self.first_kept + self.kept_frames)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,8 @@ def plan_windows(num_samples: int, config: GeneratorConfig, timing: str) -> list
     """
     length, step = config.window_frames, config.window_frames - config.seed_frames
     if timing == PUBLISHED:
-        return _published_windows(num_samples, config)
+        plan = _paper_windows if config.conventions == "paper" else _published_windows
+        return plan(num_samples, config)
     total = num_frames(num_samples)
     windows = []
     # A window starts for as long as there are frames beyond the seed it shares with the one before.
@@ -78,10 +89,7 @@ def _published_windows(num_samples: int, config: GeneratorConfig) -> list[Window
     full, rest = divmod(num_samples * 30 // 16000 - seed, step)
     lengths = [config.window_frames] * full + ([seed + rest] if rest > seed else [])
     if not lengths or full < 0:
-        raise AudioError(
-            f"The published code's arithmetic makes no motion of {num_samples / 16000:.2f} s; "
-            "it needs more than 0.3 s. Use timing 'exact'."
-        )
+        raise _no_motion(num_samples, 0.3)
     return [
         Window(
             start_frame=i * step,
@@ -92,6 +100,26 @@ def _published_windows(num_samples: int, config: GeneratorConfig) -> list[Window
         )
         for i, frames in enumerate(lengths)
     ]
+
+
+def _paper_windows(num_samples: int, config: GeneratorConfig) -> list[Window]:
+    """The text network's: whole windows only, of which all but the first keep what lies behind their seed."""
+    length, seed, samples = config.window_frames, config.seed_frames, PUBLISHED_SAMPLES_PER_FRAME
+    frames = num_samples * 30 // 16000 // _PAPER_FRAMES * _PAPER_FRAMES
+    starts = range(0, frames - length + 1, length - seed)
+    if not starts:
+        raise _no_motion(num_samples, length / 30)
+    return [
+        Window(start, start + length, length - skipped, start * samples, (start + length) * samples, skipped)
+        for start, skipped in zip(starts, [0] + [seed] * (len(starts) - 1), strict=True)
+    ]
+
+
+def _no_motion(num_samples: int, needed_s: float) -> AudioError:
+    return AudioError(
+        f"The published code's arithmetic makes no motion of {num_samples / 16000:.2f} s; "
+        f"it needs more than {needed_s:.1f} s. Use timing 'exact'."
+    )
 
 
 def rest_seed(seed_frames: int) -> Tensor:
@@ -116,7 +144,7 @@ def first_seed(hints: NetworkHints | None, timing: str, seed_frames: int) -> Ten
 def sample_windows(
     generator: Generator,
     codec: MotionCodec,
-    audio: np.ndarray,
+    speech: Speech | np.ndarray,
     windows: list[Window],
     hints: NetworkHints | None = None,
     speaker: int = 0,
@@ -124,12 +152,14 @@ def sample_windows(
     sampler: Sampler | None = None,
     seed_motion: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    start_position: np.ndarray | None = None,
+    use_audio: bool = True,
 ) -> Iterator[WindowResult]:
     """Generate one window after the other; what has been handed out is not kept.
 
     Args:
         generator, codec: in eval mode, on one device.
-        audio: (N,) float32 at 16 kHz.
+        speech: what is heard; or its audio alone, (N,) float32 at 16 kHz.
         windows: from `plan_windows`.
         hints: over the windows' frames.
         speaker: index into the generator's speakers.
@@ -137,7 +167,10 @@ def sample_windows(
         sampler: by default what `sampling` asks for.
         seed_motion: (1, S, 337) for the first window; `rest_seed` by default.
         progress: called with frames done and frames in all; what it raises ends the sampling.
+        start_position: (3,) metres, where the clip begins, for seeds by the paper's conventions; the origin by default.
+        use_audio: False completes the body from its hints alone, without speech; the face hears it all the same.
     """
+    speech = speech if isinstance(speech, Speech) else Speech(speech)
     config, device = generator.config, generator.mask_embedding.device
     sampling = sampling or SamplingConfig()
     sampler = sampler or Sampler(sampling.temperature)
@@ -145,32 +178,58 @@ def sample_windows(
     speaker_index = torch.tensor([speaker], device=device)
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
     before = None
-    time = sample_time(audio, windows[-1].end_frame) if sampler.temperature > 0 else None
-    for window, features in _encode_audio(generator, audio, windows):
+    start = torch.from_numpy(np.zeros(3) if start_position is None else np.asarray(start_position))[None].to(device)
+    time = sample_time(speech.audio, windows[-1].end_frame) if sampler.temperature > 0 else None
+    for window, features in _encode_speech(generator, speech, windows):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
         # A hint that is visible in the seed frames takes precedence over what was generated there.
         visible = mask[:, :overlap] == 0
         motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
-        output = generator.generate(features, motion, mask, speaker_index)
-        if sampling.guidance > 0:
+        output = generator.generate(features, motion, mask, speaker_index, use_audio)
+        if use_audio and sampling.guidance > 0:
             without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
             output = guide(output, without_audio, sampling.guidance)
         window_time = None if time is None else time[window.start_frame : window.end_frame]
         codes = choose_codes(codec, output, config, sampling, sampler, window_time, before)
-        seed = codec.channels(codes)[:, -config.seed_frames :]
+        is_placed = config.conventions == "paper"
+        seed = codec.placed_channels(codes, start) if is_placed else codec.channels(codes)
+        seed = seed[:, -config.seed_frames :]
         before = codes.map(lambda index: index[:, -config.seed_frames :])
         yield _kept(window, codes, output)
         if progress is not None:
-            progress(window.start_frame + window.kept_frames, total)
+            progress(window.start_frame + window.kept.stop, total)
 
 
-def _encode_audio(
-    generator: Generator, audio: np.ndarray, windows: list[Window]
+@dataclass(frozen=True, eq=False)
+class ContentShare:
+    """How much of what a generator hears is content, the words, and not rhythm: face and body (T,), from 0 to 1."""
+
+    face: np.ndarray
+    body: np.ndarray
+
+
+@torch.inference_mode()
+def content_share(generator: Generator, speech: Speech, windows: list[Window]) -> ContentShare:
+    """The weights of content rhythm attention, for a generator that hears words; the mean over the channels.
+
+    windows: from `plan_windows`.
+    """
+    face, body = [], []
+    for window, features in _encode_speech(generator, speech, windows):
+        face.append(features.face_content[0, window.kept].cpu().numpy())
+        body.append(features.body_content[0, window.kept].cpu().numpy())
+    return ContentShare(np.concatenate(face), np.concatenate(body))
+
+
+def _encode_speech(
+    generator: Generator, speech: Speech, windows: list[Window]
 ) -> Iterator[tuple[Window, SpeechFeatures]]:
     """Windows of equal length share a batch."""
     device = generator.mask_embedding.device
+    hears_words = generator.config.vocabulary > 0
+    hear = speech.rhythm if hears_words else speech.waveform
     batches: list[list[Window]] = []
     for window in windows:
         joins = batches and len(batches[-1]) < AUDIO_BATCH_WINDOWS and batches[-1][0].frames == window.frames
@@ -179,12 +238,13 @@ def _encode_audio(
         else:
             batches.append([window])
     for batch in batches:
-        waves = np.zeros((len(batch), _num_samples(batch[0])), dtype=np.float32)
-        for row, window in zip(waves, batch, strict=True):
-            # The last frame may end after the recording does; silence fills it.
-            piece = audio[window.start_sample : window.end_sample]
-            row[: len(piece)] = piece
-        features = generator.encode_speech(torch.from_numpy(waves).to(device))
+        # The last frame may end after the recording does; silence fills it.
+        sound = np.stack([hear(window.start_sample, window.end_sample) for window in batch]).astype(np.float32)
+        words = None
+        if hears_words:
+            words = np.stack([speech.words_of(window.start_frame, window.end_frame) for window in batch])
+            words = torch.from_numpy(words).to(device)
+        features = generator.encode_speech(torch.from_numpy(sound).to(device), words)
         for i, window in enumerate(batch):
             yield window, features.rows(slice(i, i + 1))
 
@@ -205,14 +265,11 @@ def _window_hints(hints: NetworkHints | None, window: Window, device: torch.devi
 
 
 def _kept(window: Window, codes: Parts[Tensor], output: GeneratorOutput) -> WindowResult:
-    frames = slice(0, window.kept_frames)
-    return WindowResult(
-        window,
-        codes.map(lambda tensor: tensor[:, frames]),
-        GeneratorOutput(
-            output.latents.map(lambda tensor: tensor[:, frames]), output.logits.map(lambda tensor: tensor[:, frames])
-        ),
+    kept = GeneratorOutput(
+        output.latents.map(lambda tensor: tensor[:, window.kept]),
+        output.logits.map(lambda tensor: tensor[:, window.kept]),
     )
+    return WindowResult(window, codes.map(lambda tensor: tensor[:, window.kept]), kept)
 
 
 def join_codes(results: list[Parts[Tensor]]) -> Parts[Tensor]:

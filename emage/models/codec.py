@@ -1,6 +1,7 @@
 """MotionCodec: the four parts' codes <-> motion."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -82,10 +83,23 @@ class MotionCodec(nn.Module):
         motion[..., CONTACTS] = decoded.lower[..., LOWER_CONTACTS]
         return motion
 
-    def decode(self, codes: Parts[Tensor], start_position: Tensor) -> DecodedMotion:
+    def placed_channels(self, codes: Parts[Tensor], start_position: Tensor) -> Tensor:
+        """As `channels`, as the paper's text network is shown its seeds: the translation is integrated from
+        `start_position` (B, 3) in metres, and the jaw is at rest.
+        """
+        motion = self.channels(codes)
+        motion[..., rotation_channels((JAW_JOINT,))] = axis_angle_to_rotation_6d(motion.new_zeros(3))
+        motion[..., TRANSLATION] = integrate_root(motion[..., TRANSLATION], start_position.to(motion.device)).to(motion)
+        return motion
+
+    def decode(
+        self, codes: Parts[Tensor], start_position: Tensor, conventions: Literal["released", "paper"] = "released"
+    ) -> DecodedMotion:
         """Codes (B, T) of each part -> motion of the whole body.
 
         start_position: (B, 3) in metres; the path starts at its x and z, the height is the predictor's own.
+        conventions: what the predictor is given, see `GeneratorConfig`: the lower body as it is decoded, or, by the
+            paper's, with orthonormal rotations and no translation.
 
         Long motion is decoded in chunks that overlap by as much as a frame depends on its neighbours, so that memory
         does not grow with it and no seam arises.
@@ -96,16 +110,27 @@ class MotionCodec(nn.Module):
         for start in range(0, frames, CHUNK_FRAMES):
             end = min(start + CHUNK_FRAMES, frames)
             low, high = max(start - reach, 0), min(end + reach, frames)
-            chunk = self._decode_chunk(codes.map(lambda index, low=low, high=high: index[:, low:high]))
+            chunk = self._decode_chunk(codes.map(lambda index, low=low, high=high: index[:, low:high]), conventions)
             chunks.append([tensor[:, start - low : end - low] for tensor in chunk])
         poses, expressions, root_velocity = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
         return DecodedMotion(poses, expressions, integrate_root(root_velocity, start_position))
 
-    def _decode_chunk(self, codes: Parts[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _decode_chunk(self, codes: Parts[Tensor], conventions: str) -> tuple[Tensor, Tensor, Tensor]:
         """-> poses (B, T, 165), expressions (B, T, 100), root_velocity (B, T, 3): x velocity, height, z velocity."""
         decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
-        root_velocity = self.global_motion(decoded.lower)[..., LOWER_TRANSLATION]
-        poses = rotation_6d_to_axis_angle(_joint_channels(decoded))
+        joints = _joint_channels(decoded)
+        lower = decoded.lower
+        if conventions == "paper":
+            lower = torch.cat(
+                [
+                    joints[..., rotation_channels(PART_JOINTS["lower"])],
+                    torch.zeros_like(lower[..., LOWER_TRANSLATION]),
+                    lower[..., LOWER_CONTACTS],
+                ],
+                -1,
+            )
+        root_velocity = self.global_motion(lower)[..., LOWER_TRANSLATION]
+        poses = rotation_6d_to_axis_angle(joints)
         return poses, decoded.face[..., 6:], root_velocity
 
 

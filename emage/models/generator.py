@@ -54,13 +54,18 @@ _PUBLISHED_NAMES = {
     "fusion": "fusion",
     "wiring": "wiring",
     "body_path": "body_path",
+    "conventions": "conventions",
 }
 """Of the fields in the released config.json."""
-_MAY_LACK = ("stride", "expression_basis", "aligned_audio", "vocabulary", "word_dims", "fusion", "wiring", "body_path")
+_MAY_LACK = (
+    "stride", "expression_basis", "aligned_audio", "vocabulary", "word_dims", "fusion", "wiring", "body_path",
+    "conventions",
+)  # fmt: skip
 
 PAPER_DEFAULTS: dict[str, Any] = {
     "seed_frames": 4,
     "wiring": "text",
+    "conventions": "paper",
     **{f"l{key}": 3 for key in _WEIGHT_KEYS},
     **{f"c{key}": int(key != "f") for key in _WEIGHT_KEYS},
 }
@@ -87,6 +92,10 @@ class GeneratorConfig:
     body_path: how speech comes to the body (EMAGE, figure 5): "emage" refines the hints by self-attention and lets them
     attend to speech; "fusion" lets the frames' positions alone attend to speech and hints; "self-attention" has speech
     and hints, joined frame by frame, attend to one another;
+    conventions: what it was shown in training. "released": seeds as their codes decode, with the root velocity in place
+    of a translation; onsets at their samples. "paper", of the paper's text network: seeds whose translation is a
+    position along the root trajectory, jaw at rest; onsets as the published code places them; and beside it a global
+    motion predictor that is given orthonormal rotations and no translation;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
 
@@ -109,6 +118,7 @@ class GeneratorConfig:
     fusion: Fusion = "attention"
     wiring: Literal["audio", "text"] = "audio"
     body_path: Literal["emage", "fusion", "self-attention"] = "emage"
+    conventions: Literal["released", "paper"] = "released"
     latent_weight: Parts[Weight] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[Weight] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 

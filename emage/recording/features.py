@@ -1,6 +1,8 @@
 """What is heard in a recording over time: how loud it is, its rhythm, and its words."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -121,3 +123,46 @@ def word_indices(words: Iterable[Word], vocabulary: Vocabulary, frames: int, sta
         first, last = np.searchsorted(time_s, word.start_s), np.searchsorted(time_s, word.end_s, "right")
         indices[first:last] = vocabulary.index(word.text)
     return indices
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """What a generator hears of a recording.
+
+    audio: (N,) float32 at 16 kHz.
+    words: (T,) from `word_indices`; where there are none, every word is unknown.
+    published_onsets: see `onset_samples`.
+    given_rhythm: (N, 2) in place of what is heard in the audio.
+    """
+
+    audio: np.ndarray
+    words: np.ndarray | None = None
+    published_onsets: bool = False
+    given_rhythm: np.ndarray | None = None
+
+    @cached_property
+    def onsets(self) -> np.ndarray:
+        """(K,) samples."""
+        return onset_samples(self.audio, self.published_onsets)
+
+    def waveform(self, start_sample: int, end_sample: int) -> np.ndarray:
+        """(n,) float32; beyond the audio is silence."""
+        return _part(self.audio, start_sample, end_sample, 0)
+
+    def rhythm(self, start_sample: int, end_sample: int) -> np.ndarray:
+        """(n, 2) float32; beyond the audio is silence."""
+        if self.given_rhythm is not None:
+            return _part(self.given_rhythm, start_sample, end_sample, 0)
+        return speech_rhythm(self.audio, self.onsets, start_sample, end_sample)
+
+    def words_of(self, start_frame: int, end_frame: int) -> np.ndarray:
+        """(t,) int64; beyond the words is none."""
+        words = np.zeros(0, dtype=np.int64) if self.words is None else self.words
+        return _part(words, start_frame, end_frame, UNK)
+
+
+def _part(values: np.ndarray, start: int, end: int, beyond: float) -> np.ndarray:
+    part = np.full((end - start, *values.shape[1:]), beyond, dtype=values.dtype)
+    own = values[start:end]
+    part[: len(own)] = own
+    return part

@@ -58,7 +58,7 @@ def test_feet_are_grounded_but_in_the_published_timing():
 
 
 def test_settings_come_back_and_an_earlier_name_of_a_timing_is_known():
-    settings = TakeSettings("demo", 2, 5, 0.7, 10, "published", "in-place", 8)
+    settings = TakeSettings("demo", 2, 5, 0.7, 10, "published", "in-place", 8, False)
     assert build(TakeSettings, asdict(settings), EmageError, "The settings") == settings
     assert build(TakeSettings, asdict(settings) | {"timing": "reference"}, EmageError, "The settings") == settings
     assert TakeSettings(timing="reference").timing == "published"

@@ -63,6 +63,25 @@ def test_published_windows_are_the_published_arithmetic(num_samples):
         assert window.end_sample - window.start_sample == 533 * window.frames
 
 
+@given(st.integers(34134, 2_000_000))
+def test_windows_of_the_papers_loop_are_whole(num_samples):
+    config = GeneratorConfig(vocabulary=9, conventions="paper")
+    frames = num_samples * 30 // 16000 // 8 * 8
+    windows = plan_windows(num_samples, config, PUBLISHED)
+    assert len(windows) == (frames - 4) // 60
+    assert sum(window.kept_frames for window in windows) == 64 + 60 * (len(windows) - 1)
+    for i, window in enumerate(windows):
+        assert (window.start_frame, window.end_frame) == (60 * i, 60 * i + 64)
+        assert window.kept == slice(4 if i else 0, 64)
+        assert (window.start_sample, window.end_sample) == (60 * i * 533, 60 * i * 533 + 64 * 533)
+    assert plan_windows(num_samples, config, EXACT) == plan_windows(num_samples, CONFIG, EXACT)
+
+
+def test_the_papers_loop_needs_a_whole_window():
+    with pytest.raises(AudioError, match=r"more than 2\.1 s. Use timing 'exact'"):
+        plan_windows(30000, GeneratorConfig(vocabulary=9, conventions="paper"), PUBLISHED)
+
+
 def test_the_published_timing_drops_frames_and_says_when_it_cannot():
     for frames, expected in ((64, 60), (69, 69), (124, 120), (860, 860)):
         windows = plan_windows(-(-frames * 16000 // 30), CONFIG, PUBLISHED)

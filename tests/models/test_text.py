@@ -9,15 +9,19 @@ import pytest
 import torch
 
 from emage.errors import WeightsError
-from emage.models.checkpoint import load_generator, load_state, save_network
+from emage.generation.settings import PUBLISHED
+from emage.generation.windows import join_codes, plan_windows, sample_windows
+from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks, load_state, save_network
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.paper import translate
 from emage.motion.skeleton import NETWORK_PARTS
-from tests.conftest import ROOT
+from emage.recording.features import Speech
+from tests.conftest import ROOT, angles_between
 
 TINY = ROOT / "tests" / "parity" / "tiny" / "text"
 TOLERANCE = 1e-4
 TINY_TOLERANCE = 5e-4  # its latents and logits go up to 70; the reference's own rounding is 2.3e-4
+FLIP_MARGIN = 1e-3  # below it, which code is nearest is a matter of rounding
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,43 @@ def test_forward_of_the_tiny_reference():
 
 def test_forward_of_the_reference(shared):
     check_forward(shared / "parity" / "text", TOLERANCE)
+
+
+def check_sequence(folder: Path, vq_folder: Path) -> None:
+    """The published loop of the text model, from what it hears to motion."""
+    expected = np.load(folder / "sequence.npz")
+    generator = load_generator(folder)
+    folders = {name: vq_folder / network for name, network in NETWORK_FOLDERS.items()}
+    codec = load_networks(folders)[1].eval()
+    audio, words, start = expected["waveform"], expected["word"][0], expected["start_position"]
+    windows = plan_windows(len(audio), generator.config, PUBLISHED)
+    seed, speaker = torch.from_numpy(expected["seed_motion"]), int(expected["speaker"])
+    for speech in (
+        Speech(audio, words, given_rhythm=expected["amplitude_onset"][0]),
+        Speech(audio, words, published_onsets=True),
+    ):
+        results = list(
+            sample_windows(generator, codec, speech, windows, speaker=speaker, seed_motion=seed, start_position=start)
+        )
+        codes = join_codes([result.codes for result in results])
+        for part in NETWORK_PARTS:
+            latent = torch.cat([result.output.latents[part] for result in results], 1)[0]
+            np.testing.assert_allclose(latent, expected[f"{part}_latent"], atol=1e-3, rtol=0)
+            flipped = codes[part][0].numpy() != expected[f"{part}_index"]
+            assert (expected[f"{part}_margin"][flipped] < FLIP_MARGIN).all(), part
+        with torch.inference_mode():
+            motion = codec.decode(codes, torch.from_numpy(start)[None], generator.config.conventions)
+        assert angles_between(motion.poses[0].numpy(), expected["poses"]).max() < 1e-3
+        np.testing.assert_allclose(motion.expressions[0], expected["expressions"], atol=1e-3)
+        np.testing.assert_allclose(motion.trans[0], expected["trans"], atol=1e-3)
+
+
+def test_sequence_of_the_tiny_reference():
+    check_sequence(TINY, TINY.parent)
+
+
+def test_sequence_of_the_reference(shared):
+    check_sequence(shared / "parity" / "text", shared / "parity" / "checkpoint")
 
 
 def test_the_share_of_content_is_told_for_each_frame(tiny_text):
