@@ -28,6 +28,7 @@ from huggingface_hub import (
     HfApi,
     constants,
     errors,
+    get_hf_file_metadata,
     get_session,
     get_token,
     hf_hub_url,
@@ -123,7 +124,7 @@ def fetch_files(
     if cached and (repo.is_pinned or sha256):
         return _verify(repo, cached, sha256), str(repo)
     try:
-        commit, listed = _ask(repo, lambda: _list_files(repo))
+        commit, listed = _ask(repo, lambda: _find_files(repo, [name for names in [*choices, extra] for name in names]))
     except HubUnavailable as error:
         if cached is None:
             raise
@@ -131,6 +132,7 @@ def fetch_files(
     at_commit = replace(repo, revision=commit)
     files = [_choose(at_commit, names, listed) for names in choices]
     files += [listed[name] for name in extra if name in listed]
+    files = list({file.rfilename: file for file in files}.values())
     if missing := [file for file in files if not _cached(at_commit, [[file.rfilename]])]:
         _ask(repo, lambda: _read_first_byte(at_commit, max(missing, key=lambda file: file.size or 0)))
         _download(at_commit, missing, progress or (lambda *_: None))
@@ -197,6 +199,28 @@ def _verify(repo: Repo, paths: dict[str, Path], sha256: str | None, listed: dict
             f"from {constants.ENDPOINT}: try another network, proxy or mirror."
         )
     return list(paths.values())
+
+
+def _find_files(repo: Repo, names: Sequence[str]) -> tuple[str, dict[str, RepoSibling]]:
+    """The commit that the revision is, and which of the files are there."""
+    if repo.repo_type == "dataset":  # they may have tens of thousands of files, and take seconds to list them
+        return _look_up(repo, names)
+    return _list_files(repo)
+
+
+def _look_up(repo: Repo, names: Sequence[str]) -> tuple[str, dict[str, RepoSibling]]:
+    commit, found = "", {}
+    for name in names:
+        try:
+            url = hf_hub_url(filename=name, **repo.address)
+            about = get_hf_file_metadata(url, library_name="emage", timeout=2 * _answer_seconds())
+        except errors.RemoteEntryNotFoundError:
+            continue
+        commit = about.commit_hash or ""
+        found[name] = RepoSibling(rfilename=name, size=about.size, blob_id=about.etag)
+    if found and not _COMMIT.fullmatch(commit):
+        raise errors.FileMetadataError(f"no commit but {commit}")
+    return commit or repo.revision, found
 
 
 def _list_files(repo: Repo) -> tuple[str, dict[str, RepoSibling]]:

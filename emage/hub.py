@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingface_hub import constants
@@ -10,7 +10,16 @@ from huggingface_hub import constants
 from emage.download import HubUnavailable, Repo, fetch_files
 from emage.errors import WeightsError
 from emage.generation.sampling import SAMPLING_NAME
-from emage.models.checkpoint import CONFIG_NAME, NETWORK_FOLDERS, WEIGHTS_NAMES, unreadable
+from emage.models.checkpoint import (
+    CONFIG_NAME,
+    NETWORK_FOLDERS,
+    PAPER_NAMES,
+    PAPER_VQ_FILES,
+    WEIGHTS_NAMES,
+    load_config,
+    unreadable,
+)
+from emage.recording.vocabulary import VOCABULARY_NAMES
 
 DEFAULT_REPO = "H-Liu1997/emage_audio"
 DEFAULT_REVISION = "b04466b83bdebd656844a2c416797d3131e34ede"
@@ -20,12 +29,18 @@ EMBEDDED_NAME = "demo"
 
 STAGE_DOWNLOAD = "Downloading the weights"
 
-_WEIGHTS_FILES = [
-    [name if folder == "." else f"{folder}/{name}" for name in names]
-    for folder in NETWORK_FOLDERS.values()
-    for names in ([CONFIG_NAME], WEIGHTS_NAMES)
-]
-"""Of each list one file is needed, the first that is there."""
+PAPER_VOCABULARY = Repo("H-Liu1997/BEAT2", "main", "dataset"), "beat_english_v2.0.0/weights/vocab.pkl"
+"""Where the vocabulary of the paper's text network is, which does not lie beside it."""
+
+_RELEASED_FILES = {
+    network: [
+        [name if folder == "." else f"{folder}/{name}" for name in names] for names in ([CONFIG_NAME], WEIGHTS_NAMES)
+    ]
+    for network, folder in NETWORK_FOLDERS.items()
+}
+_PAPER_FILES = {"generator": PAPER_NAMES, **{network: (name,) for network, name in PAPER_VQ_FILES.items()}}
+_EITHER_FILES = [[*names, *_PAPER_FILES[network]] for network, choices in _RELEASED_FILES.items() for names in choices]
+"""Of each list one file is needed, the first that is there: as released, or as the paper has it."""
 
 _Progress = Callable[[str, int, int], None]
 
@@ -37,14 +52,18 @@ class WeightsSource:
     Attributes:
         kind: "folder", "hub" or "embedded".
         description: for people, such as "H-Liu1997/emage_audio at b04466b8".
-        folders: network name (the keys of `NETWORK_FOLDERS`) to a folder with config and weights.
-        notice: what must be shown with every result when the embedded weights had to stand in, else None.
+        folders: network name (the keys of `NETWORK_FOLDERS`) to a folder with config and weights, or to the file of it
+            as the paper has it.
+        notice: what must be shown with every result when the embedded weights had to stand in, or words are unknown to
+            weights that hear words; else None.
+        vocabulary: the file of it, for weights that hear words.
     """
 
     kind: str
     description: str
     folders: dict[str, Path]
     notice: str | None = None
+    vocabulary: Path | None = None
 
 
 def find_weights(
@@ -89,7 +108,7 @@ def find_weights(
     if weights == EMBEDDED_NAME:
         return _embedded_weights(embedded)
     if is_there:
-        return WeightsSource("folder", str(path), _complete_folders(path))
+        return _source("folder", str(path), path)
     if not isinstance(weights, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", weights, re.ASCII):
         raise WeightsError(
             f"'{weights}' is neither a folder (nothing is at {path.absolute()}) nor a repo id on the Hub (such as "
@@ -128,13 +147,46 @@ def _embedded_weights(embedded: Path | None, notice: str | None = None) -> Weigh
             f"There are no embedded weights in {embedded or EMBEDDED_DIR}. Give a folder or a repo id, or nothing for "
             f"the published weights ({DEFAULT_REPO})."
         )
-    return WeightsSource("embedded", f"embedded demo weights ({embedded})", _complete_folders(embedded), notice)
+    return _source("embedded", f"embedded demo weights ({embedded})", embedded, notice)
+
+
+def _source(
+    kind: str, description: str, root: Path, notice: str | None = None, vocabulary: Path | None = None
+) -> WeightsSource:
+    """vocabulary: where none lies beside the weights."""
+    folders = _complete_folders(root)
+    if not _hears_words(root):
+        return WeightsSource(kind, description, folders, notice)
+    beside = next((root / name for name in VOCABULARY_NAMES if (root / name).is_file()), vocabulary)
+    if beside is None and notice is None:
+        notice = (
+            "these weights hear words, but their vocabulary is missing, so every word is unknown to them and the "
+            f"transcript changes nothing. Put it beside them as {VOCABULARY_NAMES[0]} or {VOCABULARY_NAMES[1]}."
+        )
+    return WeightsSource(kind, description, folders, notice, beside)
+
+
+def _hears_words(root: Path) -> bool:
+    if not any((root / name).is_file() for name in WEIGHTS_NAMES):  # only the paper's has neither
+        return True
+    return bool(load_config(root).get("vocabulary"))
 
 
 def _complete_folders(root: Path) -> dict[str, Path]:
     try:
         is_file = root.is_file()
-        missing = [" or ".join(names) for names in _WEIGHTS_FILES if not any((root / name).is_file() for name in names)]
+        is_paper = any((root / name).is_file() for name in PAPER_NAMES)
+        found: dict[str, Path] = {}
+        missing: list[str] = []
+        for network, choices in _RELEASED_FILES.items():
+            lacking = [names for names in choices if not any((root / name).is_file() for name in names)]
+            own = next((name for name in _PAPER_FILES[network] if (root / name).is_file()), None)
+            found[network] = root / NETWORK_FOLDERS[network]
+            if lacking and own is not None:
+                found[network] = root if network == "generator" else root / own
+            elif lacking:
+                lacking = lacking if not is_paper else [[*lacking[0], *_PAPER_FILES[network]]]
+                missing += [" or ".join(names) for names in lacking]
     except OSError as error:
         raise unreadable(root, error) from error
     if is_file:
@@ -144,11 +196,20 @@ def _complete_folders(root: Path) -> dict[str, Path]:
             f"{root} is not a complete set of weights. Missing: {', '.join(missing)}. It must be laid out as the repo "
             f"{DEFAULT_REPO}; `hf download {DEFAULT_REPO} --local-dir FOLDER` makes such a folder."
         )
-    return {network: root / folder for network, folder in NETWORK_FOLDERS.items()}
+    return found
 
 
 def _hub_weights(repo_id: str, revision: str | None, progress: _Progress | None) -> WeightsSource:
     repo = Repo(repo_id, revision or (DEFAULT_REVISION if repo_id == DEFAULT_REPO else "main"))
     told = None if progress is None else lambda done, total: progress(STAGE_DOWNLOAD, done, total)
-    paths, description = fetch_files(repo, _WEIGHTS_FILES, [SAMPLING_NAME], told)
-    return WeightsSource("hub", description, _complete_folders(paths[0].parent))  # the generator's config is at the top
+    paths, description = fetch_files(repo, _EITHER_FILES, [SAMPLING_NAME, *VOCABULARY_NAMES], told)
+    root = paths[0].parent  # the generator's config or weights are at the top
+    source = _source("hub", description, root)
+    if source.notice is None or not any((root / name).is_file() for name in PAPER_NAMES):
+        return source
+    where, name = PAPER_VOCABULARY
+    try:
+        vocabulary = fetch_files(where, [[name]], progress=told)[0][0]
+    except HubUnavailable as error:
+        return replace(source, notice=f"{source.notice} It could not be had from {where.repo_id}: {error.reason}.")
+    return _source("hub", description, root, vocabulary=vocabulary)

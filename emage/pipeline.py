@@ -35,7 +35,7 @@ from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_networks, save_network
+from emage.models.checkpoint import CONFIG_NAME, NETWORK_FOLDERS, load_config, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
@@ -47,7 +47,7 @@ from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
 from emage.recording.features import Speech, word_indices
 from emage.recording.recording import Recording
-from emage.recording.vocabulary import Vocabulary
+from emage.recording.vocabulary import VOCABULARY_NAMES, Vocabulary, load_vocabulary
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
@@ -112,8 +112,8 @@ class EmagePipeline(
         where it cannot be had, that is told when a face is to be shown.
 
         Args:
-            weights: a folder in the released layout, a repo id on the Hub, or "demo" for the embedded weights; by
-                default the published weights, or the embedded ones where those cannot be reached (see
+            weights: a folder in the released layout or the paper's, a repo id on the Hub, or "demo" for the embedded
+                weights; by default the published weights, or the embedded ones where those cannot be reached (see
                 `source.notice`).
             revision: of the repo.
             device: of the networks; by default a CUDA GPU where there is one, else the CPU. Raises EmageError where
@@ -128,8 +128,9 @@ class EmagePipeline(
         device = _usable_device(device)  # first, for weights may take minutes
         source = find_weights(weights, revision, progress)
         generator, codec = load_networks(source.folders)
+        vocabulary = source.vocabulary and load_vocabulary(source.vocabulary, size=generator.config.vocabulary)
         folder = source.folders["generator"]
-        sampling = load_sampling(folder, load_config(folder))
+        sampling = load_sampling(folder, load_config(folder) if (folder / CONFIG_NAME).is_file() else {})
         face_maps = face_maps or loader_of()
         if source.kind == "hub" and generator.config.expression_basis == FLAME2020:
             face_maps.available()
@@ -140,6 +141,7 @@ class EmagePipeline(
             lambda: load_body(smplx_file, accept_smplx_licence, face_maps),
             face_maps,
             sampling,
+            vocabulary,
         )
 
     @property
@@ -338,6 +340,8 @@ class EmagePipeline(
         for name, network in networks.items():
             save_network(network, save_directory / NETWORK_FOLDERS[name])
         save_sampling(self.sampling, save_directory)
+        if self.vocabulary is not None:
+            self.vocabulary.save(save_directory / VOCABULARY_NAMES[0])
 
 
 def _usable_device(device: str | torch.device | None) -> torch.device:

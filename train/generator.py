@@ -28,7 +28,7 @@ from emage.errors import EmageError, WeightsError
 from emage.generation.settings import AS_GENERATED
 from emage.generation.windows import rest_seed
 from emage.hub import find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_state
+from emage.models.checkpoint import NETWORK_FOLDERS, load_generator
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
@@ -356,7 +356,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache))
     if config.initial_weights is not None:
-        begin_from(new_generator, load_state(find_weights(config.initial_weights).folders["generator"]))
+        begin_from(
+            new_generator, load_generator(find_weights(config.initial_weights).folders["generator"]).state_dict()
+        )
     set_dropout(new_generator, config.dropout)
     model, optimizer = run.prepare(ThreePasses(new_generator))
     generator: Generator = run.accelerator.unwrap_model(model).generator

@@ -18,7 +18,7 @@ from emage.errors import OutputError, WeightsError
 from emage.files import ZIP_DAMAGE, new_file, output_error
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
-from emage.models.paper import is_paper_text, text_config, translate
+from emage.models.paper import is_paper_text, text_config, translate, vq_config
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
@@ -38,6 +38,14 @@ WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
 """In the order of preference."""
 PAPER_NAMES = ("emage_240.bin", "emage_text.bin")
 """Of the paper's text network."""
+PAPER_VQ_FILES = {
+    "face": "pretrained_vq/last_790_face_v2.bin",
+    "upper": "pretrained_vq/upper_vertex_1layer_710.bin",
+    "hands": "pretrained_vq/hands_vertex_1layer_710.bin",
+    "lower": "pretrained_vq/lower_foot_600.bin",
+    "global": "pretrained_vq/last_1700_foot.bin",
+}
+"""Of the networks beside it, without configs."""
 
 Network = Generator | VQVAE | GlobalMotionPredictor
 Made = TypeVar("Made", Generator, VQVAE, GlobalMotionPredictor)
@@ -48,7 +56,8 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
     """Load the six networks strictly, in float32, on the CPU.
 
     Args:
-        folders: the folder of each network in `NETWORK_FOLDERS`, by its name there.
+        folders: of each network in `NETWORK_FOLDERS`, by its name there, the folder with config and weights, or its
+            file as the paper has it, without a config.
 
     Raises:
         WeightsError: a damaged file, or weights that do not fit their config or one another.
@@ -73,7 +82,9 @@ def load_generator(folder: str | Path) -> Generator:
     folder = Path(folder)
     state = load_state(folder)
     is_paper = is_paper_text(state)
-    config = text_config(state) if is_paper and not (folder / CONFIG_NAME).is_file() else load_config(folder)
+    config = load_config(folder) if not is_paper or (folder / CONFIG_NAME).is_file() else {}
+    if is_paper and "vocabulary" not in config:  # there is none of this network
+        config = text_config(state)
     generator = _fill(
         lambda: Generator(GeneratorConfig.from_json(config)), translate(state) if is_paper else state, "generator"
     )
@@ -82,7 +93,8 @@ def load_generator(folder: str | Path) -> Generator:
 
 def _load_vq(folder: Path, name: str, kind: type[Codec]) -> Codec:
     state = load_state(folder)
-    return _fill(lambda: kind(VQVAEConfig.from_json(load_config(folder))), state, name)
+    config = vq_config(state) if folder.is_file() else load_config(folder)
+    return _fill(lambda: kind(VQVAEConfig.from_json(config)), state, name)
 
 
 def _fill(make: Callable[[], Made], state: dict[str, torch.Tensor], name: str) -> Made:
@@ -155,7 +167,8 @@ def load_config(folder: Path) -> dict[str, Any]:
 
 
 def load_state(folder: Path) -> dict[str, torch.Tensor]:
-    """Read the state dict in one network's folder: `model.safetensors`, else `pytorch_model.bin`, else the paper's.
+    """Read the state dict in one network's folder, `model.safetensors`, else `pytorch_model.bin`, else the paper's; or
+    in a file.
 
     The tensors lie on the CPU and are backed by the file where its format allows (safetensors, and what torch.save
     writes since torch 1.6), so they cost no memory until they are copied into a network. A dict inside `model_state`
@@ -166,7 +179,10 @@ def load_state(folder: Path) -> dict[str, torch.Tensor]:
         WeightsError: no such file, a truncated or altered one, one that holds code or anything but named tensors.
     """
     try:
-        path = next((folder / name for name in (*WEIGHTS_NAMES, *PAPER_NAMES) if (folder / name).is_file()), None)
+        names = (*WEIGHTS_NAMES, *PAPER_NAMES)
+        path = (
+            folder if folder.is_file() else next((folder / name for name in names if (folder / name).is_file()), None)
+        )
         if path is None:
             raise WeightsError(
                 f"{folder} has no {' or '.join(WEIGHTS_NAMES)}. Copy the weights there beside {CONFIG_NAME}."

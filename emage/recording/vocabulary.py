@@ -19,6 +19,9 @@ TOKENS = ("<pad>", "<sos>", "<eos>", "<unk>")
 SILENCE = PAD
 """What no word's span covers is `UNK`, as published; a span of silence is this."""
 
+VOCABULARY_NAMES = ("vocabulary.txt", "vocab.pkl", "weights/vocab.pkl")
+"""Where it lies beside weights, in the order of preference; we write the first."""
+
 _MAX_PICKLE_BYTES = 256 << 20
 
 
@@ -69,21 +72,36 @@ class Vocabulary:
         return next((self._indices[form] for form in known if self._indices.get(form, UNK) > UNK), UNK)
 
     def save(self, path: Path) -> Path:
-        """Write the words as `load_vocabulary` reads them, one a line, without the tokens. Raises OutputError."""
-        return write_text(path, "".join(f"{word}\n" for word in self.words[UNK + 1 :]))
+        """Write the words as `load_vocabulary` reads them, one a line, without the tokens. Raises OutputError.
+
+        What would be no line of its own, which no transcript has as a word, is written by its index.
+        """
+        lines = [word if re.fullmatch(r"\S+", word) else f"<{index}>" for index, word in enumerate(self.words)]
+        return write_text(path, "".join(f"{line}\n" for line in lines[UNK + 1 :]))
 
 
-def load_vocabulary(path: Path, only: Collection[str] | None = None) -> Vocabulary:
+def load_vocabulary(path: Path, only: Collection[str] | None = None, size: int | None = None) -> Vocabulary:
     """Read a vocabulary.
 
     Args:
         path: the published `vocab.pkl`; or UTF-8 text with a word a line, of which each may have its vector behind it,
             as fastText writes them (with or without its first line of two numbers).
         only: of a text, these words alone: the text may be much larger than what is needed of it.
+        size: how many words it must have, the tokens among them: those of the weights that it lies beside.
 
     Raises:
-        WeightsError: no such file, one that asks for code, or no vocabulary.
+        WeightsError: no such file, one that asks for code, no vocabulary, or one of another size.
     """
+    vocabulary = _read_vocabulary(path, only)
+    if size not in (None, len(vocabulary)):
+        raise WeightsError(
+            f"{path} has {len(vocabulary):,} words, and the weights know {size:,}. Put the vocabulary there that they "
+            "were trained with."
+        )
+    return vocabulary
+
+
+def _read_vocabulary(path: Path, only: Collection[str] | None) -> Vocabulary:
     try:
         if path.suffix == ".pkl":
             if path.stat().st_size > _MAX_PICKLE_BYTES:
