@@ -30,7 +30,7 @@ from emage.generation.windows import rest_seed
 from emage.hub import find_weights
 from emage.models.checkpoint import NETWORK_FOLDERS, load_state
 from emage.models.codec import MotionCodec, part_vectors
-from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
+from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
 from emage.pipeline import EmagePipeline
@@ -217,8 +217,8 @@ class ThreePasses(nn.Module):
 
     def forward(self, audio: Tensor, shown: Passes, speaker: Tensor) -> tuple[GeneratorOutput, ...]:
         """-> outputs with the seed alone, with hints and audio, with hints and no audio for the body."""
-        features = self.generator.encode_audio(audio)
-        hinted = AudioFeatures(features.face[shown.hinted], features.body[shown.hinted])
+        features = self.generator.encode_speech(audio)
+        hinted = features.rows(shown.hinted)
         hinted_speaker = speaker[shown.hinted]
         return (
             self.generator.generate(features, shown.seed_motion, shown.seed_mask, speaker),

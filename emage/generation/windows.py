@@ -16,7 +16,8 @@ from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import PUBLISHED
 from emage.hints.mask import NetworkHints
 from emage.models.codec import MotionCodec
-from emage.models.generator import AudioFeatures, Generator, GeneratorConfig, GeneratorOutput
+from emage.models.content_rhythm import SpeechFeatures
+from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import MOTION_CHANNELS, POSE_CHANNELS, ROTATION_CHANNELS
@@ -167,7 +168,7 @@ def sample_windows(
 
 def _encode_audio(
     generator: Generator, audio: np.ndarray, windows: list[Window]
-) -> Iterator[tuple[Window, AudioFeatures]]:
+) -> Iterator[tuple[Window, SpeechFeatures]]:
     """Windows of equal length share a batch."""
     device = generator.mask_embedding.device
     batches: list[list[Window]] = []
@@ -183,9 +184,9 @@ def _encode_audio(
             # The last frame may end after the recording does; silence fills it.
             piece = audio[window.start_sample : window.end_sample]
             row[: len(piece)] = piece
-        features = generator.encode_audio(torch.from_numpy(waves).to(device))
+        features = generator.encode_speech(torch.from_numpy(waves).to(device))
         for i, window in enumerate(batch):
-            yield window, AudioFeatures(features.face[i : i + 1], features.body[i : i + 1])
+            yield window, features.rows(slice(i, i + 1))
 
 
 def _num_samples(window: Window) -> int:

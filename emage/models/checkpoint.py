@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -18,6 +18,7 @@ from emage.errors import OutputError, WeightsError
 from emage.files import ZIP_DAMAGE, new_file, output_error
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
+from emage.models.paper import is_paper_text, text_config, translate
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
@@ -35,8 +36,12 @@ NETWORK_FOLDERS: dict[str, str] = {
 CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
 """In the order of preference."""
+PAPER_NAMES = ("emage_240.bin", "emage_text.bin")
+"""Of the paper's text network."""
 
 Network = Generator | VQVAE | GlobalMotionPredictor
+Made = TypeVar("Made", Generator, VQVAE, GlobalMotionPredictor)
+Codec = TypeVar("Codec", VQVAE, GlobalMotionPredictor)
 
 
 def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
@@ -49,17 +54,42 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
         WeightsError: a damaged file, or weights that do not fit their config or one another.
     """
 
-    def load(name: str, make: Callable[[dict[str, Any]], Network]) -> Any:
-        with torch.device("meta"), _Uninitialised():  # nothing is allocated for what the file's tensors replace
-            network = make(load_config(folders[name]))
-        network.load_weights(load_state(folders[name]), name)
-        return network
-
-    generator = load("generator", lambda config: Generator(GeneratorConfig.from_json(config)))
-    parts = Parts.of(lambda part: load(part, lambda config: VQVAE(VQVAEConfig.from_json(config))))
-    global_motion = load("global", lambda config: GlobalMotionPredictor(VQVAEConfig.from_json(config)))
+    generator = load_generator(folders["generator"])
+    parts = Parts.of(lambda part: _load_vq(folders[part], part, VQVAE))
+    global_motion = _load_vq(folders["global"], "global", GlobalMotionPredictor)
     _check_sizes(generator, parts, global_motion)
     return generator, MotionCodec(parts, global_motion)
+
+
+def load_generator(folder: str | Path) -> Generator:
+    """Load whichever generator a folder holds, strictly, in float32, on the CPU, in eval mode.
+
+    folder: with config.json and weights as released or as `save_network` writes them; or with the paper's text network
+    (`emage_240.bin` or `emage_text.bin`), whose config, where there is none, is told by its tensors' shapes.
+
+    Raises:
+        WeightsError: a damaged file, or weights that do not fit their config.
+    """
+    folder = Path(folder)
+    state = load_state(folder)
+    is_paper = is_paper_text(state)
+    config = text_config(state) if is_paper and not (folder / CONFIG_NAME).is_file() else load_config(folder)
+    generator = _fill(
+        lambda: Generator(GeneratorConfig.from_json(config)), translate(state) if is_paper else state, "generator"
+    )
+    return generator.eval()
+
+
+def _load_vq(folder: Path, name: str, kind: type[Codec]) -> Codec:
+    state = load_state(folder)
+    return _fill(lambda: kind(VQVAEConfig.from_json(load_config(folder))), state, name)
+
+
+def _fill(make: Callable[[], Made], state: dict[str, torch.Tensor], name: str) -> Made:
+    with torch.device("meta"), _Uninitialised():  # nothing is allocated for what the file's tensors replace
+        network = make()
+    network.load_weights(state, name)
+    return network
 
 
 class _Uninitialised(TorchFunctionMode):
@@ -125,7 +155,7 @@ def load_config(folder: Path) -> dict[str, Any]:
 
 
 def load_state(folder: Path) -> dict[str, torch.Tensor]:
-    """Read the state dict in one network's folder: `model.safetensors`, or else `pytorch_model.bin`.
+    """Read the state dict in one network's folder: `model.safetensors`, else `pytorch_model.bin`, else the paper's.
 
     The tensors lie on the CPU and are backed by the file where its format allows (safetensors, and what torch.save
     writes since torch 1.6), so they cost no memory until they are copied into a network. A dict inside `model_state`
@@ -136,7 +166,7 @@ def load_state(folder: Path) -> dict[str, torch.Tensor]:
         WeightsError: no such file, a truncated or altered one, one that holds code or anything but named tensors.
     """
     try:
-        path = next((folder / name for name in WEIGHTS_NAMES if (folder / name).is_file()), None)
+        path = next((folder / name for name in (*WEIGHTS_NAMES, *PAPER_NAMES) if (folder / name).is_file()), None)
         if path is None:
             raise WeightsError(
                 f"{folder} has no {' or '.join(WEIGHTS_NAMES)}. Copy the weights there beside {CONFIG_NAME}."

@@ -1,22 +1,25 @@
-"""The audio generator of the released checkpoint: speech and masked motion -> latents and code logits of four parts.
+"""The generator: speech and masked motion -> latents and code logits of four parts.
 
-Names of submodules are those of the released state dict.
+One architecture for the released audio network and for the paper's, which hears words too; what differs is config.
+Names of submodules are those of the released state dict of the audio network.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, overload
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from emage.errors import WeightsError
+from emage.models.content_rhythm import ContentRhythm, Fusion, SpeechFeatures, unused_prefixes
 from emage.models.layers import (
     MLP,
     ConvEncoder,
     PeriodicPositions,
     WaveEncoder,
     at_frames,
+    cover_frames,
     load_strictly,
     transformer_decoder,
     transformer_encoder,
@@ -28,9 +31,10 @@ from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS, ROTATION_CHANN
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.validation import checked
 
-NEVER_CALLED = ("transformer_en_layer.", "audio_motion_cross_attn_layer.")
-"""Template layers that the released file stores and no forward pass of the published code calls."""
+NEVER_CALLED = ("transformer_en_layer.", "transformer_de_layer.", "audio_motion_cross_attn_layer.")
+"""Template layers that the published files store and no forward pass of the published code calls."""
 
+BODY_PARTS = ("upper", "hands", "lower")
 _WEIGHT_KEYS = Parts(face="f", upper="u", hands="h", lower="l")
 
 
@@ -45,9 +49,22 @@ _PUBLISHED_NAMES = {
     "speakers": "speaker_dims",
     "expression_basis": "expression_basis",
     "aligned_audio": "aligned_audio",
+    "vocabulary": "vocabulary",
+    "word_width": "word_dims",
+    "fusion": "fusion",
+    "wiring": "wiring",
+    "body_path": "body_path",
 }
 """Of the fields in the released config.json."""
-_MAY_LACK = ("stride", "expression_basis", "aligned_audio")
+_MAY_LACK = ("stride", "expression_basis", "aligned_audio", "vocabulary", "word_dims", "fusion", "wiring", "body_path")
+
+PAPER_DEFAULTS: dict[str, Any] = {
+    "seed_frames": 4,
+    "wiring": "text",
+    **{f"l{key}": 3 for key in _WEIGHT_KEYS},
+    **{f"c{key}": int(key != "f") for key in _WEIGHT_KEYS},
+}
+"""What a config.json of the paper's text network leaves unsaid: it has the network's sizes alone."""
 
 Size = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -62,6 +79,14 @@ class GeneratorConfig:
     expression_basis: what the face's 100 expression channels mean;
     aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
     their audio by attention alone, over features that carry no positions;
+    vocabulary: how many words it knows; 0 hears the waveform only, more hears rhythm (amplitude and onsets) and words;
+    word_width: of the word embeddings; fusion: of content and rhythm, see `emage.models.content_rhythm`;
+    wiring: details in which the published networks differ. "audio": the body attends to speech by a query with the
+    speaker, and the query goes on. "text": the query has positions only, the features go on without them; positions
+    are in the queries of the parts' last decoders too; the MLPs leak 0.2 in place of 0.1;
+    body_path: how speech comes to the body (EMAGE, figure 5): "emage" refines the hints by self-attention and lets them
+    attend to speech; "fusion" lets the frames' positions alone attend to speech and hints; "self-attention" has speech
+    and hints, joined frame by frame, attend to one another;
     latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
     its latent, the others from the class with the largest logit.
 
@@ -79,6 +104,11 @@ class GeneratorConfig:
     speakers: Size = 1
     expression_basis: Literal["flame2020", "arkit52"] = FLAME2020
     aligned_audio: bool = False
+    vocabulary: Annotated[int, Field(ge=0)] = 0
+    word_width: Size = 300
+    fusion: Fusion = "attention"
+    wiring: Literal["audio", "text"] = "audio"
+    body_path: Literal["emage", "fusion", "self-attention"] = "emage"
     latent_weight: Parts[Weight] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[Weight] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
 
@@ -90,7 +120,11 @@ class GeneratorConfig:
 
     @classmethod
     def from_json(cls, published: dict[str, Any]) -> "GeneratorConfig":
-        """From the released config.json; raises WeightsError for a missing field or a rate we do not serve."""
+        """From the released config.json, or one of the paper's text network; raises WeightsError for a missing field or
+        a rate we do not serve.
+        """
+        if "vocabulary" in published and "speakers" in published:
+            published = {**PAPER_DEFAULTS, "speaker_dims": published["speakers"], **published}
         if (published.get("audio_sr", SAMPLE_RATE_HZ), published.get("pose_fps", FPS)) != (SAMPLE_RATE_HZ, FPS):
             raise WeightsError("config.json: only audio_sr 16000 with pose_fps 30 can be sampled here.")
         fields = {
@@ -117,14 +151,6 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class AudioFeatures:
-    """What the two wave encoders hear: face (B, T', audio_width), body (B, T', audio_width)."""
-
-    face: Tensor
-    body: Tensor
-
-
-@dataclass(frozen=True)
 class GeneratorOutput:
     """latents (B, T, motion_width) and logits (B, T, K) of each part."""
 
@@ -133,62 +159,103 @@ class GeneratorOutput:
 
 
 class Generator(nn.Module):
-    """Masked audio-gesture transformer (EMAGE, section 4; audio-only variant as released)."""
-
-    model_type = "emage_audio"
+    """Masked audio-gesture transformer (EMAGE, section 4): of speech as sound alone, as released, or with its words."""
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
         self.config = config
         hidden, audio, motion = config.hidden, config.audio_width, config.motion_width
+        slope = 0.2 if config.wiring == "text" else 0.1
         self.mask_embedding = nn.Parameter(torch.zeros(1, 1, MOTION_CHANNELS))
         nn.init.normal_(self.mask_embedding, 0, motion**-0.5)
-        self.audio_encoder_face = WaveEncoder(audio)
-        self.audio_encoder_body = WaveEncoder(audio)
+        sound_channels = 2 if config.vocabulary else 1
+        self.audio_encoder_face = WaveEncoder(audio, sound_channels)
+        self.audio_encoder_body = WaveEncoder(audio, sound_channels)
+        if config.vocabulary:
+            sizes = (config.vocabulary, config.word_width, audio, config.fusion)
+            self.content_face, self.content_body = ContentRhythm(*sizes), ContentRhythm(*sizes)
         self.speaker_embedding_face = nn.Embedding(config.speakers, hidden)
         self.speaker_embedding_body = nn.Embedding(config.speakers, hidden)
         self.motion_encoder = ConvEncoder(MOTION_CHANNELS, motion, 3)
-        self.bodyhints_face = MLP(motion, hidden, motion)
-        self.bodyhints_body = MLP(motion, hidden, motion)
+        self.bodyhints_face = MLP(motion, hidden, motion, slope)
+        self.bodyhints_body = MLP(motion, hidden, motion, slope)
         self.position_embeddings = PeriodicPositions(hidden, config.window_frames)
 
         self.audio_face_motion_proj = nn.Linear(audio + motion, hidden)
         self.face_motion_decoder = transformer_decoder(hidden, 4)
         self.face_out_proj = nn.Linear(hidden, motion)
-        self.face_cls = MLP(motion, hidden, config.codebook_size)
+        self.face_cls = MLP(motion, hidden, config.codebook_size, slope)
 
         self.moton_proj = nn.Linear(motion, hidden)
-        self.motion_self_encoder = transformer_encoder(hidden, 1)
+        if config.body_path != "fusion":
+            self.motion_self_encoder = transformer_encoder(hidden, 1 if config.body_path == "emage" else 8)
         self.audio_body_motion_proj = nn.Linear(audio, hidden)
-        self.audio_motion_cross_attn = transformer_decoder(hidden, 8)
-        for part in ("upper", "hands", "lower"):
-            self.add_module(f"motion2latent_{part}", MLP(hidden, hidden, hidden))
+        if config.body_path != "self-attention":
+            self.audio_motion_cross_attn = transformer_decoder(hidden, 8)
+        for part in BODY_PARTS:
+            self.add_module(f"motion2latent_{part}", MLP(hidden, hidden, hidden, slope))
             self.add_module(f"body_motion_decoder_{part}", transformer_decoder(hidden, 1))
             self.add_module(f"motion_out_proj_{part}", nn.Linear(hidden, motion))
-            self.add_module(f"motion_cls_{part}", MLP(motion, hidden, config.codebook_size))
+            self.add_module(f"motion_cls_{part}", MLP(motion, hidden, config.codebook_size, slope))
 
+    @property
+    def model_type(self) -> str:
+        """In its config.json."""
+        return "emage_text" if self.config.vocabulary else "emage_audio"
+
+    @overload
     def forward(
         self, audio: Tensor, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+    ) -> GeneratorOutput: ...
+
+    @overload
+    def forward(
+        self, *, rhythm: Tensor, words: Tensor, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+    ) -> GeneratorOutput: ...
+
+    def forward(
+        self,
+        audio: Tensor | None = None,
+        motion: Tensor | None = None,
+        mask: Tensor | None = None,
+        speaker: Tensor | None = None,
+        use_audio: bool = True,
+        rhythm: Tensor | None = None,
+        words: Tensor | None = None,
     ) -> GeneratorOutput:
         """One window.
 
         Args:
-            audio: (B, N) waveform at 16 kHz.
+            audio: (B, N) waveform at 16 kHz, for a generator that knows no words.
             motion: (B, T, 337) hint motion; only its visible channels matter.
             mask: (B, T, 337), 1 hidden, 0 visible.
             speaker: (B,) speaker index.
-            use_audio: False leaves the body without the audio, as in the third training pass.
+            use_audio: False leaves the body without speech, as in the third training pass.
+            rhythm: (B, N, 2) amplitude and onsets at 16 kHz, and words: (B, T) indices into the vocabulary, for a
+                generator that knows words.
         """
-        return self.generate(self.encode_audio(audio), motion, mask, speaker, use_audio)
+        features = self.encode_speech(audio if rhythm is None else rhythm, words)
+        return self.generate(features, motion, mask, speaker, use_audio)
 
-    def encode_audio(self, audio: Tensor) -> AudioFeatures:
-        """(B, N) waveform at 16 kHz -> features; once a step serves all passes of training."""
-        return AudioFeatures(self.audio_encoder_face(audio), self.audio_encoder_body(audio))
+    def encode_speech(self, sound: Tensor, words: Tensor | None = None) -> SpeechFeatures:
+        """Speech -> features; once a step serves all passes of training.
+
+        Args:
+            sound: (B, N) waveform at 16 kHz or, for a generator that knows words, (B, N, 2) amplitude and onsets.
+            words: (B, T) indices into the vocabulary, for such a generator.
+        """
+        face, body = self.audio_encoder_face(sound), self.audio_encoder_body(sound)
+        if not self.config.vocabulary:
+            return SpeechFeatures(face, body)
+        to_frames = at_frames if self.config.aligned_audio else cover_frames
+        face, face_content = self.content_face(to_frames(face, words.shape[1]), words)
+        body, body_content = self.content_body(to_frames(body, words.shape[1]), words)
+        return SpeechFeatures(face, body, face_content, body_content)
 
     def generate(
-        self, features: AudioFeatures, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+        self, features: SpeechFeatures, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
     ) -> GeneratorOutput:
-        """As `forward`, with the audio already encoded; it must cover the motion's frames."""
+        """As `forward`, with the speech already encoded; it must cover the motion's frames."""
         hint = self.motion_encoder(torch.where(mask == 1, self.mask_embedding, motion))
         face = self._face_latent(features.face, hint, speaker)
         upper, hands, lower = self._body_latents(features.body, hint, speaker, use_audio)
@@ -201,11 +268,15 @@ class Generator(nn.Module):
         )
         return GeneratorOutput(latents, logits)
 
-    def _face_latent(self, audio: Tensor, hint: Tensor, speaker: Tensor) -> Tensor:
+    def _of_frames(self, features: Tensor, frames: int) -> Tensor:
+        """Each frame's own; those of words are by the frame already."""
+        return features[:, :frames] if self.config.vocabulary else at_frames(features, frames)
+
+    def _face_latent(self, speech: Tensor, hint: Tensor, speaker: Tensor) -> Tensor:
         frames = hint.shape[1]
         if self.config.aligned_audio:
-            audio = at_frames(audio, frames)
-        memory = self.audio_face_motion_proj(torch.cat([audio[:, :frames], self.bodyhints_face(hint)], -1))
+            speech = self._of_frames(speech, frames)
+        memory = self.audio_face_motion_proj(torch.cat([speech[:, :frames], self.bodyhints_face(hint)], -1))
         query = self.speaker_embedding_face(speaker)[:, None].expand(-1, frames, -1)
         if self.config.aligned_audio:
             query = query + memory
@@ -213,30 +284,57 @@ class Generator(nn.Module):
         return self.face_out_proj(decoded)
 
     def _body_latents(
-        self, audio: Tensor, hint: Tensor, speaker: Tensor, use_audio: bool
+        self, speech: Tensor, hint: Tensor, speaker: Tensor, use_audio: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         speaker_body = self.speaker_embedding_body(speaker)[:, None]
-        spatial = self.position_embeddings(self.moton_proj(self.bodyhints_body(hint)))
-        spatial = self.motion_self_encoder(spatial + speaker_body)
-        spatial = self.position_embeddings(spatial + speaker_body)
-        if use_audio:
-            memory = self.audio_body_motion_proj(audio)
-            query = spatial + at_frames(memory, spatial.shape[1]) if self.config.aligned_audio else spatial
-            spatial = query + self.audio_motion_cross_attn(query, memory)
+        hint = self.moton_proj(self.bodyhints_body(hint))
+        memory = self.audio_body_motion_proj(speech) if use_audio else None
+        follow = {"emage": self._emage_path, "fusion": self._fusion_path, "self-attention": self._self_attention_path}
+        spatial = follow[self.config.body_path](memory, hint, speaker_body)
         upper, hands, lower = (
             self.motion2latent_upper(spatial),
             self.motion2latent_hands(spatial),
             self.motion2latent_lower(spatial),
         )
-        refined_upper = self.body_motion_decoder_upper(upper + speaker_body, hands + lower)
-        refined_hands = self.body_motion_decoder_hands(hands + speaker_body, upper + lower)
-        refined_lower = self.body_motion_decoder_lower(lower + speaker_body, upper + hands)
         return (
-            self.motion_out_proj_upper(upper + refined_upper),
-            self.motion_out_proj_hands(hands + refined_hands),
-            self.motion_out_proj_lower(lower + refined_lower),
+            self._refine("upper", upper, hands + lower, speaker_body),
+            self._refine("hands", hands, upper + lower, speaker_body),
+            self._refine("lower", lower, upper + hands, speaker_body),
         )
 
+    def _refine(self, part: str, own: Tensor, others: Tensor, speaker: Tensor) -> Tensor:
+        query = own + speaker
+        if self.config.wiring == "text":
+            query = self.position_embeddings(query)
+        refined = getattr(self, f"body_motion_decoder_{part}")(query, others)
+        return getattr(self, f"motion_out_proj_{part}")(own + refined)
+
+    def _emage_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+        spatial = self.motion_self_encoder(self.position_embeddings(hint) + speaker)
+        if self.config.wiring == "text":  # published: its sum with the speaker is overwritten
+            query, goes_on = self.position_embeddings(spatial), spatial
+        else:
+            query = goes_on = self.position_embeddings(spatial + speaker)
+        if memory is None:
+            return goes_on
+        if self.config.aligned_audio:
+            own = self._of_frames(memory, hint.shape[1])
+            query, goes_on = query + own, goes_on + own
+        return goes_on + self.audio_motion_cross_attn(query, memory)
+
+    def _fusion_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+        query = self.position_embeddings(speaker.expand_as(hint))
+        return self.audio_motion_cross_attn(query, self._join(memory, hint))
+
+    def _self_attention_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+        return self.motion_self_encoder(self.position_embeddings(self._join(memory, hint) + speaker))
+
+    def _join(self, memory: Tensor | None, hint: Tensor) -> Tensor:
+        return hint if memory is None else hint + self._of_frames(memory, hint.shape[1])
+
     def load_weights(self, state: dict[str, Tensor], name: str) -> None:
-        """Strictly, but for the two template layers that nobody calls; raises WeightsError naming `name`."""
-        load_strictly(self, state, name, unused=NEVER_CALLED)
+        """Strictly, but for what the published files store and nobody calls, and what this fusion does not; raises
+        WeightsError naming `name`.
+        """
+        unused = [f"content_{side}.{key}" for side in ("face", "body") for key in unused_prefixes(self.config.fusion)]
+        load_strictly(self, state, name, unused=(*NEVER_CALLED, *unused))

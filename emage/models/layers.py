@@ -125,13 +125,16 @@ class WaveBlock(nn.Module):
 
 
 class WaveEncoder(nn.Module):
-    """Waveform at 16 kHz (B, N) -> (B, T', C), one vector for each 540 samples, receptive field 19,475 samples."""
+    """Sound at 16 kHz -> (B, T', C), one vector for each 540 samples, receptive field 19,475 samples.
 
-    def __init__(self, width: int):
+    channels: of the sound: 1 for a waveform (B, N), more for what is told of it at each sample, (B, N, channels).
+    """
+
+    def __init__(self, width: int, channels: int = 1):
         super().__init__()
         quarter, half = width // 4, width // 2
         self.feat_extractor = nn.Sequential(
-            WaveBlock(1, quarter, stride=5, padding=1600, shortcut=True),
+            WaveBlock(channels, quarter, stride=5, padding=1600, shortcut=True),
             WaveBlock(quarter, quarter, stride=6, padding=0, shortcut=True),
             WaveBlock(quarter, quarter, stride=1, padding=7, shortcut=False),
             WaveBlock(quarter, half, stride=6, padding=0, shortcut=True),
@@ -139,8 +142,9 @@ class WaveEncoder(nn.Module):
             WaveBlock(half, width, stride=3, padding=0, shortcut=True),
         )
 
-    def forward(self, wave: Tensor) -> Tensor:
-        return self.feat_extractor(wave[:, None]).transpose(1, 2)
+    def forward(self, sound: Tensor) -> Tensor:
+        x = sound[:, None] if sound.ndim == 2 else sound.transpose(1, 2)  # (B, C, N)
+        return self.feat_extractor(x).transpose(1, 2)
 
 
 def at_frames(features: Tensor, frames: int) -> Tensor:
@@ -153,6 +157,12 @@ def at_frames(features: Tensor, frames: int) -> Tensor:
     before = place.long()
     after = (before + 1).clamp(max=features.shape[1] - 1)
     return torch.lerp(features[:, before], features[:, after], (place - before)[:, None].to(features.dtype))
+
+
+def cover_frames(features: Tensor, frames: int) -> Tensor:
+    """The first features, (B, T', C) -> (B, T, C); where frames are more, the last ones again, as published."""
+    missing = frames - features.shape[1]
+    return torch.cat([features, features[:, -missing:]], 1) if missing > 0 else features[:, :frames]
 
 
 def transformer_decoder(width: int, layers: int) -> nn.TransformerDecoder:

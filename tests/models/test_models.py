@@ -7,7 +7,8 @@ import torch
 
 from emage.errors import WeightsError
 from emage.models.codec import MotionCodec, integrate_root
-from emage.models.generator import NEVER_CALLED, AudioFeatures, Generator, GeneratorConfig
+from emage.models.content_rhythm import SpeechFeatures
+from emage.models.generator import NEVER_CALLED, Generator, GeneratorConfig
 from emage.models.layers import PeriodicPositions, WaveEncoder, at_frames
 from emage.models.parts import Parts
 from emage.models.quantizer import Quantizer
@@ -153,8 +154,8 @@ def test_aligned_audio_tells_frames_which_sound_is_theirs():
         motion, mask, speaker = torch.zeros(1, 64, 337), torch.ones(1, 64, 337), torch.tensor([0])
         face, body = torch.randn(2, 1, 64, 16)
         with torch.inference_mode():
-            forward = generator.generate(AudioFeatures(face, body), motion, mask, speaker)
-            backward = generator.generate(AudioFeatures(face, body.flip(1)), motion, mask, speaker)
+            forward = generator.generate(SpeechFeatures(face, body), motion, mask, speaker)
+            backward = generator.generate(SpeechFeatures(face, body.flip(1)), motion, mask, speaker)
         apart = (forward.latents.upper - backward.latents.upper).abs()[0, 20:44].max()
         assert (apart > 1e-3) if aligned else (apart < 1e-5)
 

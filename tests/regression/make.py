@@ -44,7 +44,7 @@ def spread(generator: Generator, codec: MotionCodec, audio: torch.Tensor) -> Non
             elif tensor.ndim > 1 and "norm" not in name and "embed" not in name:
                 tensor.mul_(1.5)
     generator.train()  # one pass gives the batch norms the sound's own statistics
-    generator.encode_audio(audio[None])
+    generator.encode_speech(audio[None])
     generator.eval()
     # Likelihoods about zero and a codebook made of the face's own latents: many codes are used.
     everything_hidden = torch.ones(1, 64, MOTION_CHANNELS)
