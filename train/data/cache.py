@@ -5,6 +5,9 @@ python -m train.data --corpus ROOT --out CACHE
 A corpus is ROOT/{smplxflame_30/<id>.npz, wave16k/<id>.wav, train_test_split.csv}. The cache holds one array a quantity,
 all clips end to end, so that an item of training is a few copies out of mapped memory and nothing is decoded.
 
+Where the corpus has them, speech.json holds each clip's words (textgrid/<id>.TextGrid) and the gestures that were
+performed at them (strokes/<id>.json, which the synthetic corpus has).
+
 Translation is stored twice. `motion` has it as a hint shows it to the generator (`emage.hints.mask.motion_channels`):
 a place in the room, metres. `root_velocity` has x velocity, height and z velocity, as
 `emage.models.codec.integrate_root` reads them. The lower VQ-VAE and the global motion predictor are trained on that
@@ -34,10 +37,12 @@ from emage.motion import FPS, Motion
 from emage.motion.rotations import rotation_6d_to_axis_angle
 from emage.motion.skeleton import MOTION_CHANNELS, NUM_BETAS, NUM_EXPRESSIONS, ROTATION_CHANNELS, TRANSLATION
 from emage.recording.audio import frame_to_sample, load_audio, num_frames
+from emage.recording.transcript import Word, load_words
 from train.run.command import run_command
 
 SPLITS = ("train", "val", "test", "additional")
 _INDEX = "index.json"
+_SPEECH = "speech.json"
 _FORMAT = 2
 _ARRAYS = {  # file: (dtype, width of a row)
     "motion": ("<f4", MOTION_CHANNELS),
@@ -75,6 +80,16 @@ class Clip:
     def rows(self) -> slice:
         """Of the cache's arrays of frames."""
         return slice(self.first_frame, self.first_frame + self.num_frames)
+
+
+@dataclass(frozen=True)
+class TrueStroke:
+    """A gesture that was performed at a word. gesture: its name. word: its text. apex_s: when its stroke ends, seconds
+    of the clip."""
+
+    gesture: str
+    word: str
+    apex_s: float
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
@@ -119,7 +134,7 @@ def build_cache(corpus: Path, out: Path, speakers: tuple[int, ...] = (), body: B
     unfinished = out.parent / f".{out.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    clips, bases, first_frame, first_sample = [], {}, 0, 0
+    clips, bases, speech, first_frame, first_sample = [], {}, {}, 0, 0
     for clip_id, split in tqdm(listed, desc="Clips", unit=" clips"):
         arrays, basis = _decode(corpus, clip_id, body)
         for name, array in arrays.items():
@@ -129,6 +144,7 @@ def build_cache(corpus: Path, out: Path, speakers: tuple[int, ...] = (), body: B
         first_frame, first_sample = first_frame + clip.num_frames, first_sample + clip.num_samples
         clips.append(clip)
         bases.setdefault(basis, clip_id)
+        speech[clip_id] = _read_speech(corpus, clip_id)
     if len(bases) > 1:
         shutil.rmtree(unfinished)
         raise CorpusError(f"{corpus} mixes expression bases: {bases}. Train on one basis at a time.")
@@ -140,6 +156,7 @@ def build_cache(corpus: Path, out: Path, speakers: tuple[int, ...] = (), body: B
         "clips": [asdict(clip) for clip in clips],
     }
     (unfinished / _INDEX).write_text(json.dumps(index, indent=1) + "\n", "utf-8")
+    (unfinished / _SPEECH).write_text(json.dumps(speech) + "\n", "utf-8")
     os.replace(unfinished, out)
     return Cache(out)
 
@@ -182,6 +199,17 @@ def _decode(corpus: Path, clip_id: str, body: Body) -> tuple[dict[str, np.ndarra
     return arrays, motion.expression_basis
 
 
+def _read_speech(corpus: Path, clip_id: str) -> dict[str, list]:
+    """Words and strokes of a clip as speech.json has them; none where the corpus has none."""
+    words_file, strokes_file = corpus / "textgrid" / f"{clip_id}.TextGrid", corpus / "strokes" / f"{clip_id}.json"
+    words = load_words(words_file) if words_file.is_file() else ()
+    strokes = json.loads(strokes_file.read_text("utf-8")) if strokes_file.is_file() else []
+    return {
+        "words": [[word.text, word.start_s, word.end_s] for word in words],
+        "strokes": [[stroke["gesture"], stroke["word"], stroke["apex_s"]] for stroke in strokes],
+    }
+
+
 def differentiate_path(trans: np.ndarray) -> np.ndarray:
     """(T, 3) positions in metres -> (T, 3): x velocity (m/s), height (m), z velocity (m/s).
 
@@ -215,6 +243,8 @@ class Cache:
         self.clips = tuple(Clip(**clip) for clip in index["clips"])
         self.speakers = tuple(index["speakers"])
         self.expression_basis = index["expression_basis"]
+        speech = self.folder / _SPEECH
+        self._speech = json.loads(speech.read_text("utf-8")) if speech.is_file() else {}
         self._old_files = _OLD_FILES.get(index["format"], {})
         rows = self.clips[-1].rows.stop
         self.motion = self._map("motion", rows)
@@ -248,6 +278,14 @@ class Cache:
         if not table:
             raise CorpusError(f"{self.folder} has no clip of {' or '.join(splits)} with {window_frames} frames.")
         return np.array(table, dtype=np.int64)
+
+    def words(self, clip: Clip) -> tuple[Word, ...]:
+        """What is said in a clip; empty where the corpus had no transcript of it, or the cache is an older one."""
+        return tuple(Word(*word) for word in self._speech.get(clip.id, {}).get("words", ()))
+
+    def strokes(self, clip: Clip) -> tuple[TrueStroke, ...]:
+        """The gestures that were performed in a clip, beats among them; empty where the corpus does not say."""
+        return tuple(TrueStroke(*stroke) for stroke in self._speech.get(clip.id, {}).get("strokes", ()))
 
     def clip_audio(self, clip: Clip, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """(N,) float32 at 16 kHz, from the sample where one frame starts to that where another does."""

@@ -29,7 +29,7 @@ from train.synthetic.strokes import BEAT, Stroke
 from train.synthetic.timing import FORMAT, Times
 
 COMPACT = "compact"
-FOLDERS = ("smplxflame_30", "wave16k", "textgrid", "sem")
+FOLDERS = ("smplxflame_30", "wave16k", "textgrid", "sem", "strokes")
 SPLIT_FILE = "train_test_split.csv"
 SETTINGS_FILE = "corpus.json"
 CLIP_S = 50.0
@@ -187,8 +187,8 @@ def speak_clip(clip: Clip, seed: int, compact: Path) -> None:
 
 def build_clip(clip: Clip, compact: Path, out: Path) -> None:
     """The files of a clip from its compact form. The motion is written last: it says that the clip is whole."""
-    motion_path = out / "smplxflame_30" / f"{clip.name}.npz"
-    if motion_path.is_file():
+    motion_path, strokes_path = out / "smplxflame_30" / f"{clip.name}.npz", out / "strokes" / f"{clip.name}.json"
+    if motion_path.is_file() and strokes_path.is_file():  # corpora of earlier revisions have no strokes
         return
     times = Times.load(compact / f"{clip.name}.json")
     if times.name != clip.name:
@@ -200,6 +200,8 @@ def build_clip(clip: Clip, compact: Path, out: Path) -> None:
     write_textgrid(out / "textgrid" / f"{clip.name}.TextGrid", times)
     with new_file(out / "sem" / f"{clip.name}.txt") as temporary:
         temporary.write_text("".join(_sem_line(stroke, times) for stroke in performance.strokes), "utf-8")
+    with new_file(strokes_path) as temporary:
+        temporary.write_text(json.dumps([_describe(stroke, times) for stroke in performance.strokes]) + "\n", "utf-8")
     performance.motion.save(motion_path)
 
 
@@ -248,6 +250,11 @@ def _sem_line(stroke: Stroke, times: Times) -> str:
     score = 0.1 if is_beat else 0.7
     text = times.words[stroke.word].text
     return f"{kind}\t{start_s:.3f}\t{end_s:.3f}\t{end_s - start_s:.3f}\t{score}\t{text}\n"
+
+
+def _describe(stroke: Stroke, times: Times) -> dict[str, str | float]:
+    """What `sem` does not say: which gesture of the dictionary, and when its stroke ends."""
+    return {"gesture": stroke.gesture, "word": times.words[stroke.word].text, "apex_s": stroke.apex_s}
 
 
 # --- many clips -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 
 from emage.motion.skeleton import JOINT_NAMES
 from train.synthetic.kinematics import axis_angle_of, joints_as_left, matrix_of, twist_for_palm, unit
+from train.synthetic.lists import read_lists
 
 FINGERS = ("index", "middle", "pinky", "ring")
 
@@ -164,7 +165,6 @@ class Gesture:
     keys: tuple[tuple[float, Key], ...]
     other: tuple[tuple[float, Key], ...] | None = None
     fixed: bool = False
-    words: tuple[str, ...] = ()
     weight: float = 1.0
 
     @property
@@ -177,24 +177,24 @@ def _stroke(before: Key, end: Key, prepare_s: float = 0.32) -> tuple[tuple[float
     return ((-prepare_s, before), (0.0, end))
 
 
-def _both(keys: tuple[tuple[float, Key], ...], words: str, fixed: bool = False, weight: float = 1.0) -> Gesture:
-    return Gesture(keys, keys, fixed, tuple(words.split()), weight)
+def _both(keys: tuple[tuple[float, Key], ...], fixed: bool = False, weight: float = 1.0) -> Gesture:
+    return Gesture(keys, keys, fixed, weight)
 
 
-def _one(keys: tuple[tuple[float, Key], ...], words: str, fixed: bool = False, weight: float = 1.0) -> Gesture:
-    return Gesture(keys, None, fixed, tuple(words.split()), weight)
+def _one(keys: tuple[tuple[float, Key], ...], fixed: bool = False, weight: float = 1.0) -> Gesture:
+    return Gesture(keys, None, fixed, weight)
 
 
-def _number(shape: str, words: str) -> Gesture:
+def _number(shape: str) -> Gesture:
     end = Key((0.29, -0.02, 0.28), "front", shape, flex=-8)
     low = replace(end, place=(0.25, -0.12, 0.25), shape="loose_fist")
-    return Gesture(_stroke(low, end), None, False, tuple(words.split()))
+    return Gesture(_stroke(low, end), None)
 
 
-def _number_two_hands(shape: str, words: str) -> Gesture:
+def _number_two_hands(shape: str) -> Gesture:
     end, low = Key((0.25, -0.03, 0.28), "front", "five", flex=-8), Key((0.23, -0.13, 0.26), "front", "fist")
     other = _stroke(low, replace(end, shape=shape))
-    return Gesture(_stroke(low, end), other, False, tuple(words.split()))
+    return Gesture(_stroke(low, end), other)
 
 
 def _k(x: float, y: float, z: float, palm: str, shape: str, flex: float = 0, dev: float = 0, flare: float = 0) -> Key:
@@ -204,150 +204,117 @@ def _k(x: float, y: float, z: float, palm: str, shape: str, flex: float = 0, dev
 GESTURES: dict[str, Gesture] = {
     "self": _one(
         _stroke(_k(0.17, -0.2, 0.26, "in_back", "open"), _k(0.135, -0.175, 0.165, "back", "flat", 8)),
-        "i me my mine own", fixed=True, weight=0.7,
+        fixed=True, weight=0.7,
     ),
-    "you": _one(_stroke(_k(0.17, -0.2, 0.27, "in", "relaxed"), _k(0.2, -0.13, 0.44, "in_up", "open")),
-                "you your yours", weight=0.75),
+    "you": _one(_stroke(_k(0.17, -0.2, 0.27, "in", "relaxed"), _k(0.2, -0.13, 0.44, "in_up", "open")), weight=0.75),
     "we": _both(
         ((-0.3, _k(0.16, -0.18, 0.34, "in_back", "open")), (0.0, _k(0.29, -0.2, 0.3, "in_up", "open")),
-         (0.3, _k(0.15, -0.2, 0.24, "in_back", "open"))), "we us our together team",
+         (0.3, _k(0.15, -0.2, 0.24, "in_back", "open"))),
     ),
-    "they": _one(_stroke(_k(0.24, -0.18, 0.3, "in", "relaxed"), _k(0.5, -0.12, 0.3, "front", "open")),
-                 "they them he she him her their brother neighbor friend", weight=0.7),
-    "there": _one(_stroke(_k(0.24, -0.14, 0.28, "down", "point"), _k(0.55, -0.02, 0.27, "down", "point")),
-                  "there outside far away home"),
-    "here": _one(_stroke(_k(0.15, -0.16, 0.3, "down", "point"), _k(0.15, -0.31, 0.31, "down", "point", 18)),
-                 "here now today"),
-    "this": _one(_stroke(_k(0.17, -0.19, 0.3, "in_up", "cup"), _k(0.14, -0.25, 0.37, "up", "cup")), "this yours",
+    "they": _one(_stroke(_k(0.24, -0.18, 0.3, "in", "relaxed"), _k(0.5, -0.12, 0.3, "front", "open")), weight=0.7),
+    "there": _one(_stroke(_k(0.24, -0.14, 0.28, "down", "point"), _k(0.55, -0.02, 0.27, "down", "point"))),
+    "here": _one(_stroke(_k(0.15, -0.16, 0.3, "down", "point"), _k(0.15, -0.31, 0.31, "down", "point", 18))),
+    "this": _one(_stroke(_k(0.17, -0.19, 0.3, "in_up", "cup"), _k(0.14, -0.25, 0.37, "up", "cup")),
                  weight=0.6),
-    "that": _one(_stroke(_k(0.2, -0.18, 0.28, "down", "point"), _k(0.29, -0.14, 0.43, "down", "point")), "that",
+    "that": _one(_stroke(_k(0.2, -0.18, 0.28, "down", "point"), _k(0.29, -0.14, 0.43, "down", "point")),
                  weight=0.5),
-    "big": _both(_stroke(_k(0.15, -0.16, 0.33, "in", "open"), _k(0.41, -0.1, 0.29, "in", "spread", 0, 0, 0.15), 0.38),
-                 "big huge enormous large wide mountain"),
-    "small": _one(_stroke(_k(0.2, -0.14, 0.3, "in", "relaxed"), _k(0.2, 0.02, 0.3, "in", "gap")),
-                  "small tiny little short"),
-    "narrow": _both(_stroke(_k(0.26, -0.2, 0.32, "in", "flat"), _k(0.115, -0.2, 0.34, "in", "flat")), "thin only"),
-    "long": _both(_stroke(_k(0.12, -0.17, 0.34, "in_down", "pinch"), _k(0.37, -0.15, 0.31, "in_down", "pinch")),
-                  "long bridge river"),
-    "tall": _one(_stroke(_k(0.25, -0.2, 0.3, "down", "flat"), _k(0.36, 0.12, 0.32, "down", "flat", 40)), "tall high"),
-    "deep": _one(_stroke(_k(0.2, -0.1, 0.32, "down", "flat"), _k(0.2, -0.37, 0.3, "down", "flat")), "deep low"),
-    "up": _one(_stroke(_k(0.22, -0.22, 0.3, "up", "point"), _k(0.3, 0.2, 0.24, "front", "point")),
-               "up higher upwards flew"),
-    "down": _one(_stroke(_k(0.21, -0.06, 0.3, "front_down", "point"), _k(0.21, -0.36, 0.3, "down", "point", 20)),
-                 "down lower downwards fell dropped drop less"),
+    "big": _both(_stroke(_k(0.15, -0.16, 0.33, "in", "open"), _k(0.41, -0.1, 0.29, "in", "spread", 0, 0, 0.15), 0.38)),
+    "small": _one(_stroke(_k(0.2, -0.14, 0.3, "in", "relaxed"), _k(0.2, 0.02, 0.3, "in", "gap"))),
+    "narrow": _both(_stroke(_k(0.26, -0.2, 0.32, "in", "flat"), _k(0.115, -0.2, 0.34, "in", "flat"))),
+    "long": _both(_stroke(_k(0.12, -0.17, 0.34, "in_down", "pinch"), _k(0.37, -0.15, 0.31, "in_down", "pinch"))),
+    "tall": _one(_stroke(_k(0.25, -0.2, 0.3, "down", "flat"), _k(0.36, 0.12, 0.32, "down", "flat", 40))),
+    "deep": _one(_stroke(_k(0.2, -0.1, 0.32, "down", "flat"), _k(0.2, -0.37, 0.3, "down", "flat"))),
+    "up": _one(_stroke(_k(0.22, -0.22, 0.3, "up", "point"), _k(0.3, 0.2, 0.24, "front", "point"))),
+    "down": _one(_stroke(_k(0.21, -0.06, 0.3, "front_down", "point"), _k(0.21, -0.36, 0.3, "down", "point", 20))),
     "more": _one(((-0.5, _k(0.21, -0.27, 0.31, "up", "cup")), (-0.22, _k(0.23, -0.22, 0.34, "up", "cup")),
-                  (0.0, _k(0.25, -0.06, 0.33, "up", "open"))), "more again"),
-    "no": _both(_stroke(_k(0.12, -0.2, 0.33, "down", "flat"), _k(0.37, -0.22, 0.28, "down", "flat", 0, 0, 0.1)),
-                "no not never nothing nobody none forgot forget over end finished enough"),
+                  (0.0, _k(0.25, -0.06, 0.33, "up", "open")))),
+    "no": _both(_stroke(_k(0.12, -0.2, 0.33, "down", "flat"), _k(0.37, -0.22, 0.28, "down", "flat", 0, 0, 0.1))),
     "refuse": _one(
         ((-0.3, _k(0.2, -0.02, 0.3, "front", "point")), (0.0, _k(0.3, 0.0, 0.3, "front", "point", -5, -12)),
          (0.17, _k(0.19, 0.0, 0.31, "front", "point", -5, 12)), (0.34, _k(0.27, 0.0, 0.3, "front", "point", -5, -10))),
-        "almost", weight=0.8,
+         weight=0.8,
     ),
-    "yes": _one(_stroke(_k(0.2, -0.25, 0.28, "in", "loose_fist"), _k(0.19, -0.17, 0.33, "in", "thumb_up")),
-                "yes good perfect sure okay"),
-    "stop": _one(_stroke(_k(0.2, -0.15, 0.24, "front", "relaxed"), _k(0.23, -0.08, 0.39, "front", "flat", -50)),
-                 "stop wait second"),
-    "one": _number("one", "one first only alone"),
-    "two": _number("two", "two second"),
-    "three": _number("three", "three third"),
-    "four": _number("four", "four"),
-    "five": _number("five", "five"),
-    "six": _number_two_hands("one", "six"),
-    "seven": _number_two_hands("two", "seven"),
-    "eight": _number_two_hands("three", "eight"),
-    "nine": _number_two_hands("four", "nine"),
-    "ten": _number_two_hands("five", "ten"),
-    "half": _one(_stroke(_k(0.17, -0.06, 0.33, "in", "flat"), _k(0.17, -0.26, 0.36, "in", "flat", 0, -12)),
-                 "half cut"),
+    "yes": _one(_stroke(_k(0.2, -0.25, 0.28, "in", "loose_fist"), _k(0.19, -0.17, 0.33, "in", "thumb_up"))),
+    "stop": _one(_stroke(_k(0.2, -0.15, 0.24, "front", "relaxed"), _k(0.23, -0.08, 0.39, "front", "flat", -50))),
+    "one": _number("one"),
+    "two": _number("two"),
+    "three": _number("three"),
+    "four": _number("four"),
+    "five": _number("five"),
+    "six": _number_two_hands("one"),
+    "seven": _number_two_hands("two"),
+    "eight": _number_two_hands("three"),
+    "nine": _number_two_hands("four"),
+    "ten": _number_two_hands("five"),
+    "half": _one(_stroke(_k(0.17, -0.06, 0.33, "in", "flat"), _k(0.17, -0.26, 0.36, "in", "flat", 0, -12))),
     "all": _both(
         ((-0.4, _k(0.13, -0.14, 0.36, "in", "open")), (0.0, _k(0.47, -0.12, 0.2, "front", "spread", 0, 0, 0.1)),
          (0.25, _k(0.45, -0.2, 0.22, "in_up", "spread"))),
-        "all every everything everybody whole city people always half most",
     ),
     "think": _one(_stroke(_k(0.21, -0.02, 0.27, "in_back", "point"),
-                          _k(0.215, 0.115, 0.165, "in", "point", 0, 10, 0.2)),
-                  "think know idea remember believe guess suppose", fixed=True),
-    "see": _one(_stroke(_k(0.15, 0.09, 0.24, "in_back", "two"), _k(0.19, 0.0, 0.42, "in_down", "two")),
-                "see saw look looked eyes found find pictures picture"),
+                          _k(0.215, 0.115, 0.165, "in", "point", 0, 10, 0.2)), fixed=True),
+    "see": _one(_stroke(_k(0.15, 0.09, 0.24, "in_back", "two"), _k(0.19, 0.0, 0.42, "in_down", "two"))),
     "hear": _one(_stroke(_k(0.25, -0.02, 0.22, "front", "relaxed"), _k(0.235, 0.095, 0.11, "front", "cup", 0, 0, 0.3)),
-                 "hear listen quiet", fixed=True),
+                  fixed=True),
     "heart": _both(_stroke(_k(0.2, -0.22, 0.26, "in_back", "open"), _k(0.15, -0.2, 0.19, "back", "open", 12)),
-                   "heart love loves feel feeling happy proud", fixed=True),
-    "question": _both(_stroke(_k(0.2, -0.26, 0.29, "in", "relaxed"), _k(0.31, -0.22, 0.31, "up", "open", -10)),
-                      "who what where why how do"),
+                  fixed=True),
+    "question": _both(_stroke(_k(0.2, -0.26, 0.29, "in", "relaxed"), _k(0.31, -0.22, 0.31, "up", "open", -10))),
     "maybe": _one(
         ((-0.28, _k(0.22, -0.18, 0.33, "in_down", "spread")), (0.0, _k(0.23, -0.18, 0.33, "down", "spread")),
          (0.2, _k(0.22, -0.18, 0.33, "in", "spread")), (0.4, _k(0.23, -0.18, 0.33, "down", "spread"))),
-        "maybe perhaps hope um",
     ),
-    "left": Gesture(_stroke(_k(0.2, -0.15, 0.3, "in", "flat"), _k(0.58, -0.08, 0.2, "front_down", "flat")), None,
-                    False, ("left",)),
-    "right": Gesture(_stroke(_k(0.2, -0.15, 0.3, "in", "flat"), _k(0.58, -0.08, 0.2, "front_down", "flat")), None,
-                     False, ("right",)),
-    "past": _one(_stroke(_k(0.22, -0.05, 0.26, "in", "flat"), _k(0.32, 0.12, 0.1, "back", "flat", -20, 0, 0.1)),
-                 "before past yesterday ago behind last"),
+    "left": Gesture(_stroke(_k(0.2, -0.15, 0.3, "in", "flat"), _k(0.58, -0.08, 0.2, "front_down", "flat")), None),
+    "right": Gesture(_stroke(_k(0.2, -0.15, 0.3, "in", "flat"), _k(0.58, -0.08, 0.2, "front_down", "flat")), None),
+    "past": _one(_stroke(_k(0.22, -0.05, 0.26, "in", "flat"), _k(0.32, 0.12, 0.1, "back", "flat", -20, 0, 0.1))),
     "future": _one(
         ((-0.5, _k(0.2, -0.12, 0.22, "in", "open")), (-0.28, _k(0.2, -0.01, 0.31, "in_down", "open")),
-         (0.0, _k(0.21, -0.12, 0.45, "in_up", "open"))), "future tomorrow next later will go come went came straight",
+         (0.0, _k(0.21, -0.12, 0.45, "in_up", "open"))),
     ),
     "round": _both(
         ((-0.35, _k(0.12, -0.06, 0.35, "in_down", "cup")), (-0.1, _k(0.25, -0.13, 0.34, "in", "cup")),
          (0.0, _k(0.24, -0.2, 0.34, "in", "cup")), (0.25, _k(0.13, -0.27, 0.34, "in_up", "cup"))),
-        "round around ball apples bottle turn",
     ),
-    "open": _both(_stroke(_k(0.11, -0.14, 0.35, "front", "flat", -20), _k(0.35, -0.13, 0.3, "front", "flat", -10)),
-                  "opened open door window"),
-    "close": _both(_stroke(_k(0.34, -0.15, 0.3, "in", "flat"), _k(0.115, -0.16, 0.36, "in", "flat")),
-                   "closed close between middle box boxes"),
-    "give": _both(_stroke(_k(0.16, -0.26, 0.25, "up", "cup"), _k(0.17, -0.2, 0.41, "up", "open")), "give please"),
-    "take": _one(_stroke(_k(0.2, -0.1, 0.44, "in_down", "spread"), _k(0.18, -0.22, 0.29, "in_down", "fist")),
-                 "take took buy bought pull pulled carry carried hold"),
-    "push": _both(_stroke(_k(0.2, -0.18, 0.24, "front", "open", -40), _k(0.19, -0.12, 0.42, "front", "flat", -50)),
-                  "push pushed against"),
+    "open": _both(_stroke(_k(0.11, -0.14, 0.35, "front", "flat", -20), _k(0.35, -0.13, 0.3, "front", "flat", -10))),
+    "close": _both(_stroke(_k(0.34, -0.15, 0.3, "in", "flat"), _k(0.115, -0.16, 0.36, "in", "flat"))),
+    "give": _both(_stroke(_k(0.16, -0.26, 0.25, "up", "cup"), _k(0.17, -0.2, 0.41, "up", "open"))),
+    "take": _one(_stroke(_k(0.2, -0.1, 0.44, "in_down", "spread"), _k(0.18, -0.22, 0.29, "in_down", "fist"))),
+    "push": _both(_stroke(_k(0.2, -0.18, 0.24, "front", "open", -40), _k(0.19, -0.12, 0.42, "front", "flat", -50))),
     "throw": _one(_stroke(_k(0.29, 0.12, 0.13, "front", "loose_fist", 0, 0, 0.2),
-                          _k(0.2, -0.08, 0.44, "in_down", "spread")),
-                  "throw threw lose lost"),
+                          _k(0.2, -0.08, 0.44, "in_down", "spread"))),
     "write": _one(
         ((-0.25, _k(0.16, -0.2, 0.32, "in_down", "pinch")), (0.0, _k(0.2, -0.23, 0.34, "in_down", "pinch", 12)),
          (0.15, _k(0.17, -0.21, 0.34, "in_down", "pinch")), (0.3, _k(0.23, -0.23, 0.33, "in_down", "pinch", 12))),
-        "wrote write letter letters book story stories",
     ),
     "phone": _one(_stroke(_k(0.25, -0.03, 0.22, "in", "phone"), _k(0.205, 0.055, 0.13, "in", "phone", 0, 0, 0.2)),
-                  "phone called told said", fixed=True),
-    "strong": _both(_stroke(_k(0.24, -0.28, 0.26, "in", "loose_fist"), _k(0.21, -0.12, 0.29, "in_back", "fist")),
-                    "strong fight must angry"),
+                  fixed=True),
+    "strong": _both(_stroke(_k(0.24, -0.28, 0.26, "in", "loose_fist"), _k(0.21, -0.12, 0.29, "in_back", "fist"))),
     "money": _one(
         ((-0.28, _k(0.2, -0.18, 0.33, "up", "pinch")), (0.0, _k(0.2, -0.15, 0.35, "up", "pinch")),
-         (0.14, _k(0.21, -0.155, 0.35, "up", "cup")), (0.28, _k(0.2, -0.15, 0.35, "up", "pinch"))), "money prices",
+         (0.14, _k(0.21, -0.155, 0.35, "up", "cup")), (0.28, _k(0.2, -0.15, 0.35, "up", "pinch"))),
     ),
-    "fast": _one(_stroke(_k(0.11, -0.17, 0.31, "in", "flat"), _k(0.42, -0.07, 0.36, "in", "flat", 0, 0, 0.05), 0.24),
-                 "fast quickly suddenly ran jumped run jump"),
-    "slow": _both(_stroke(_k(0.22, -0.14, 0.33, "down", "open"), _k(0.23, -0.25, 0.35, "down", "open", -8), 0.5),
-                  "slowly quiet tired still step"),
+    "fast": _one(_stroke(_k(0.11, -0.17, 0.31, "in", "flat"), _k(0.42, -0.07, 0.36, "in", "flat", 0, 0, 0.05), 0.24)),
+    "slow": _both(_stroke(_k(0.22, -0.14, 0.33, "down", "open"), _k(0.23, -0.25, 0.35, "down", "open", -8), 0.5)),
     "crazy": _one(
         ((-0.3, _k(0.24, 0.05, 0.22, "in", "point")), (0.0, _k(0.235, 0.11, 0.19, "in", "point", 0, 0, 0.25)),
          (0.16, _k(0.245, 0.09, 0.215, "in_back", "point", 0, 0, 0.25)),
-         (0.32, _k(0.235, 0.11, 0.19, "in", "point", 0, 0, 0.25))), "crazy afraid terrible", fixed=True,
+         (0.32, _k(0.235, 0.11, 0.19, "in", "point", 0, 0, 0.25))), fixed=True,
     ),
-    "first_hand": Gesture(_stroke(_k(0.2, -0.22, 0.29, "in", "relaxed"), _k(0.29, -0.16, 0.34, "up", "open")), None,
-                          False, ("hand",)),
+    "first_hand": Gesture(_stroke(_k(0.2, -0.22, 0.29, "in", "relaxed"), _k(0.29, -0.16, 0.34, "up", "open")), None),
     "house": _both(
         ((-0.3, _k(0.1, 0.04, 0.34, "in_down", "flat")), (0.0, _k(0.22, -0.1, 0.33, "in_down", "flat")),
-         (0.22, _k(0.22, -0.24, 0.33, "in", "flat"))), "house houses built build room",
+         (0.22, _k(0.22, -0.24, 0.33, "in", "flat"))),
     ),
-    "table": _both(_stroke(_k(0.13, -0.2, 0.34, "down", "flat"), _k(0.33, -0.21, 0.32, "down", "flat")),
-                   "table garden"),
+    "table": _both(_stroke(_k(0.13, -0.2, 0.34, "down", "flat"), _k(0.33, -0.21, 0.32, "down", "flat"))),
     "fish": _one(
         ((-0.28, _k(0.2, -0.17, 0.28, "in", "flat")), (0.0, _k(0.17, -0.16, 0.36, "in", "flat", 14)),
          (0.18, _k(0.2, -0.16, 0.38, "in", "flat", -14)), (0.36, _k(0.16, -0.16, 0.42, "in", "flat", 12))),
-        "fish swim boat boats",
     ),
 }  # fmt: skip
 
 _BY_WORD: dict[str, tuple[str, ...]] = {}
-for _name, _gesture in GESTURES.items():
-    for _word in _gesture.words:
+for _name, _words in read_lists("dictionary.txt").items():
+    assert _name in GESTURES
+    for _word in _words.split():
         _BY_WORD[_word] = (*_BY_WORD.get(_word, ()), _name)
 
 

@@ -6,45 +6,12 @@ word for one token.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-_RULES_TEXT = {
-    "who": "i|i|i|we|we|you|you|they|he|she",
-    "whom": "me|you|us|them|him|her|everybody|nobody|my friend|your brother|our neighbor|the whole team",
-    "big": "big|huge|enormous|large|wide|*big|*huge|*enormous|very large",
-    "small": "small|tiny|little|*small|*tiny|very little|short",
-    "size": "{big}|{small}|long|round|tall|high|deep|thin",
-    "number": "one|two|three|four|five|six|seven|eight|nine|ten|*two|*three|*five",
-    "things": "houses|boats|letters|apples|children|questions|stories|mountains|bottles|pictures|boxes|problems|people",
-    "thing": "house|boat|letter|table|story|mountain|bottle|picture|box|problem|garden|river|machine|window|fish|book|"
-    "ball|bridge|city|tree|room",
-    "up": "up|higher|upwards|*up",
-    "down": "down|lower|downwards|*down",
-    "place": "here|there|over there|right here|outside|at home|far away|up there|down here|behind the {thing}|"
-    "in the middle|between the two {things}|next to the {thing}|around the {thing}|on the left|on the right side",
-    "time": "yesterday|tomorrow|now|today|before|later|a long time ago|next week|last year|in the future|in the past",
-    "never": "never|*never|not|always|*always|really|still|almost never",
-    "saw": "saw|found|built|bought|remember|forgot|opened|closed|took|lost|pushed|pulled|threw|carried|wrote|cut|"
-    "dropped",
-    "see": "see|find|build|buy|remember|forget|open|close|take|lose|push|pull|throw|carry|write about|cut|drop",
-    "went": "went|came|ran|walked|jumped|fell|flew|drove",
-    "go": "go|come|run|walk|jump|turn|swim|drive",
-    "feeling": "happy|sad|angry|tired|afraid|proud|sure|strong|crazy|quiet|good|perfect|bad|terrible",
-    "think": "think|know|believe|feel|hope|guess|remember|suppose",
-    "quick": "quickly|slowly|fast|again and again|step by step|all together|all alone|suddenly",
-    "noun": "music|weather|paper|summer|doctor|market|coffee|winter|village|kitchen|teacher|language|science|history|"
-    "reason|result|system|program|moment|evening|morning|answer|company|example|animal|dinner|holiday|island|member|"
-    "newspaper",
-    "quality": "interesting|difficult|simple|beautiful|important|modern|different|useful|famous|careful|dangerous|"
-    "curious|*interesting|*important|*different",
-    "did": "explained|described|studied|changed|expected|preferred|considered|started|continued|discussed|"
-    "painted|visited",
-    "manner": "carefully|usually|probably|normally|certainly|especially|hardly|mostly",
-    "filler": "well|so|now|you know|listen|look|okay|honestly|of course|um",
-    "all": "all|every one|everything|nothing|none|half|most",
-}
+from train.synthetic.lists import read_lists
+
 _TEMPLATES_TEXT = """
 {filler}, {who} {never} {saw} such a {size} {thing}.
 {who} {saw} {number} {things} {place}.
@@ -117,10 +84,65 @@ after the {noun}, {who} {did} the {quality} {noun}.
 {manner} {quality}, {manner} {quality}, and {manner} {quality}.
 our {noun} needs a {quality} {noun}, not a {quality} {noun}.
 {who} {manner} {did} {noun}, {noun}, and {quality} {noun}.
+please {give} {whom} the {thing}, and {give} {whom} {number} {things}.
+{who} {gave} {whom} {count} {things} {time}.
+the {thing} {rises} {up}, and the {thing} {falls} {down}.
+the prices {rose}, and then the {noun} {fell}.
+{no}, {who} {think} that is {wrong}.
+{yes}, this {noun} is {feeling}.
+we must be {strong}, we fight, and we win.
+{who} {tell} {whom} {time}, and {tell} {whom} again.
+the {ordinal} {thing} was {color}, the {ordinal} one was {color}.
+{count} {things} {went} {place}.
+{maybe} {who} {went} to {country}, {maybe} to {city}.
+the {color} {thing} {costs} too much {money}.
+turn the {thing} around, roll it, and {stop}.
+how much {money}, {number} dollars?
+{who} {went} to {city} in {month}, and {went} back in {month}.
+the {person} {saw} the {color} {thing} of the {person}.
+{who} {did} the {quality} {thing} with {whom}.
+{name} {did} {whom}, and {name} {did} the {person}.
+my {relative} is a {person}, and your {relative} is a {quality} {person}.
+on {weekday} {who} {saw} {count} {color} {things}.
+in {country} the {noun} is {quality}, in {country} it is {quality}.
+every {daytime} the {person} {went} {quick} {place}.
+the {person} is {feeling}, the {person} is {feeling}.
+{who} {think} the {person} will {do} the {plain_thing}.
+i will {do} the {noun}, and you {do} the {noun}.
+the {thin} {thing} and the {long} {thing} are {color}.
+a {tall} {plain_thing}, a {deep} {noun}, and a {big} {noun}.
+{all} is {quality}, {all} is {feeling}.
+{stop}, {who} {saw} something {place}.
+these {things} are {quality}, those {things} are {quality}.
+{who} {went} {quick}, then {quick}.
+{manner}, {who} {never} {do} the {plain_things}.
+{number}, {number}, {number}, and here we go.
 """
 
-_RULES = {name: text.split("|") for name, text in _RULES_TEXT.items()}
-_TEMPLATES = [line for line in _TEMPLATES_TEXT.strip().splitlines() if line]
+
+_LISTS_TEXT = """
+{any}, {any}, and {any}.
+{any} and {any}, and then {any}.
+is it {any}, or is it {any}?
+the words are {any}, {plain}, and {any}.
+{who} said {any}, and {who} said {any}.
+first {any}, then {plain}, and later {any}.
+not {any} but {any}.
+{plain} or {any}, {any} or {plain}.
+i like {plain}, {plain}, and {plain}.
+{who} went {plain} with the {plain} and the {plain}.
+"""
+
+_RULES = {
+    name: [choice.strip() for choice in choices.split("|")] for name, choices in read_lists("lexicon.txt").items()
+}
+_RULES["any"] = [word for words in read_lists("dictionary.txt").values() for word in words.split()]
+_TEMPLATES, _LISTS = (text.strip().splitlines() for text in (_TEMPLATES_TEXT, _LISTS_TEXT))
+_LIST_CHANCE = 0.35
+"""Of sentences that string words of the dictionary together, so that the rarest of them is heard often enough."""
+_STRESS_CHANCE = 0.08
+"""Of any word but the short ones, so that words are heard with and without stress."""
+_SHORT_LETTERS = 3
 _SLOT = re.compile(r"\{(\w+)\}")
 _TOKEN = re.compile(r"(\*?)([a-z]+)([,.?!]?)")
 
@@ -136,10 +158,14 @@ class Token:
 
 def sentence(rng: np.random.Generator) -> tuple[Token, ...]:
     """One sentence; its last token ends with '.', '?' or '!'."""
-    text = str(rng.choice(_TEMPLATES))
+    text = str(rng.choice(_LISTS if rng.random() < _LIST_CHANCE else _TEMPLATES))
     while match := _SLOT.search(text):
         text = text[: match.start()] + str(rng.choice(_RULES[match[1]])) + text[match.end() :]
-    return tokens(text)
+    stressed = rng.random(len(text.split())) < _STRESS_CHANCE
+    return tuple(
+        replace(token, emphasis=True) if is_stressed and len(token.text) > _SHORT_LETTERS else token
+        for token, is_stressed in zip(tokens(text), stressed, strict=True)
+    )
 
 
 def tokens(text: str) -> tuple[Token, ...]:

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from praatio import textgrid
 
 from emage.hints.mask import foot_contacts, motion_channels
 from emage.models.codec import integrate_root
 from emage.motion import ARKIT52
 from emage.motion.skeleton import CONTACTS, TRANSLATION
 from emage.recording.audio import frame_to_sample
-from train.data.cache import Cache, CorpusError, build_cache, differentiate_path
+from emage.recording.transcript import Word
+from train.data.cache import Cache, CorpusError, TrueStroke, build_cache, differentiate_path
 from train.data.windows import Windows, codec_motion
 
 
@@ -50,6 +52,26 @@ def test_a_clip_is_read_back(cache, motions):
     assert motion.expression_basis == ARKIT52
     assert len(cache.clip_audio(clip)) == 72000
     np.testing.assert_array_equal(cache.clip_audio(clip, 30, 45), cache.clip_audio(clip)[16000:24000])
+
+
+def test_words_and_strokes_are_kept(corpus, body, tmp_path):
+    spoken = shutil.copytree(corpus, tmp_path / "corpus")
+    clip = "1_ann_0_1_1"
+    (spoken / "textgrid").mkdir()
+    grid = textgrid.Textgrid(0, 4)
+    grid.addTier(textgrid.IntervalTier("words", [(0.5, 0.8, "three"), (1.0, 1.5, "houses")], 0, 4))
+    grid.save(str(spoken / "textgrid" / f"{clip}.TextGrid"), format="long_textgrid", includeBlankSpaces=True)
+    (spoken / "strokes").mkdir()
+    stroke = {"gesture": "house", "word": "houses", "apex_s": 1.125}
+    (spoken / "strokes" / f"{clip}.json").write_text(json.dumps([stroke]))
+    made = build_cache(spoken, tmp_path / "cache", body=body)
+    first, second = made.clips[:2]
+    assert first.id == clip
+    assert made.words(first) == (Word("three", 0.5, 0.8), Word("houses", 1.0, 1.5))
+    assert made.strokes(first) == (TrueStroke("house", "houses", 1.125),)
+    assert (made.words(second), made.strokes(second)) == ((), ())
+    (made.folder / "speech.json").unlink()  # as caches of an earlier revision are
+    assert Cache(made.folder).words(first) == ()
 
 
 def test_a_cache_of_the_first_format_is_read(cache, tmp_path):

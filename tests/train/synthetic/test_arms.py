@@ -75,7 +75,7 @@ def test_gestures_look_like_what_they_mean(body):
 
 
 def test_other_accents_get_beats_and_speakers_differ(clips):
-    neutral = "doctor paper summer market coffee winter village kitchen teacher language."
+    neutral = "doctor paper summer market coffee winter butter kitchen teacher language."
     strokes = [s for n in range(4) for s in perform(make_times(neutral, 5, n)).strokes]
     assert len(strokes) >= 8
     assert {s.gesture for s in strokes} == {BEAT}

@@ -1,6 +1,7 @@
 """The files of the corpus: their layout, resuming, and what is refused."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -79,6 +80,9 @@ def test_a_corpus_has_beat2s_layout(rebuilt, compact):
         lines = (rebuilt / "sem" / f"{name}.txt").read_text().splitlines()
         strokes = perform(times).strokes
         assert [line.split("\t")[-1] for line in lines] == [times.words[s.word].text for s in strokes]
+        assert json.loads((rebuilt / "strokes" / f"{name}.json").read_text()) == [
+            {"gesture": s.gesture, "word": times.words[s.word].text, "apex_s": s.apex_s} for s in strokes
+        ]
     with (rebuilt / corpus.SPLIT_FILE).open() as stream:
         rows = list(csv.reader(stream))
     assert rows[0] == ["id", "type"]
@@ -114,6 +118,15 @@ def test_a_killed_run_goes_on_to_the_same_files(rebuilt, compact, tmp_path):
             assert found[name] == content, name
     for key, array in arrays_of(rebuilt).items():
         assert np.array_equal(array, arrays_of(tmp_path)[key]), key
+
+
+def test_a_corpus_of_an_earlier_revision_gets_its_strokes(rebuilt, compact, tmp_path):
+    old = shutil.copytree(rebuilt, tmp_path / "old")
+    shutil.rmtree(old / "strokes")
+    corpus.rebuild_corpus(corpus.RebuildSettings(compact, old, processes=1))
+    assert {path.name: path.read_text() for path in (old / "strokes").iterdir()} == {
+        path.name: path.read_text() for path in (rebuilt / "strokes").iterdir()
+    }
 
 
 def test_foreign_and_damaged_folders_are_refused(compact, tmp_path):
