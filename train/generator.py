@@ -6,15 +6,11 @@ A step has three passes over one batch: the seed alone is visible; a random mask
 the body without the audio. The share that is hidden grows from 5 % to all of it over the training. The targets are the
 latents and codes of the trained VQ-VAEs, which stay as they are; the audio is encoded once.
 
-What is visible here is what is visible when sampling (`emage.generation.windows`, `emage.hints.plan`):
-- Hints cover a body part over a span of frames. Their translation is a place in the room, wherever that is; so all of a
-  window is moved about the ground at random. Eyes and expressions are never hinted.
-- A seed is decoded from codes, with the lower decoder's root velocity in its translation channels. Where a hint is
-  visible in it, the hint takes precedence.
-- The first window of a recording has no codes to decode a seed from; its seed is the pose at rest.
+With --words it hears rhythm and words (EMAGE, section 4.1) and goes to WEIGHTS/text, beside the same VQ-VAEs.
 """
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -26,17 +22,20 @@ from torch.utils.data import Dataset
 from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
 from emage.generation.settings import AS_GENERATED
-from emage.generation.windows import rest_seed
 from emage.hub import find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_generator
+from emage.models.checkpoint import NETWORK_FOLDERS, load_state
 from emage.models.codec import MotionCodec, part_vectors
+from emage.models.content_rhythm import Fusion
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
-from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, NETWORK_PARTS, TRANSLATION, hint_channels
+from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.recording.vocabulary import UNK, Vocabulary, load_vocabulary
 from train.data.augment import Augmentation
 from train.data.cache import Cache
+from train.data.masking import MaskedWindow, Passes, mask_passes, sample_mask
+from train.data.transcripts import TranscriptNoise, Transcripts, collect_vocabulary
 from train.data.windows import Window, Windows, codec_motion, iterate_once, split_windows
 from train.run.checkpoints import load_codec
 from train.run.command import run_stage
@@ -44,10 +43,9 @@ from train.run.config import RunConfig
 from train.run.log import Losses, mean_of, scalars
 from train.run.training import Run
 
-SPAN_FRAMES = (1, 8, 16, 64)
-"""A mask is sampled for each body part in spans of one of these lengths."""
-
-_HINT_COLUMNS = {part: np.array(hint_channels(part)) for part in DISJOINT_PARTS}
+TEXT_FOLDER = "text"
+"""Where a generator that knows words goes, in the folder of weights whose VQ-VAEs it shares."""
+VOCABULARY_NAME = "vocabulary.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +60,14 @@ class GeneratorTraining(RunConfig):
     """Of the mean squared difference of each part's latents."""
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0.0, upper=1.0, hands=1.0, lower=1.0))
     """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
+    words: bool = False
+    """Hear rhythm and words, of the cache's transcripts, in place of the waveform (EMAGE, section 4.1)."""
+    word_width: int = 300
+    """Of the word embeddings, where words are heard."""
+    fusion: Fusion = "attention"
+    """How content and rhythm become one, where words are heard."""
+    word_vectors: Path | None = None
+    """Begin from these word embeddings (text as fastText's, or the published vocab.pkl); by default at random."""
     aligned_audio: bool = False
     """Give each frame's query the audio of that frame (see GeneratorConfig); False is the released network."""
     initial_weights: str | None = None
@@ -77,6 +83,7 @@ class GeneratorTraining(RunConfig):
     """How far hints are moved about the ground, at most, in x and in z."""
     dropout: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
+    transcript_noise: TranscriptNoise = field(default_factory=TranscriptNoise)
 
     def __post_init__(self):
         super().__post_init__()
@@ -84,9 +91,9 @@ class GeneratorTraining(RunConfig):
             raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
 
     def shrink(self) -> Self:
-        return replace(super().shrink(), hidden=32, audio_width=16, hint_stride=min(self.hint_stride, 2))
+        return replace(super().shrink(), hidden=32, audio_width=16, word_width=16, hint_stride=min(self.hint_stride, 2))
 
-    def network(self, codec: MotionCodec, cache: Cache) -> GeneratorConfig:
+    def network(self, codec: MotionCodec, cache: Cache, vocabulary: Vocabulary | None) -> GeneratorConfig:
         return GeneratorConfig(
             hidden=self.hidden,
             audio_width=self.audio_width,
@@ -98,6 +105,9 @@ class GeneratorTraining(RunConfig):
             speakers=len(cache.speakers),
             expression_basis=cache.expression_basis,
             aligned_audio=self.aligned_audio,
+            vocabulary=len(vocabulary) if vocabulary else 0,
+            word_width=self.word_width,
+            fusion=self.fusion,
             latent_weight=self.latent_weight,
             class_weight=self.class_weight,
         )
@@ -110,27 +120,6 @@ def mask_ratio(step: int, config: GeneratorTraining) -> float:
     """Of step 0, 1, ...: `first_mask_ratio` growing evenly to 1 at the last step."""
     progress = min(1.0, step / max(1, config.steps - 1))
     return config.first_mask_ratio + (1 - config.first_mask_ratio) * progress
-
-
-def sample_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """(T, 337) uint8, 1 hidden: each body part, over spans of one random length, is hidden with chance `ratio`."""
-    span = rng.choice(SPAN_FRAMES)
-    hidden = rng.random((-(-frames // span), len(DISJOINT_PARTS))) < ratio
-    hidden = np.repeat(hidden, span, axis=0)[:frames]
-    mask = np.ones((frames, MOTION_CHANNELS), dtype=np.uint8)
-    for column, part in enumerate(DISJOINT_PARTS):
-        mask[:, _HINT_COLUMNS[part]] = hidden[:, column, None]
-    return mask
-
-
-class MaskedWindow(NamedTuple):
-    """One item: a window; mask (T, 337), 1 hidden; shift (3,) of its hints, metres; is_first, 1 where it is treated as
-    a recording's first window."""
-
-    window: Window
-    mask: Tensor
-    shift: Tensor
-    is_first: Tensor
 
 
 class MaskedWindows(Dataset):
@@ -174,35 +163,12 @@ def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targ
     return Targets(latents, codes, codec.channels(codes.map(lambda index: index[:, :needed]))[:, :seed_frames])
 
 
-class Passes(NamedTuple):
-    """Hint motion and mask (B, T, 337) of the pass that sees the seed alone; and for the two passes that see a random
-    mask, which windows have them, (B,) bool, and their hint motion and mask (H, T, 337)."""
-
-    seed_motion: Tensor
-    seed_mask: Tensor
-    hinted: Tensor
-    hint_motion: Tensor
-    hint_mask: Tensor
-
-
-def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
-    """Lay out what the generator sees. seed: (B, S, 337) decoded. One window in `hint_stride` has passes with hints."""
-    frames, seed_frames = item.mask.shape[1], seed.shape[1]
-    seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
-    seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
-    seed_mask = torch.ones_like(item.mask)
-    seed_mask[:, :seed_frames] = 0
-    hint_motion = item.window.motion.clone()
-    hint_motion[..., TRANSLATION] += item.shift[:, None]
-    is_hint = item.mask[:, :seed_frames] == 0
-    hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
-    hint_mask = item.mask.clone()
-    hint_mask[:, :seed_frames] = 0
-    hinted = item.window.sample_index % hint_stride == 0
-    return Passes(seed_motion, seed_mask, hinted, hint_motion[hinted], hint_mask[hinted])
-
-
 # --- losses -----------------------------------------------------------------------------------------------------------
+
+
+def heard(window: Window, generator: Generator) -> tuple[Tensor, Tensor | None]:
+    """What a generator is told of speech: rhythm and words where it knows words, else the waveform alone."""
+    return (window.rhythm, window.words) if generator.config.vocabulary else (window.audio, None)
 
 
 class ThreePasses(nn.Module):
@@ -215,9 +181,9 @@ class ThreePasses(nn.Module):
             if weight == 0:  # it has no loss to learn from
                 _classifier(generator, part).requires_grad_(False)
 
-    def forward(self, audio: Tensor, shown: Passes, speaker: Tensor) -> tuple[GeneratorOutput, ...]:
-        """-> outputs with the seed alone, with hints and audio, with hints and no audio for the body."""
-        features = self.generator.encode_speech(audio)
+    def forward(self, window: Window, shown: Passes) -> tuple[GeneratorOutput, ...]:
+        """-> outputs with the seed alone, with hints and speech, with hints and no speech for the body."""
+        features, speaker = self.generator.encode_speech(*heard(window, self.generator)), window.speaker
         hinted = features.rows(shown.hinted)
         hinted_speaker = speaker[shown.hinted]
         return (
@@ -323,6 +289,25 @@ def begin_from(generator: Generator, state: dict[str, Tensor]) -> list[str]:
 
 
 @torch.no_grad()
+def begin_with_vectors(generator: Generator, vocabulary: Vocabulary, file: Path | None) -> None:
+    """Copy the embeddings of the words that a file of vectors has, where one is given.
+
+    Raises:
+        WeightsError: it has none, or vectors of another width.
+    """
+    if file is None:
+        return
+    pretrained = load_vocabulary(file, set(vocabulary.words))
+    width = generator.config.word_width
+    if pretrained.vectors is None or pretrained.vectors.shape[1] != width:
+        raise WeightsError(f"{file} has no word vectors of width {width}. Give --word-width as the file has it.")
+    for word, vector in zip(pretrained.words, torch.from_numpy(pretrained.vectors), strict=True):
+        for content in (generator.content_face, generator.content_body):
+            if (index := vocabulary.index(word)) > UNK:
+                content.embedding.weight[index] = vector
+
+
+@torch.no_grad()
 def validate(
     generator: Generator, codec: MotionCodec, dataset: MaskedWindows, config: GeneratorTraining, device: torch.device
 ) -> GeneratorReport:
@@ -331,7 +316,8 @@ def validate(
     for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
         shown = mask_passes(item, targets.seed)
-        output = generator(item.window.audio, shown.seed_motion, shown.seed_mask, item.window.speaker)
+        features = generator.encode_speech(*heard(item.window, generator))
+        output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker)
         losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
         right = {f"right_{part}": float((codes[part] == targets.codes[part]).float().mean()) for part in NETWORK_PARTS}
@@ -349,16 +335,19 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
             f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}. "
             "Make it a multiple."
         )
-    training, validation = split_windows(cache, config, config.augmentation)
+    vocabulary = collect_vocabulary(cache) if config.words else None
+    transcripts = Transcripts(cache, vocabulary, config.transcript_noise) if vocabulary else None
+    training, validation = split_windows(cache, config, config.augmentation, transcripts)
     dataset = MaskedWindows(training, config)
     held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
     codec = load_codec(config.weights).to(run.device)
-    folder = config.weights / NETWORK_FOLDERS["generator"]
-    new_generator = Generator(config.network(codec, cache))
+    folder = config.weights / (TEXT_FOLDER if vocabulary else NETWORK_FOLDERS["generator"])
+    new_generator = Generator(config.network(codec, cache, vocabulary))
     if config.initial_weights is not None:
-        begin_from(
-            new_generator, load_generator(find_weights(config.initial_weights).folders["generator"]).state_dict()
-        )
+        begin_from(new_generator, load_state(find_weights(config.initial_weights).folders["generator"]))
+    if vocabulary:
+        vocabulary.save(folder / VOCABULARY_NAME)
+        begin_with_vectors(new_generator, vocabulary, config.word_vectors)
     set_dropout(new_generator, config.dropout)
     model, optimizer = run.prepare(ThreePasses(new_generator))
     generator: Generator = run.accelerator.unwrap_model(model).generator
@@ -368,7 +357,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
                 shown = mask_passes(item, targets.seed, config.hint_stride)
-                outputs = model(item.window.audio, shown, item.window.speaker)
+                outputs = model(item.window, shown)
                 losses = compare_passes(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
@@ -384,7 +373,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
 
 
 def _show(run: Run, generator: Generator, codec: MotionCodec, cache: Cache, body: Body) -> None:
-    """The first validation clip's beginning, true and generated from its sound."""
+    """The first validation clip's beginning, true and generated from its sound alone."""
     clip = next(clip for clip in cache.clips if clip.split == "val")
     frames = min(clip.num_frames, 150)
     truth, audio = cache.clip_motion(clip).frames(0, frames), cache.clip_audio(clip, 0, frames)
