@@ -218,8 +218,7 @@ class ThreePasses(nn.Module):
     def forward(self, audio: Tensor, shown: Passes, speaker: Tensor) -> tuple[GeneratorOutput, ...]:
         """-> outputs with the seed alone, with hints and audio, with hints and no audio for the body."""
         features = self.generator.encode_speech(audio)
-        hinted = features.rows(shown.hinted)
-        hinted_speaker = speaker[shown.hinted]
+        hinted, hinted_speaker = features.rows(shown.hinted), speaker[shown.hinted]
         return (
             self.generator.generate(features, shown.seed_motion, shown.seed_mask, speaker),
             self.generator.generate(hinted, shown.hint_motion, shown.hint_mask, hinted_speaker),
@@ -356,9 +355,8 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache))
     if config.initial_weights is not None:
-        begin_from(
-            new_generator, load_generator(find_weights(config.initial_weights).folders["generator"]).state_dict()
-        )
+        initial = find_weights(config.initial_weights).folders["generator"]
+        begin_from(new_generator, load_generator(initial).state_dict())
     set_dropout(new_generator, config.dropout)
     model, optimizer = run.prepare(ThreePasses(new_generator))
     generator: Generator = run.accelerator.unwrap_model(model).generator
