@@ -23,7 +23,7 @@ from emage.body import Body, load_body
 from emage.errors import EmageError, WeightsError
 from emage.generation.settings import AS_GENERATED
 from emage.hub import find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_state
+from emage.models.checkpoint import NETWORK_FOLDERS, load_generator
 from emage.models.codec import MotionCodec, part_vectors
 from emage.models.content_rhythm import Fusion
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
@@ -344,7 +344,8 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     folder = config.weights / (TEXT_FOLDER if vocabulary else NETWORK_FOLDERS["generator"])
     new_generator = Generator(config.network(codec, cache, vocabulary))
     if config.initial_weights is not None:
-        begin_from(new_generator, load_state(find_weights(config.initial_weights).folders["generator"]))
+        first = load_generator(find_weights(config.initial_weights).folders["generator"])
+        begin_from(new_generator, first.state_dict())
     if vocabulary:
         vocabulary.save(folder / VOCABULARY_NAME)
         begin_with_vectors(new_generator, vocabulary, config.word_vectors)
