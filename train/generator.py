@@ -347,6 +347,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         first = load_generator(find_weights(config.initial_weights).folders["generator"])
         begin_from(new_generator, first.state_dict())
     if vocabulary:
+        folder.mkdir(parents=True, exist_ok=True)
         vocabulary.save(folder / VOCABULARY_NAME)
         begin_with_vectors(new_generator, vocabulary, config.word_vectors)
     set_dropout(new_generator, config.dropout)
