@@ -1,35 +1,36 @@
-"""The words of a transcript, for the timeline to snap to: Praat's TextGrid, long or short form."""
+"""The words of a transcript with their times: for the timeline to snap to, and for networks that hear words."""
 
 import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from praatio.utilities.errors import PraatioException
-from praatio.utilities.textgrid_io import parseTextgridStr
-
 from emage.errors import EmageError, HintError
+from emage.recording.transcript_files import Passage, read_passages
+
+MAX_WORDS = 20_000
+"""Of a transcript: more than two hours of talk."""
+MAX_WORD_CHARACTERS = 200
 
 _MAX_BYTES = 8 << 20
-_MAX_WORDS = 20_000
-_REMEDY = "Export a TextGrid with an interval tier named 'words' from Praat or an aligner."
-
-_WITH_EXPONENT = re.compile(r"(?<![\w.])\d+(?:\.\d+)?[eE][-+]?\d+(?=[ \t]*$)", re.MULTILINE)
-_ENTRY = re.compile(r"(?:item|intervals|points) ?\[")
-_TEXT = re.compile(r'(?:text|name|mark) ?= ?"')
-_TIER_SIZE = re.compile(
-    r'"IntervalTier"\s+(?:name = )?"[^"\n]*(?:""[^"\n]*)*"\s+(?:xmin = )?\S+\s+(?:xmax = )?\S+\s+'
-    r"(?:intervals: size = )?(\d+)"
-)
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of the transcript, in seconds of the recording."""
+    """A word of the transcript, in seconds of the recording.
+
+    confidence: 0 to 1, of who recognised it; None for a word that a person gave, or a file that does not tell.
+
+    Raises:
+        HintError: times or a confidence that make no sense.
+    """
 
     text: str
     start_s: float
     end_s: float
+    confidence: float | None = None
 
     def __post_init__(self):
         if not (math.isfinite(self.start_s) and math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s):
@@ -37,50 +38,114 @@ class Word:
                 f"The word '{self.text[:40]}' lasts from {self.start_s} s to {self.end_s} s; "
                 "its end must lie behind its start, and both in the recording."
             )
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise HintError(f"The word '{self.text[:40]}' has a confidence of {self.confidence}; it lies in 0..1.")
 
 
 def load_words(path: str | Path) -> tuple[Word, ...]:
-    """The words of a TextGrid's tier "words", or of its first tier of intervals where none has that name.
+    """The words of a file that has their times: a TextGrid (of its tier "words", or of its first tier of intervals
+    where none has that name), or Whisper's or WhisperX's JSON. The words of captions are spread over each caption;
+    `emage.recording.hearing.hear` aligns them to the sound instead.
 
     Raises:
-        EmageError: not a TextGrid, one without intervals, too large, or times that make no sense.
+        EmageError: none of these, damaged, too large, words without times, or times that make no sense.
+    """
+    passages = load_passages(path)
+    untimed = next((passage for passage in passages if not passage.is_timed), None)
+    if untimed is not None:
+        raise EmageError(
+            f"{Path(path).name} does not say when '{untimed.text[:40]}' is spoken. Give it together with the "
+            "recording, so that its words are aligned to the sound."
+        )
+    return tuple(word for passage in passages for word in spread_words(passage))
+
+
+def load_passages(path: str | Path) -> tuple[Passage, ...]:
+    """The passages of a transcript of any format; those of plain text have no times.
+
+    Raises:
+        EmageError: not there, damaged, too large, too many words, or one far too long for a word.
     """
     path = Path(path)
-    if path.stat().st_size > _MAX_BYTES:
-        raise EmageError(f"{path.name} is larger than {_MAX_BYTES >> 20} MB: no transcript. {_REMEDY}")
-    tiers = _interval_tiers(_decode(path.read_bytes()), path.name)
-    intervals = next((intervals for name, intervals in tiers if name.lower() in ("words", "word")), tiers[0][1])
-    words = tuple(Word(text.strip(), start_s, end_s) for start_s, end_s, text in intervals if text.strip())
-    if len(words) > _MAX_WORDS:
-        raise EmageError(f"{path.name} has {len(words):,} words; at most {_MAX_WORDS:,} are taken.")
-    return words
-
-
-def _decode(content: bytes) -> str:
-    is_utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # Praat writes it where a text is not plain
-    return content.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
-
-
-def _interval_tiers(text: str, name: str) -> list[tuple[str, list[tuple[float, float, str]]]]:
-    """Name and (start_s, end_s, text) of every tier of intervals; at least one."""
-    if "ooTextFile" not in text[:200] or "TextGrid" not in text[:200]:
-        raise EmageError(f"{name} is no TextGrid. {_REMEDY}")
-    if '"IntervalTier"' not in text:
-        raise EmageError(f"{name} has no tier of intervals. {_REMEDY}")
-    # praatio reads no exponents, which Praat writes, and passes over what was cut off. An entry of a long form with
-    # several texts, which no program writes, would take it a time that grows with their square.
-    text = _WITH_EXPONENT.sub(lambda match: f"{float(match[0]):f}", text.replace("\r\n", "\n"))
-    is_long = "item [" in text
     try:
-        if is_long and any(len(_TEXT.findall(entry)) > 1 for entry in _ENTRY.split(text)):
-            raise ValueError("an entry has several texts")
-        tiers = [tier for tier in parseTextgridStr(text, True)["tiers"] if tier["class"] == "IntervalTier"]
-        found = [
-            (tier["name"], [(float(start_s), float(end_s), text) for start_s, end_s, text in tier["entries"]])
-            for tier in tiers
-        ]
-    except (PraatioException, ValueError, LookupError, AttributeError, RecursionError) as error:
-        raise EmageError(f"{name} is damaged: an interval is no start, end and text ({error}). {_REMEDY}") from error
-    if sum(map(int, _TIER_SIZE.findall(text))) != sum(len(intervals) for _, intervals in found):
-        raise EmageError(f"{name} is damaged: it ends before its intervals do. {_REMEDY}")
-    return found
+        if path.stat().st_size > _MAX_BYTES:
+            raise EmageError(f"{path.name} is larger than {_MAX_BYTES >> 20} MB: no transcript. Give a shorter one.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise EmageError(f"{path} cannot be read as a transcript: {error.strerror or error}.") from error
+    return check_passages(read_passages(_decode(content, path.name), path.name), path.name)
+
+
+def check_passages(passages: tuple[Passage, ...], name: str) -> tuple[Passage, ...]:
+    """The same passages.
+
+    Raises:
+        EmageError: more words than `MAX_WORDS`, or one of more than `MAX_WORD_CHARACTERS`. HintError: times that make
+            no sense.
+    """
+    count = 0
+    for passage in passages:
+        tokens = split_tokens(passage)
+        count += len(tokens)
+        longest = max(tokens, key=len, default="")
+        if len(longest) > MAX_WORD_CHARACTERS:
+            raise EmageError(
+                f"{name}: '{longest[:20]}…' has {len(longest):,} characters without a blank; a word has at most "
+                f"{MAX_WORD_CHARACTERS}. Put blanks between the words."
+            )
+        if passage.is_timed:
+            Word(passage.text, passage.start_s, passage.end_s, passage.confidence)
+    if count > MAX_WORDS:
+        raise EmageError(f"{name} has {count:,} words; at most {MAX_WORDS:,} are taken. Give the words of a part.")
+    return passages
+
+
+def split_tokens(passage: Passage) -> list[str]:
+    """The words of a passage as they are written. Signs that stand alone belong to the word before, or at the
+    beginning to the one behind; pictures (emoji) are words without a sound."""
+    if passage.is_word:
+        return [passage.text] if passage.text.strip() else []
+    tokens: list[list[str]] = []
+    leading: list[str] = []
+    for token in passage.text.split():
+        if any(_is_word_character(character) for character in token):
+            tokens.append([*leading, token])
+            leading = []
+        elif tokens:
+            tokens[-1].append(token)
+        else:
+            leading.append(token)
+    if leading:
+        tokens.append(leading)
+    return [" ".join(parts) for parts in tokens]
+
+
+def _is_word_character(character: str) -> bool:
+    """Whether it is more than a sign: a letter, a mark on one, a digit, or a picture."""
+    return unicodedata.category(character) not in ("Cc", "Cf", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Sk", "Zs")
+
+
+def spread_words(passage: Passage) -> tuple[Word, ...]:
+    """The words of a passage with times, which share its length by their letters. Raises HintError."""
+    return share_out(split_tokens(passage), passage.start_s, passage.end_s, passage.confidence)
+
+
+def share_out(tokens: Sequence[str], start_s: float, end_s: float, confidence: float | None = None) -> tuple[Word, ...]:
+    """Words one after the other from `start_s` to `end_s`, each as long as it has letters."""
+    weights = [1 + len(re.findall(r"\w", token)) for token in tokens]
+    total, ends = sum(weights), [0]
+    for weight in weights:
+        ends.append(ends[-1] + weight)
+    times = [start_s + (end_s - start_s) * end / total for end in ends] if tokens else []
+    return tuple(Word(token, times[i], max(times[i], times[i + 1]), confidence) for i, token in enumerate(tokens))
+
+
+def _decode(content: bytes, name: str) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # Praat writes it where a text is not plain
+        return content.decode("utf-16", "replace")
+    if b"\0" in content:
+        raise EmageError(f"{name} is no text. Give a TextGrid, Whisper's JSON, captions (.srt, .vtt) or plain text.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # captions are often still in Windows' encoding
+        return content.decode("cp1252", "replace")

@@ -49,16 +49,6 @@ _CONTRAST = """node => {
 }"""
 _MOVING = """root => [...root.querySelectorAll("*")].filter((node) =>
     ["", "::before", "::after"].some((kind) => getComputedStyle(node, kind).transitionDuration !== "0s")).length"""
-_STANDING_STILL = """new Promise((done) => {
-    let [before, still] = [scrollY, 0];
-    const look = () => {
-        still = scrollY === before ? still + 1 : 0;
-        before = scrollY;
-        if (still > 10) done();
-        else requestAnimationFrame(look);
-    };
-    look();
-})"""
 _TWO_PICTURES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -164,11 +154,6 @@ class Driver:
 
     def wait_for_pictures(self) -> None:
         self.page.evaluate(_TWO_PICTURES)
-
-    def wait_for_scrolling(self) -> None:
-        """Until the page has moved and stands still again: what a finger has pushed rolls on."""
-        self.page.wait_for_function("scrollY > 0")
-        self.page.evaluate(_STANDING_STILL)
 
     def turn(self, theme: str) -> None:
         """Make the page light or dark."""

@@ -1,6 +1,7 @@
 """The page as a person uses it."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 PLAYS = "document.querySelector('#video video')?.currentTime > 0.3"
+
+_SLOW_S = 0.1  # Chromium takes a finger that has not moved for 0.08 s for one at rest
 
 
 @contextmanager
@@ -54,6 +57,21 @@ def paint(page: Page, part: str, start: float, end: float) -> None:
     for share in ((start + end) / 2, end):
         page.mouse.move(box["x"] + share * box["width"], y)
     page.mouse.up()
+
+
+def swipe(page: Page, *points: tuple[float, float]) -> None:
+    """With a slow finger, where Playwright itself only taps: over these points, and at rest on the last.
+
+    The events bring their own times. By those of their arrival, a few milliseconds apart, the finger would fling, also
+    where nothing scrolls, and Chromium has no click for a tap that comes while a fling goes on: it only stops it.
+    """
+    kinds = ["touchStart"] + ["touchMove"] * (len(points) - 1)
+    events = [(kind, [{"x": x, "y": y}]) for kind, (x, y) in zip(kinds, points, strict=True)] + [("touchEnd", [])]
+    start_s = time.time() - _SLOW_S * len(points)  # it is lifted now
+    touch = page.context.new_cdp_session(page)
+    for number, (kind, touches) in enumerate(events):
+        event = {"type": kind, "touchPoints": touches, "timestamp": start_s + _SLOW_S * number}
+        touch.send("Input.dispatchTouchEvent", event)
 
 
 def write_plan(page: Page, text: str) -> None:

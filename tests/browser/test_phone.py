@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from emage.hints import FOLLOW, HintPlan
 from emage.recording.examples import load_examples
-from tests.browser.page import PLAYS, open_page, save
+from tests.browser.page import PLAYS, open_page, save, swipe
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -33,16 +33,11 @@ def is_whole(part: Locator) -> bool:
 
 
 def paint_with_finger(page: Page, lane: Locator, start: float, end: float) -> None:
-    """A touch that moves over a lane, from one share of its width to another, and rests there: it flings nothing."""
+    """Over a lane, from one share of its width to another."""
     lane.scroll_into_view_if_needed()
     box = lane.bounding_box()
-    touch = page.context.new_cdp_session(page)
-    y = box["y"] + box["height"] / 2
-    for number in range(15):
-        x = box["x"] + box["width"] * (start + (end - start) * min(number, 10) / 10)
-        kind = "touchMove" if number else "touchStart"
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    shares = [start + (end - start) * number / 10 for number in range(11)]
+    swipe(page, *((box["x"] + box["width"] * share, box["y"] + box["height"] / 2) for share in shares))
 
 
 def generate_and_watch(page: Page, seconds: str) -> None:

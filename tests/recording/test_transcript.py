@@ -1,7 +1,10 @@
 """Words of a transcript: Praat's TextGrids of any form, and what only looks like one."""
 
+import contextlib
+import json
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from praatio import textgrid
 
 from emage.errors import EmageError, HintError
 from emage.recording.examples import load_examples
-from emage.recording.transcript import Word, load_words
+from emage.recording.transcript import Word, load_passages, load_words, split_tokens
+from emage.recording.transcript_files import Passage
 
 WORDS = [(0.0, 0.25, ""), (0.25, 0.5, 'say "hi"'), (0.5, 1.0, "Straße")]
 
@@ -96,6 +100,9 @@ def test_a_long_form_that_is_cut_off(tmp_path, share):
         "1" * 400_000 + "x",
         '"IntervalTier" ' * 30_000,
         '"' * 400_000,
+        'item []:\n"words"\n0\n1\n1\n0\n1\n[' + " " * 4_000_000,
+        '"words"\n0\n1\n1\n0\n1\n"' + '" ' * 400_000,
+        '"words"\n0\n1\n' + "9" * 4000 + '\n0\n1\n"a"',
     ],
 )
 def test_hostile_text_takes_no_more_time_than_it_is_long(tmp_path, hostile):
@@ -110,3 +117,171 @@ def test_words_that_make_no_sense():
     for times in ((2.0, 1.0), (float("nan"), 1.0), (-1.0, 1.0), (0.0, float("inf"))):
         with pytest.raises(HintError, match="The word 'so'"):
             Word("so", *times)
+
+
+def test_a_confidence_that_makes_no_sense():
+    assert Word("so", 0.0, 1.0).confidence is None
+    for confidence in (-0.1, 1.1, float("nan")):
+        with pytest.raises(HintError, match="it lies in 0..1"):
+            Word("so", 0.0, 1.0, confidence)
+
+
+WHISPERX = {
+    "segments": [
+        {
+            "start": 0.1,
+            "end": 1.0,
+            "text": " Take 3, please.",
+            "words": [
+                {"word": "Take", "start": 0.1, "end": 0.3, "score": 0.9},
+                {"word": "3,"},
+                {"word": "please.", "start": 0.6, "end": 1.0, "score": 1.2},
+            ],
+        },
+        {"start": 2.0, "end": 3.0, "text": "Thank you"},
+    ],
+    "word_segments": [{"word": "Take", "start": 0.1, "end": 0.3}],
+    "language": "en",
+}
+TIMED = {"word": " Take", "start": 0.1, "end": 0.3, "probability": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            WHISPERX,
+            [
+                Passage("Take", 0.1, 0.3, True, 0.9),
+                Passage("3,", None, None, True),
+                Passage("please.", 0.6, 1.0, True, 1.0),
+                Passage("Thank you", 2.0, 3.0),
+            ],
+        ),
+        ({"segments": [{"start": 0, "end": 1, "words": [TIMED]}]}, [Passage("Take", 0.1, 0.3, True, 0.75)]),
+        ({"segments": [{"start": 0, "end": 1, "text": "Take"}], "words": [TIMED]}, [Passage("Take", 0.1, 0.3, True, 0.75)]),
+        ({"word_segments": [TIMED]}, [Passage("Take", 0.1, 0.3, True, 0.75)]),
+        ([TIMED], [Passage("Take", 0.1, 0.3, True, 0.75)]),
+        ({"segments": []}, []),
+    ],
+)  # fmt: skip
+def test_words_of_whisper_and_whisperx(tmp_path, content, expected):
+    (tmp_path / "talk.json").write_text(json.dumps(content))
+    assert load_passages(tmp_path / "talk.json") == tuple(expected)
+    (tmp_path / "talk").write_text(json.dumps(content))
+    assert load_passages(tmp_path / "talk") == tuple(expected)
+
+
+SRT = """1
+00:00:01,500 --> 00:00:03,000
+Hello <i>there</i>,
+my friend &amp; all!
+
+2
+00:00:04,000 --> 01:00:05,250
+{\\an8}Bye.
+3
+01:00:06,000 --> 01:00:07,000
+♪ 🙂
+"""
+VTT = """WEBVTT - a talk
+
+STYLE
+::cue { color: red }
+
+NOTE not said
+
+00:01.500 --> 00:03.000 align:start
+<v Ann>Hello <c.loud>there</c>,
+my friend &amp; all!
+
+bye
+00:04.000 --> 01:00:05.250
+Bye.
+
+01:00:06.000 --> 01:00:07.000
+♪ 🙂
+"""
+
+
+@pytest.mark.parametrize(("content", "name"), [(SRT, "a.srt"), (VTT, "a.vtt"), (SRT, "a.txt"), (VTT, "a.txt")])
+def test_captions(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content.replace("\n", "\r\n").encode())
+    passages = load_passages(tmp_path / name)
+    assert passages == (
+        Passage("Hello there, my friend & all!", 1.5, 3.0),
+        Passage("Bye.", 4.0, 3605.25),
+        Passage("♪ 🙂", 3606.0, 3607.0),
+    )
+    words = load_words(tmp_path / name)
+    assert [word.text for word in words] == ["Hello", "there,", "my", "friend &", "all!", "Bye.", "♪", "🙂"]
+    assert (words[0].start_s, words[4].end_s) == (1.5, 3.0)
+    assert all(a.end_s <= b.start_s for a, b in pairwise(words))
+
+
+def test_plain_text_has_no_times(tmp_path):
+    (tmp_path / "talk.txt").write_text("Take three, please.")
+    assert load_passages(tmp_path / "talk.txt") == (Passage("Take three, please."),)
+    with pytest.raises(EmageError, match="does not say when 'Take three, please.' is spoken"):
+        load_words(tmp_path / "talk.txt")
+    (tmp_path / "none.txt").write_text(" \n")
+    assert load_passages(tmp_path / "none.txt") == ()
+
+
+def test_captions_in_the_encoding_of_windows(tmp_path):
+    (tmp_path / "a.srt").write_bytes("00:00:01,0 --> 00:00:02,0\nStraße – schön".encode("cp1252"))
+    assert load_passages(tmp_path / "a.srt") == (Passage("Straße – schön", 1.0, 2.0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Well — that's it … 🙂 ok", ["Well —", "that's", "it …", "🙂", "ok"]),
+        ("« Bonjour »", ["« Bonjour »"]),
+        ("— …", ["— …"]),
+        ("", []),
+    ],
+)
+def test_signs_belong_to_words(text, tokens):
+    assert split_tokens(Passage(text)) == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.json", "{", "a.json is not JSON that can be read"),
+        ("a.json", "[" * 100_000, "a.json"),
+        ("a.json", "{}", "has neither segments nor words"),
+        ("a.json", '{"segments": [{"words": [{"start": 1}]}]}', "the field word of word 1 of segment 1 is missing"),
+        ("a.json", '[{"word": "so", "start": 2, "end": 1}]', "The word 'so'"),
+        ("a.json", '[{"word": "so", "start": 1e999, "end": 1}]', "a finite number|The word 'so'|JSON"),
+        ("a.srt", "Hello there", "has no captions"),
+        ("a.srt", "00:00:02,0 --> 00:00:01,0\nso", "The word 'so'"),
+        ("a.txt", "a" * 201, "a word has at most 200. Put blanks between the words"),
+        ("a.txt", "a " * 20_001, "has 20,001 words; at most 20,000"),
+        ("a.txt", "a\0b", "is no text"),
+        ("a.txt", " " * (8 << 20) + "a", "is larger than 8 MB"),
+    ],
+)
+def test_transcripts_that_make_no_sense(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(EmageError, match=words):
+        load_passages(tmp_path / name)
+
+
+def test_a_transcript_that_is_not_there(tmp_path):
+    with pytest.raises(EmageError, match="cannot be read as a transcript"):
+        load_passages(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<" * 2_000_000, "{\\" * 600_000, "&" * 2_000_000, "\n" * 2_000_000, " " * 4_000_000 + "x", "0" * 4_000_000, "00:" * 999_999],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.srt", "a.txt", "a.json"])
+def test_hostile_captions_take_no_more_time_than_they_are_long(tmp_path, name, hostile):
+    (tmp_path / name).write_text("00:00:01,0 --> 00:00:02,0\n" + hostile)
+    began = time.perf_counter()
+    with contextlib.suppress(EmageError):
+        load_passages(tmp_path / name)
+    assert time.perf_counter() - began < 3

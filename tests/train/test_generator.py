@@ -21,16 +21,14 @@ from emage.motion.skeleton import (
 )
 from tests.train.conftest import settings
 from train import generator
+from train.data.masking import MaskedWindow, mask_passes, sample_mask
 from train.data.windows import Window, codec_motion, iterate_once, split_windows
 from train.generator import (
     GeneratorTraining,
-    MaskedWindow,
     Targets,
     compare_passes,
     encode_targets,
-    mask_passes,
     mask_ratio,
-    sample_mask,
 )
 from train.run.checkpoints import load_codec
 
@@ -57,10 +55,12 @@ def test_masks_hide_parts_over_spans():
 
 
 def test_what_the_passes_see():
-    window = Window(torch.full((2, 64, 337), 5.0), *(torch.zeros(2) for _ in range(5)))
+    window = Window(torch.full((2, 64, 337), 5.0), *(torch.zeros(2) for _ in range(7)))
     mask = torch.ones(2, 64, 337, dtype=torch.uint8)
     mask[:, :10, TRANSLATION] = 0
-    item = MaskedWindow(window, mask, torch.tensor([[1.0, 0, 2], [0, 0, 0]]), torch.tensor([True, False]))
+    item = MaskedWindow(
+        window, mask, torch.tensor([[1.0, 0, 2], [0, 0, 0]]), torch.tensor([True, False]), torch.zeros(2)
+    )
     shown = mask_passes(item, torch.full((2, 4, 337), 7.0))
     assert shown.seed_mask[:, :4].sum() == 0
     assert shown.seed_mask[:, 4:].all()
@@ -75,9 +75,9 @@ def test_what_the_passes_see():
 
 def test_one_window_in_so_many_has_hints():
     motion = torch.arange(4.0)[:, None, None].expand(4, 64, 337)
-    window = Window(motion, *(torch.zeros(4) for _ in range(4)), sample_index=torch.tensor([6, 7, 8, 9]))
+    window = Window(motion, *(torch.zeros(4) for _ in range(6)), sample_index=torch.tensor([6, 7, 8, 9]))
     mask = torch.ones(4, 64, 337, dtype=torch.uint8)
-    item = MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool))
+    item = MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool), torch.zeros(4))
     shown = mask_passes(item, torch.zeros(4, 4, 337), hint_stride=2)
     assert shown.hinted.tolist() == [True, False, True, False]
     assert shown.hint_motion[:, 10, 0].tolist() == [0, 2]

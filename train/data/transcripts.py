@@ -1,4 +1,4 @@
-"""Transcripts as recognition makes them: words left out, wrong or shifted, or none at all."""
+"""What a generator that knows words hears in training: rhythm, and words as recognition makes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from emage.errors import EmageError
+from emage.motion import FPS
+from emage.recording.audio import frame_to_sample
+from emage.recording.features import onset_samples, speech_rhythm, word_indices
 from emage.recording.transcript import Word
+from emage.recording.vocabulary import UNK, Vocabulary
+from train.data.cache import Cache, CorpusError
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,51 @@ def disturb_words(
         start_s = max(0.0, word.start_s + common_s + start_s)
         disturbed.append(Word(text, start_s, max(start_s, word.end_s + common_s + end_s)))
     return tuple(disturbed)
+
+
+EXACT = TranscriptNoise(exact_chance=1.0, missing_chance=0.0)
+
+
+def collect_vocabulary(cache: Cache) -> Vocabulary:
+    """All words of the cache's split train, in the order of the alphabet.
+
+    Raises:
+        CorpusError: it has none.
+    """
+    texts = {word.text for clip in cache.clips if clip.split == "train" for word in cache.words(clip)}
+    if not texts:
+        raise CorpusError(f"{cache.folder} has no words. Make it again of a corpus with a folder textgrid.")
+    return Vocabulary.of(sorted(texts))
+
+
+class Transcripts:
+    """Rhythm and words of the windows of a cache.
+
+    Onsets are those of each clip's own sound, whatever augmentation does to it: noise would bring its own, and a window
+    of two seconds has too little to tell a loud onset from a soft one by.
+    """
+
+    def __init__(self, cache: Cache, vocabulary: Vocabulary, noise: TranscriptNoise):
+        self.cache, self.vocabulary, self.noise = cache, vocabulary, noise
+        self._others = vocabulary.words[UNK + 1 :]
+        self._words: dict[int, tuple[Word, ...]] = {}
+        self._onsets: dict[int, np.ndarray] = {}
+
+    def exact(self) -> "Transcripts":
+        """The same without noise."""
+        return Transcripts(self.cache, self.vocabulary, EXACT)
+
+    def rhythm(self, clip: int, start_frame: int, audio: np.ndarray) -> np.ndarray:
+        """(N, 2) of a window's sound (N,), which begins at a frame of the clip of that number."""
+        if clip not in self._onsets:
+            self._onsets[clip] = onset_samples(self.cache.clip_audio(self.cache.clips[clip]))
+        onsets = self._onsets[clip] - frame_to_sample(start_frame)
+        return speech_rhythm(audio, onsets[(onsets >= 0) & (onsets < len(audio))])
+
+    def words(self, clip: int, start_frame: int, frames: int, rng: np.random.Generator) -> np.ndarray:
+        """(T,) indices of what the transcript of a clip has at `frames` frames from one on."""
+        if clip not in self._words:
+            self._words[clip] = self.cache.words(self.cache.clips[clip])
+        start_s, end_s = start_frame / FPS, (start_frame + frames) / FPS
+        near = [word for word in self._words[clip] if word.end_s > start_s - 1 and word.start_s < end_s + 1]
+        return word_indices(disturb_words(near, self._others, self.noise, rng), self.vocabulary, frames, start_frame)

@@ -14,13 +14,15 @@ from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION
 from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample
 from train.data.augment import Augmentation, augment
 from train.data.cache import Cache
+from train.data.transcripts import Transcripts
 from train.run.config import RunConfig
 
 
 class Window(NamedTuple):
     """One item of training, or (with a leading B) a batch of them.
 
-    motion (T, 337), as a hint shows it; expressions (T, 100); root_velocity (T, 3); audio (N,) at 16 kHz; speaker;
+    motion (T, 337), as a hint shows it; expressions (T, 100); root_velocity (T, 3); audio (N,) at 16 kHz; rhythm (N, 2)
+    and words (T,), as a generator hears them that knows words, of length 0 for others; speaker;
     sample_index: the item's number in the whole course of the training, from which all its randomness follows.
     """
 
@@ -28,6 +30,8 @@ class Window(NamedTuple):
     expressions: Tensor
     root_velocity: Tensor
     audio: Tensor
+    rhythm: Tensor
+    words: Tensor
     speaker: Tensor
     sample_index: Tensor
 
@@ -49,6 +53,7 @@ class Windows(Dataset):
     can go on from any step, in any number of processes, with the same data.
 
     augmentation: what to do to the sound; None leaves it as it is.
+    transcripts: what is heard of the words; None for a training that hears none.
     shuffled: False takes the windows in order, for validation.
     """
 
@@ -59,10 +64,11 @@ class Windows(Dataset):
         window_frames: int,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        transcripts: Transcripts | None = None,
         shuffled: bool = True,
     ):
         self.cache, self.table, self.window_frames, self.seed = cache, table, window_frames, seed
-        self.augmentation, self.shuffled = augmentation, shuffled
+        self.augmentation, self.transcripts, self.shuffled = augmentation, transcripts, shuffled
         self._epoch, self._order = -1, np.arange(len(table))
 
     def __len__(self) -> int:
@@ -78,11 +84,18 @@ class Windows(Dataset):
         if self.augmentation is not None:
             rng = np.random.default_rng((self.seed, sample_index, 1))
             audio = augment(audio, SAMPLE_RATE_HZ, self.augmentation, rng)
+        rhythm, words = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+        if self.transcripts is not None:
+            rng = np.random.default_rng((self.seed, sample_index, 3))
+            rhythm = self.transcripts.rhythm(number, int(start), audio)
+            words = self.transcripts.words(number, int(start), length, rng)
         return Window(
             motion=torch.from_numpy(self.cache.motion[frames].copy()),
             expressions=torch.from_numpy(self.cache.expressions[frames].copy()),
             root_velocity=torch.from_numpy(self.cache.root_velocity[frames].copy()),
             audio=torch.from_numpy(audio),
+            rhythm=torch.from_numpy(rhythm),
+            words=torch.from_numpy(words),
             speaker=torch.tensor(clip.speaker),
             sample_index=torch.tensor(sample_index),
         )
@@ -95,15 +108,23 @@ class Windows(Dataset):
         return int(self._order[row])
 
 
-def split_windows(cache: Cache, config: RunConfig, augmentation: Augmentation | None = None) -> tuple[Windows, Windows]:
-    """The windows of split train, and those of split val in order: without overlap, `validation_windows` at most."""
+def split_windows(
+    cache: Cache,
+    config: RunConfig,
+    augmentation: Augmentation | None = None,
+    transcripts: Transcripts | None = None,
+) -> tuple[Windows, Windows]:
+    """The windows of split train, and those of split val in order: without overlap, `validation_windows` at most.
+
+    What is done to sound and words is done in training; validation has them as they are.
+    """
     frames = config.window_frames
     training = cache.windows(("train",), frames, config.stride_frames)
     held_out = cache.windows(("val",), frames, frames)
     held_out = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), config.validation_windows)).astype(int)]
     return (
-        Windows(cache, training, frames, config.seed, augmentation),
-        Windows(cache, held_out, frames, config.seed, shuffled=False),
+        Windows(cache, training, frames, config.seed, augmentation, transcripts),
+        Windows(cache, held_out, frames, config.seed, transcripts=transcripts and transcripts.exact(), shuffled=False),
     )
 
 
