@@ -5,7 +5,7 @@ the mean of the true motion of split test.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -20,6 +20,7 @@ from train.data.cache import Cache, Clip, CorpusError
 from train.evaluation import scores
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
+from train.evaluation.word_gestures import ClipGestures, GestureScores, clip_gestures, pool_gestures
 
 Maker = Callable[[scores.HeldOutClip], Motion]
 """Who moves to a clip: for as many frames as its truth."""
@@ -36,11 +37,17 @@ class Row(StrEnum):
     UNTRAINED = "untrained, all six networks"
     WRONG_AUDIO = "corpus, wrong audio"
     GENERATED_WRONG_AUDIO = "generated, wrong audio"
+    CODES = "corpus, through the codes"
+    TEXT = "generated, text model"
+    TEXT_WRONG_WORDS = "text model, words of another clip"
+    TEXT_RECOGNISED = "text model, recognised words"
+    TEXT_NO_WORDS = "text model, no words"
+    TEXT_SUM = "text model, sum in place of attention"
 
 
 _REPAIRED = {Row.CORPUS: Row.WRONG_AUDIO, Row.GENERATED: Row.GENERATED_WRONG_AUDIO}
 """Rows whose motions are also paired with the sound of other clips."""
-_OF_NETWORKS = (Row.GENERATED, Row.UNTRAINED_GENERATOR, Row.UNTRAINED)
+_OF_NETWORKS = (Row.GENERATED, Row.UNTRAINED_GENERATOR, Row.UNTRAINED, Row.TEXT, Row.TEXT_SUM)
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,13 @@ class BeatGaps:
 @dataclass(frozen=True)
 class HeldOutReport:
     """bc_gaps: by row of what moved, how far BC and BC aligned tell the own audio from a wrong one. A share of a gap
-    that is not several times its error says nothing."""
+    that is not several times its error says nothing. gestures: by row of what moved."""
 
     clips: int
     minutes: float
     rows: dict[Row, scores.MotionScores]
     bc_gaps: dict[Row, BeatGaps]
+    gestures: dict[Row, GestureScores] = field(default_factory=dict)
 
 
 def held_out_report(
@@ -84,13 +92,15 @@ def held_out_report(
     scored: dict[Row, list[scores.ClipScores]] = {row: [] for row in makers}
     faces: dict[Row, list[scores.FaceScores]] = {row: [] for row in makers}
     joined: dict[Row, list[scores.JoinedSteps]] = {row: [] for row in makers}
+    gestures: dict[Row, list[ClipGestures]] = {row: [] for row in makers}
     repaired: dict[Row, list[tuple[np.ndarray, np.ndarray]]] = {row: [] for row in _REPAIRED if row in makers}
-    for listed in tqdm(clips, "Held-out speech", unit=" clips"):
-        clip = read_clip(cache, listed)
+    for number, listed in enumerate(tqdm(clips, "Held-out speech", unit=" clips")):
+        clip = replace(read_clip(cache, listed), other_words=cache.words(clips[number - 1]))
         motions = {row: make(clip) for row, make in makers.items()}
         for row, motion in motions.items():
             posed = scores.beat_joints(body, motion)
             scored[row].append(judge.clip(motion, posed, clip))
+            gestures[row].append(clip_gestures(motion, clip.truth, clip.strokes, body))
             if row in _OF_NETWORKS:
                 joined[row].append(scores.joined_steps(motion, generator, len(clip.audio)))
             if row in repaired:
@@ -104,8 +114,9 @@ def held_out_report(
     }
     rows[Row.HALVES] = scores.MotionScores(fgd=scores.halves_distance(true_features, config.halvings, config.seed))
 
+    pairs = scores.wrong_pairs(len(clips), config.wrong_pairings)
     wrong: dict[Row, list[list[scores.AudioMatch]]] = {row: [[] for _ in clips] for row in repaired}
-    for mover, speaker in tqdm(scores.wrong_pairs(len(clips), config.wrong_pairings), "Wrong audio", unit=" pairs"):
+    for mover, speaker in tqdm(pairs, "Wrong audio", unit=" pairs"):
         audio = cache.clip_audio(clips[speaker])
         for row, moved in repaired.items():
             posed, opening = moved[mover]
@@ -119,6 +130,10 @@ def held_out_report(
         bc_gaps={
             row: beat_gaps(rows[row], rows[_REPAIRED[row]], [clip.match for clip in scored[row]], wrong[row])
             for row in repaired
+        },
+        gestures={
+            row: pool_gestures(of_row, [cache.strokes(clip) for clip in clips], pairs, config.seed)
+            for row, of_row in gestures.items()
         },
     )
 
@@ -151,7 +166,14 @@ def held_out_clips(cache: Cache) -> list[Clip]:
 
 
 def read_clip(cache: Cache, clip: Clip) -> scores.HeldOutClip:
-    return scores.HeldOutClip(clip.speaker, cache.clip_motion(clip), cache.clip_audio(clip))
+    """A clip with what is said and performed in it, as far as the cache knows."""
+    return scores.HeldOutClip(
+        clip.speaker,
+        cache.clip_motion(clip),
+        cache.clip_audio(clip),
+        words=cache.words(clip),
+        strokes=cache.strokes(clip),
+    )
 
 
 def held_out_targets(rows: dict[Row, scores.MotionScores]) -> list[Target]:

@@ -1,10 +1,20 @@
 """Who moves to the held-out clips: the weights, whoever spoke, a frozen pose, and untrained networks."""
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from pocketsphinx import Decoder
 from torch import Tensor
+
+from emage.body import Body
+from emage.errors import WeightsError
+from emage.generation.sampling import load_sampling
+from emage.hints.mask import foot_contacts, motion_channels
+from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_generator
 
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
@@ -14,13 +24,28 @@ from emage.motion.rotations import matrix_to_axis_angle
 from emage.motion.skeleton import NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
-from train.data.cache import Cache, CorpusError
+from emage.recording.recording import Recording
+from emage.recording.transcript import Word
+from emage.recording.vocabulary import VOCABULARY_NAMES, load_vocabulary
+from train.data.cache import Cache, CorpusError, differentiate_path
 from train.evaluation.held_out import Maker, Row
+from train.evaluation.scores import HeldOutClip
 from train.evaluation.settings import Evaluation
 from train.run.kinematics import to_matrices
 
 
-def make_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation) -> dict[Row, Maker]:
+def make_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation, body: Body | None = None) -> dict[Row, Maker]:
+    """Those of the weights, with the text weights' where the config names some. body: by default the pipeline's."""
+    rows = make_audio_rows(cache, pipe, config, body or pipe.body)
+    if config.text_weights is not None:
+        rows |= make_text_rows(load_text_pipeline(config.text_weights, pipe), config)
+    if config.sum_weights is not None:
+        summing = load_text_pipeline(config.sum_weights, pipe)
+        rows[Row.TEXT_SUM] = lambda clip: generate(summing, clip.audio, clip.speaker, config, clip.words)
+    return rows
+
+
+def make_audio_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation, body: Body) -> dict[Row, Maker]:
     new = new_generator(pipe.generator, config.seed)
     untrained_generator = EmagePipeline(new, pipe.codec, sampling=pipe.sampling)
     untrained = EmagePipeline(new, new_codec(pipe.codec, config.seed), sampling=pipe.sampling)
@@ -31,7 +56,66 @@ def make_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation) -> dict[Row
         Row.FROZEN: lambda clip: hold_pose(pose, clip.truth.num_frames),
         Row.UNTRAINED_GENERATOR: lambda clip: generate(untrained_generator, clip.audio, clip.speaker, config),
         Row.UNTRAINED: lambda clip: generate(untrained, clip.audio, clip.speaker, config),
+        Row.CODES: lambda clip: reconstruct(pipe, clip.truth, body),
     }
+
+
+def make_text_rows(pipe: EmagePipeline, config: Evaluation) -> dict[Row, Maker]:
+    def maker(words_of: Callable[[HeldOutClip], Sequence[Word]]) -> Maker:
+        return lambda clip: generate(pipe, clip.audio, clip.speaker, config, words_of(clip))
+
+    return {
+        Row.TEXT: maker(lambda clip: clip.words),
+        Row.TEXT_WRONG_WORDS: maker(lambda clip: clip.other_words),
+        Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)),
+        Row.TEXT_NO_WORDS: maker(lambda clip: ()),
+    }
+
+
+def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
+    """A generator that hears words, with its vocabulary; where it has no VQ-VAEs beside it, with those of `pipe`.
+
+    Raises:
+        WeightsError: weights are missing or damaged, without a vocabulary, or hear no words.
+    """
+    if (folder / NETWORK_FOLDERS["face"]).is_dir():
+        text = EmagePipeline.from_pretrained(folder, device=device_of(pipe.codec))
+    else:
+        generator = load_generator(folder).to(device_of(pipe.codec))
+        vocabulary = next((folder / name for name in VOCABULARY_NAMES if (folder / name).is_file()), None)
+        text = EmagePipeline(
+            generator,
+            pipe.codec,
+            sampling=load_sampling(folder, load_config(folder)),
+            vocabulary=vocabulary and load_vocabulary(vocabulary, size=generator.config.vocabulary),
+        )
+    if not text.hears_words or text.vocabulary is None:
+        raise WeightsError(
+            f"{folder} holds no generator that hears words, or no {VOCABULARY_NAMES[0]} beside it. Give what "
+            "`python -m train.generator --words` has written."
+        )
+    return text
+
+
+def recognise_words(audio: np.ndarray) -> tuple[Word, ...]:
+    """What pocketsphinx's own language model hears in (N,) samples at 16 kHz."""
+    decoder = Decoder(loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw(np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
+    decoder.end_utt()
+    heard = [(re.sub(r"\(\d+\)$", "", each.word), each.start_frame, each.end_frame + 1) for each in decoder.seg()]
+    rate = decoder.config["frate"]
+    return tuple(Word(text, start / rate, end / rate) for text, start, end in heard if text[0] not in "<[")
+
+
+@torch.inference_mode()
+def reconstruct(pipe: EmagePipeline, truth: Motion, body: Body) -> Motion:
+    """A motion through the codes of a pipeline and back: what its generator would make if it knew every code."""
+    channels = torch.from_numpy(motion_channels(truth, foot_contacts(body.joints(truth)))).float()
+    channels[:, TRANSLATION] = torch.from_numpy(differentiate_path(truth.trans)).float()
+    expressions = torch.from_numpy(truth.expressions).float()
+    device = device_of(pipe.codec)
+    return pipe.decode(pipe.codec.encode(channels[None].to(device), expressions[None].to(device)), truth.trans[0])
 
 
 def new_generator(trained: Generator, seed: int) -> Generator:
@@ -88,10 +172,13 @@ def hold_pose(pose: Motion, frames: int) -> Motion:
     return replace(pose, poses=poses, expressions=expressions, trans=trans)
 
 
-def generate(pipe: EmagePipeline, audio: np.ndarray, speaker: int, config: Evaluation) -> Motion:
-    """The motion that a pipeline makes of (N,) samples at 16 kHz, as the settings say."""
+def generate(
+    pipe: EmagePipeline, audio: np.ndarray, speaker: int, config: Evaluation, words: Sequence[Word] = ()
+) -> Motion:
+    """The motion that a pipeline makes of (N,) samples at 16 kHz and the words in them, as the settings say."""
+    source = (SAMPLE_RATE_HZ, audio)
     return pipe.generate(
-        (SAMPLE_RATE_HZ, audio),
+        replace(Recording.load(source), words=tuple(words)) if words else source,
         speaker=speaker,
         translation=config.translation,
         seed=config.draw_seed,

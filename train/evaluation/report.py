@@ -66,7 +66,7 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
         )
     autoencoder = fgd_encoder.load_autoencoder(config.weights)
     body = body or pipe.body
-    held_out = held_out_report(cache, make_rows(cache, pipe, config), known, body, autoencoder, config)
+    held_out = held_out_report(cache, make_rows(cache, pipe, config, body), known, body, autoencoder, config)
     speech = None if config.speech is None else speech_report(cache, pipe, body, config)
     reconstruction = reconstruction_report(cache, pipe.codec, body, known.window_frames)
     return Report(

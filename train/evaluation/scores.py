@@ -24,6 +24,8 @@ from emage.motion import FPS, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.recording.audio import num_frames
 from emage.recording.features import loudness_envelope
+from emage.recording.transcript import Word
+from train.data.cache import TrueStroke
 from train.run.log import mean_of
 
 MIN_FRAMES = 2 * (published.BEAT_TRIM_FRAMES + published.BEAT_ORDER_FRAMES) + 2
@@ -51,11 +53,16 @@ def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> f
 
 @dataclass(frozen=True, eq=False)
 class HeldOutClip:
-    """truth: the clip's motion; audio: (N,) at 16 kHz; speaker: index."""
+    """truth: the clip's motion; audio: (N,) at 16 kHz; speaker: index. words: what is said; other_words: what is said in
+    another clip. strokes: the gestures of the truth. The last three are empty where the corpus does not tell.
+    """
 
     speaker: int
     truth: Motion
     audio: np.ndarray
+    words: tuple[Word, ...] = ()
+    other_words: tuple[Word, ...] = ()
+    strokes: tuple[TrueStroke, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,14 @@ class Evaluation:
     """The folder that train.data.cache has made; its split test is held out."""
     weights: Path = EMBEDDED_DIR
     """The folder of all networks, that of FGD among them."""
+    text_weights: Path | None = None
+    """The folder of a generator that hears words, with its vocabulary; where it has no VQ-VAEs, with those of
+    --weights."""
+    sum_weights: Path | None = None
+    """Such a folder of a generator that was trained with the sum in place of attention, to compare with."""
     speech: Path | None = None
-    """A folder of wav files with real speech; NAME.npz beside NAME.wav is the motion of whoever spoke."""
+    """A folder of wav files with real speech; NAME.npz beside NAME.wav is the motion of whoever spoke, NAME.TextGrid
+    what is said."""
     out: Path | None = None
     """Where scores.json and scores.md go; the folder is made."""
     speaker: int = 0

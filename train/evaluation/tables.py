@@ -76,7 +76,7 @@ def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[st
     )
     return [
         f"### Held-out speech\n\n{report.clips} clips, {report.minutes:.1f} minutes.",
-        _table(_HELD_OUT, [(str(row), report.rows[row]) for row in Row]),
+        _table(_HELD_OUT, [(str(row), report.rows[row]) for row in Row if row in report.rows]),
         f"BC with the own audio less that with the wrong one: {gaps} (standard errors over clips). A share of a gap "
         "says something where the gap is several times its error.",
         _target_table(targets),
