@@ -118,7 +118,7 @@ def test_the_share_of_content_is_told_for_each_frame(tiny_text):
     # The share is what decides: without any content of its own, the fused feature is the rhythm times the rest.
     with torch.inference_mode():
         content = tiny_text.content_body.projection(embedding(words))
-        rhythm = tiny_text.audio_encoder_body(sound)[:, :64]
+        rhythm = tiny_text.rhythm_encoder_body(sound)[:, :64]
         weights = attention(torch.cat([content, rhythm], -1)).unflatten(-1, (-1, 2)).softmax(-1)
     torch.testing.assert_close(weights[..., 1].mean(-1), features.body_content)
     assert features.rows(slice(0, 1)).face_content.shape == (1, 64)
@@ -149,7 +149,9 @@ def test_ablated_fusion_hears_what_is_left(fusion, moved_by):
 @pytest.mark.parametrize("aligned", [False, True])
 def test_forward_paths_hear_speech_and_hints(tmp_path, body_path, vocabulary, aligned):
     torch.manual_seed(0)
-    config = replace(SMALL, body_path=body_path, vocabulary=vocabulary, aligned_audio=aligned, wiring="text")
+    config = replace(
+        SMALL, body_path=body_path, vocabulary=vocabulary, waveform=not vocabulary, aligned_audio=aligned, wiring="text"
+    )
     save_network(Generator(config), tmp_path)
     generator = load_generator(tmp_path)
     assert generator.config == config
@@ -166,6 +168,22 @@ def test_forward_paths_hear_speech_and_hints(tmp_path, body_path, vocabulary, al
         deaf = [generator.generate(each, motion, mask, speaker, use_audio=False) for each in (features, other)]
     assert torch.equal(deaf[0].latents.upper, deaf[1].latents.upper)
     assert not torch.equal(deaf[0].latents.upper, plain)
+
+
+def test_one_generator_may_hear_both_ways(tmp_path):
+    torch.manual_seed(0)
+    save_network(Generator(replace(SMALL, waveform=True)), tmp_path)
+    generator = load_generator(tmp_path)
+    motion, mask, speaker = torch.zeros(1, 64, 337), torch.ones(1, 64, 337), torch.tensor([0])
+    sound, words = torch.rand(1, 34133, 2), torch.randint(0, 9, (1, 64))
+    with torch.inference_mode():
+        alone = generator(sound[..., 0], motion, mask, speaker)
+        spoken = generator(rhythm=sound, words=words, motion=motion, mask=mask, speaker=speaker)
+    assert alone.latents.upper.shape == spoken.latents.upper.shape == (1, 64, 16)
+    assert not torch.allclose(alone.latents.upper, spoken.latents.upper, atol=1e-4)
+    assert generator.encode_speech(sound[..., 0]).face_content is None
+    with pytest.raises(WeightsError, match="it hears nothing"):
+        replace(SMALL, waveform=False, vocabulary=0)
 
 
 def test_aligned_words_move_their_own_frame():
