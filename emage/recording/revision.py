@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 
 from emage.recording.transcript import Word, check_passages, split_tokens
 from emage.recording.transcript_files import Passage
@@ -36,13 +37,19 @@ def revise_words(words: Sequence[Word], text: str) -> tuple[Passage, ...]:
     matcher = SequenceMatcher(None, _keys([word.text for word in before]), _keys(tokens))
     if len(_keys(tokens)) != len(tokens) or matcher.ratio() < _LEAST_SHARE:
         return whole
-    passages: list[Passage] = []
+    stayed: list[Word | None] = [None] * len(tokens)
     for kind, old, old_end, new, new_end in matcher.get_opcodes():
         if kind == "equal":
-            stayed = zip(before[old:old_end], tokens[new:new_end], strict=True)
-            passages += [Passage(token, word.start_s, word.end_s, True, word.confidence) for word, token in stayed]
-        elif new < new_end:
-            passages.append(Passage(" ".join(tokens[new:new_end])))
+            stayed[new:new_end] = before[old:old_end]
+    for kind, *_, new, new_end in matcher.get_opcodes():
+        if kind == "insert":  # between words without a pause there is no time for another: they make room
+            stayed[max(0, new - 1) : new_end + 1] = [None] * (min(new_end + 1, len(tokens)) - max(0, new - 1))
+    passages: list[Passage] = []
+    for is_new, run in groupby(zip(tokens, stayed, strict=True), lambda each: each[1] is None):
+        if is_new:
+            passages.append(Passage(" ".join(token for token, _ in run)))
+        else:
+            passages += [Passage(token, word.start_s, word.end_s, True, word.confidence) for token, word in run]
     return tuple(passages)
 
 

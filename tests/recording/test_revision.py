@@ -7,7 +7,12 @@ from emage.recording.revision import join_words, revise_words, says_the_same
 from emage.recording.transcript import Word
 from emage.recording.transcript_files import Passage
 
-HEARD = (Word("i", 0.0, 0.2, 0.9), Word("see", 0.2, 0.5, 0.8), Word("free", 0.5, 0.9, 0.3), Word("birds", 1.0, 1.4, 0.7))
+HEARD = (
+    Word("i", 0.0, 0.2, 0.9),
+    Word("see", 0.2, 0.5, 0.8),
+    Word("free", 0.5, 0.9, 0.3),
+    Word("birds", 1.0, 1.4, 0.7),
+)
 
 
 def test_the_same_words_in_another_writing():
@@ -28,8 +33,12 @@ def test_a_corrected_word_is_looked_for_between_its_neighbours():
     assert revise_words(HEARD, "i see birds over there") == (
         Passage("i", 0.0, 0.2, True, 0.9),
         Passage("see", 0.2, 0.5, True, 0.8),
+        Passage("birds over there"),
+    )
+    assert revise_words(HEARD, "i see the free birds") == (
+        Passage("i", 0.0, 0.2, True, 0.9),
+        Passage("see the free"),
         Passage("birds", 1.0, 1.4, True, 0.7),
-        Passage("over there"),
     )
 
 

@@ -78,7 +78,7 @@ function readBackdrop(given) {
   if (JSON.stringify(given) === shownBackdrop) return;
   shownBackdrop = JSON.stringify(given);
   backdrop = "peaks" in given ? { ...given, peaks: decodePeaks(given.peaks) } : null;
-  readWords(backdrop?.words ?? []);
+  readWords("words" in given ? JSON.parse(given.words) : []);
   layOut();
   findMedia();
 }

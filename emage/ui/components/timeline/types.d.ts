@@ -17,14 +17,14 @@ type BackdropJson = {
   peaks: string; // bytes in base64
   silent: [start: number, end: number][];
   clipped: [start: number, end: number][];
-  words: Word[];
+  words: string; // Word[] as JSON
   reference_frames: number | null;
   media: { selector: string; start_frame: number }[];
   warnings: string[];
 };
 /** confidence: 0 to 1, of who recognised it; null: a person gave it. */
 type Word = [text: string, start_s: number, end_s: number, confidence: number | null];
-type Backdrop = Omit<BackdropJson, "peaks"> & { peaks: Uint8Array };
+type Backdrop = Omit<BackdropJson, "peaks" | "words"> & { peaks: Uint8Array };
 
 /** Frames, the end exclusive; `leaf` is the row that it lies in. */
 type Span = { id: number; leaf: string; start: number; end: number; mode: string; group: { part: string } | null };

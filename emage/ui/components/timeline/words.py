@@ -1,6 +1,7 @@
 """Words that a person has corrected or moved on the timeline."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated
 
 import gradio as gr
 from pydantic import Field
@@ -28,9 +29,12 @@ class _WordsJson:
     words: Annotated[list[_Word], Field(max_length=MAX_WORDS)]
 
 
-def write_words(words: tuple[Word, ...]) -> list[list[Any]]:
-    """As the timeline's JavaScript reads them: text, start and end in seconds, confidence or null."""
-    return [[word.text, word.start_s, word.end_s, word.confidence] for word in words]
+def write_words(words: tuple[Word, ...]) -> str:
+    """As the timeline's JavaScript reads them: text, start and end in seconds, confidence or null of each.
+
+    Gradio wraps every element of a list in the browser, which takes seconds where there are many; so they are a text.
+    """
+    return json.dumps([[word.text, word.start_s, word.end_s, word.confidence] for word in words])
 
 
 def read_words(event: gr.EventData, num_frames: int) -> tuple[Word, ...]:
