@@ -304,7 +304,7 @@ class _Reader:
             saved = build(_ProjectJson, text, SessionError, _PROJECT)
             plan = HintPlan.from_json(self._text(_PLAN))
             recording = self._recording(saved)
-            if recording is not None:
+            if recording is not None and saved.words is not None:
                 recording = replace(recording, words=self._words_of(saved.words))
             reference = None if saved.reference is None else self._reference(saved.reference)[0]
             takes = tuple(self._take(number, take, recording) for number, take in enumerate(saved.takes, start=1))
@@ -325,7 +325,7 @@ class _Reader:
         if recording is not None and motion.num_frames != recording.part_frames:
             recording = None  # a take of another one
         words = self._words_of(take.words)
-        if recording is not None:
+        if recording is not None and recording.words != words:
             recording = replace(recording, words=words)
         return StoredTake(
             caption=take.caption,

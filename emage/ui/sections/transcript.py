@@ -47,12 +47,6 @@ class TranscriptSection(Section):
             elem_id="transcript",
         )
         with gr.Row(elem_classes="chips", elem_id="transcript-tools"):
-            self.align = gr.Button("Align", size="sm", elem_id="align", min_width=0)
-            self.file = gr.UploadButton(
-                "Load a transcript…", file_types=_FILE_TYPES, size="sm", elem_id="words-file", min_width=0
-            )
-            self.listen = gr.Button("Listen for the words", size="sm", elem_id="listen", min_width=0)
-            self.stop = make_cancel_button("cancel-words")
             self.language = Dropdown(
                 list(LANGUAGES),
                 value=ENGLISH,
@@ -62,6 +56,12 @@ class TranscriptSection(Section):
                 elem_id="language",
                 min_width=110,
             )
+            self.align = gr.Button("Align", size="sm", elem_id="align", min_width=0)
+            self.file = gr.UploadButton(
+                "Load a transcript…", file_types=_FILE_TYPES, size="sm", elem_id="words-file", min_width=0
+            )
+            self.listen = gr.Button("Listen for the words", size="sm", elem_id="listen", min_width=0)
+            self.stop = make_cancel_button("cancel-words", size="sm")
         self.note = gr.Markdown(elem_id="transcript-note")
 
     @property
@@ -89,14 +89,9 @@ class TranscriptSection(Section):
         wire_cancel(self.stop, self.service, self.note, "cancel_words", [aligned, left, loaded, heard])
         timeline.edit(self.edit_words, None, [self.text, self.note], api_name="edit_words", **QUIETLY)
         self.language.input(self.check_language, self.language, self.note, api_name="check_language", **QUIETLY)
-        gr.on(
-            [settings.weights.change, settings.loaded.then],
-            self.show_need,
-            settings.weights,
-            self.text,
-            api_name="transcript_need",
-            **QUIETLY,
-        )
+        need = {"inputs": settings.weights, "outputs": self.text}
+        settings.weights.change(self.show_need, **need, api_name="transcript_need", **QUIETLY)
+        settings.loaded.then(self.show_need, **need, api_name=False, **QUIETLY)
 
     # --- handlers
 
@@ -195,8 +190,8 @@ def describe_words(words: Sequence[Word], notices: Sequence[str] = ()) -> str:
     """How many there are, and which of them are a guess."""
     if not words and not notices:
         return ""
+    unsure = [word for word in words if word.confidence is not None and word.confidence < UNSURE_BELOW]
     guessed = [word for word in words if word.confidence is not None]
-    unsure = [word for word in guessed if word.confidence < UNSURE_BELOW]
     lines = [f"{len(words):,} words on the timeline."] if words else []
     if guessed:
         lines.append(

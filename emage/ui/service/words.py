@@ -36,4 +36,6 @@ def describe_heard(pipeline: EmagePipeline, recording: Recording) -> str:
     known = 0
     if pipeline.vocabulary is not None:
         known = sum(pipeline.vocabulary.index(word.text) != UNK for word in recording.words)
+    if known == len(recording.words):
+        return f"The weights know all {known:,} words."
     return f"The weights know {known:,} of the {len(recording.words):,} words; of the others they heard the rhythm."
