@@ -151,8 +151,8 @@ def test_files_text_and_what_only_looks_like_a_file(welcome, said):
     for missing in ("no/talk.TextGrid", Path("talk")):
         with pytest.raises(EmageError, match="there is no such transcript"):
             hear(welcome, missing)
-    with pytest.raises(EmageError, match="does not seem to be what is said"):
-        hear_text(welcome, str(EXAMPLES["welcome"].transcript))  # a name given as text opens no file
+    name = str(EXAMPLES["welcome"].transcript)
+    assert [word.text for word in hear_text(welcome, name).words] == [name]  # a name given as text opens no file
 
 
 def test_an_example_knows_its_words():
@@ -165,7 +165,7 @@ def test_words_are_recognised(welcome, said):
     stages = []
     heard = hear(welcome, "auto", progress=lambda *report: stages.append(report))
     truth = {word.text for word in said}
-    assert len([word for word in heard.words if word.text in truth]) > 0.6 * len(said)
+    assert len([word for word in heard.words if word.text in truth]) > 0.5 * len(said)
     assert all(0 <= word.confidence <= 1 for word in heard.words)
     assert "guess" in heard.notices[0]
     assert stages[-1] == (STAGE_RECOGNITION, welcome.num_frames, welcome.num_frames)
@@ -228,7 +228,7 @@ def test_faster_whisper_is_used_where_it_is_there(monkeypatch, welcome):
 
 def test_weights_of_faster_whisper_that_cannot_be_had(monkeypatch, welcome):
     install_whisper(monkeypatch, UnreachableModel)
-    with pytest.raises(EmageError, match="weights cannot be had .the Hub cannot be reached"):
+    with pytest.raises(EmageError, match="weights cannot be had ..the Hub cannot be reached"):
         listen(welcome, "de")
     short = replace(welcome, samples=welcome.samples[:32000], end_frame=None)
     heard = listen(short)
