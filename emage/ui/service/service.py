@@ -16,6 +16,7 @@ from emage.cli.command import generate_command
 from emage.errors import EmageError, RenderError, VideoError
 from emage.evaluation.report import MotionSeries, TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
+from emage.files import write_text
 from emage.generation.settings import TakeSettings
 from emage.generation.take import Request, StoredTake, Take
 from emage.hints import LOCK, HintPlan, Hints, Placement, Span
@@ -29,7 +30,7 @@ from emage.recording.pronunciation import ENGLISH, check_language
 from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
-from emage.recording.transcript import Word
+from emage.recording.transcript import Word, write_words
 from emage.render.settings import RenderSettings
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
@@ -39,6 +40,8 @@ from emage.ui.service.words import align_text, describe_heard, language_of
 MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
 HINT = "hint"
+WORDS_SUFFIX = ".words.json"
+"""Of the file beside a take with the words that its weights have heard."""
 _WIDEST_PX = 1920
 _CODEC_PADDING_S = 0.2
 """What the sound of a video may last beyond the recording that it was made of."""
@@ -250,7 +253,10 @@ class Service:
                 render_video(video, [shown], body, request.recording, wanted.picture, progress)
         except (RenderError, VideoError) as error:  # the motion is there all the same
             video, note = None, f"**No video: {error}**"
-        stored = take.store(folder, stem, video, _write_command(request, wanted))
+        words = None
+        if take.recording.words and self.registry.pipeline(weights).hears_words:
+            words = write_text(folder / f"{stem}{WORDS_SUFFIX}", write_words(take.recording.words))
+        stored = take.store(folder, stem, video, _write_command(request, wanted, words))
         return replace(stored, stages_s=tuple(stages)), note
 
     def compare(
@@ -371,7 +377,7 @@ def _show_hint(take: Take, caption: str) -> Take:
     return Take(motion, caption, Hints(motion, HintPlan(spans)))
 
 
-def _write_command(request: Request, wanted: PageRequest) -> str:
+def _write_command(request: Request, wanted: PageRequest, words: Path | None) -> str:
     """Repeats the take; plans and placements count from the whole recording's beginning."""
     recording, hints = request.recording, request.hints
     is_hinted = hints is not None and bool(hints.plan.spans)
@@ -386,6 +392,7 @@ def _write_command(request: Request, wanted: PageRequest) -> str:
         motion=f"{recording.stem}-take.npz",
         out=f"{recording.stem}-take.mp4",
         picture=wanted.picture,
+        transcript=None if words is None else Path(words.name),
     )
 
 
