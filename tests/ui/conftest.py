@@ -7,7 +7,7 @@ import pytest
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks
 from emage.pipeline import EmagePipeline
 from emage.recording.vocabulary import Vocabulary
-from tests.app_server import App, Caller, serve_here
+from tests.app_server import Caller
 from tests.conftest import ROOT
 
 TINY = ROOT / "tests" / "parity" / "tiny"
@@ -31,41 +31,16 @@ def nothing_in_the_log(capfd) -> Iterator[None]:
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.fixture(scope="package")
-def text_app(body, tmp_path_factory) -> Iterator[App]:
-    """The page with tiny weights that hear words, some of those of the first example."""
+KNOWN = "hello and welcome i am a voice so give me body my arms may open wide hands count to three"
+"""Words of the first example; the weights have embeddings for more."""
+
+
+@pytest.fixture(scope="session")
+def wordy(app, body) -> str:
+    """The name of tiny weights that hear words, which the page offers beside its own."""
     _, codec = load_networks({name: TINY / folder for name, folder in NETWORK_FOLDERS.items()})
-    known = [
-        "hello",
-        "and",
-        "welcome",
-        "i",
-        "am",
-        "a",
-        "voice",
-        "so",
-        "give",
-        "me",
-        "body",
-        "my",
-        "arms",
-        "may",
-        "open",
-        "wide",
-        "hands",
-        "count",
-        "to",
-        "three",
-    ]
-    words = (known + [f"other{number}" for number in range(56)])[:56]
+    words = (KNOWN.split() + [f"other{number}" for number in range(56)])[:56]
     pipeline = EmagePipeline(load_generator(TINY / "text"), codec, vocabulary=Vocabulary.of(words))
     pipeline.body = body
-    with serve_here(pipeline, tmp_path_factory.mktemp("uploads")) as app:
-        yield app
-
-
-@pytest.fixture
-def text_caller(text_app) -> Iterator[Caller]:
-    caller = Caller(text_app.url)
-    yield caller
-    caller.leave()
+    app.weights["wordy"] = lambda progress: pipeline
+    return "wordy"
