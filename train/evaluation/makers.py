@@ -15,7 +15,6 @@ from emage.errors import WeightsError
 from emage.generation.sampling import load_sampling
 from emage.hints.mask import foot_contacts, motion_channels
 from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_generator
-
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
