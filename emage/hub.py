@@ -160,7 +160,7 @@ def _source(
     beside = next((root / name for name in VOCABULARY_NAMES if (root / name).is_file()), vocabulary)
     if beside is None and notice is None:
         notice = (
-            "these weights hear words, but their vocabulary is missing, so every word is unknown to them and the "
+            "These weights hear words, but their vocabulary is missing, so every word is unknown to them and the "
             f"transcript changes nothing. Put it beside them as {VOCABULARY_NAMES[0]} or {VOCABULARY_NAMES[1]}."
         )
     return WeightsSource(kind, description, folders, notice, beside)

@@ -175,7 +175,7 @@ class EmagePipeline(
 
         Args:
             audio: a recording, of whose part that is used, and whose words, it is made; or a file, or (rate_hz,
-                samples), of which weights that hear words hear the rhythm alone.
+                samples), of which no words are known.
             hints: parts of the user's own, over spans of time. A face of another basis than the weights' is taken
                 over to theirs, where the matrix for that can be had.
             speaker, seed, timing, temperature, top_k, translation, seam_frames, use_audio: see `TakeSettings`.
@@ -204,11 +204,15 @@ class EmagePipeline(
         """How much of what the weights hear at each frame of the recording's part is its words, and not its rhythm.
 
         Raises:
-            EmageError: the weights hear no words. AudioError: see `plan_windows`.
+            EmageError: the weights hear no words, or nothing but sound without some. AudioError: see `plan_windows`.
         """
         if not self.hears_words:
             raise EmageError("These weights hear no words, so all is rhythm. Choose weights with a vocabulary.")
         speech = self._hear(recording)
+        if speech.words is None and self.generator.config.waveform:
+            raise EmageError(
+                "Without a transcript these weights hear the sound alone, as a waveform. Give the recording its words."
+            )
         return content_share(self.generator, speech, plan_windows(len(speech.audio), self.generator.config, timing))
 
     def _hear(self, heard: Recording | np.ndarray) -> Speech:

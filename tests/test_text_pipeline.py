@@ -13,6 +13,7 @@ from emage.generation.take import Request
 from emage.generation.windows import plan_windows
 from emage.hints import HintPlan, Hints, Span
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks
+from emage.models.generator import Generator
 from emage.motion.skeleton import TRANSLATION
 from emage.pipeline import EmagePipeline
 from emage.recording.recording import Recording
@@ -106,6 +107,20 @@ def test_share_of_content_is_told_for_every_frame(text, recording, tiny):
     assert np.abs(share.body - unsaid.body)[124:].max() == 0  # behind the last word
     with pytest.raises(EmageError, match="hear no words"):
         tiny.content_share(recording)
+
+
+def test_weights_that_hear_both_ways_use_words_where_there_are_some(text, recording):
+    torch.manual_seed(0)
+    generator = Generator(replace(text.generator.config, waveform=True, conventions="released"))
+    both = EmagePipeline(generator, text.codec, vocabulary=text.vocabulary)
+    both.body = text.body
+    said = replace(recording, words=SAID)
+    assert both.content_share(said).body.shape == (recording.num_frames,)
+    with pytest.raises(EmageError, match="hear the sound alone"):
+        both.content_share(recording)
+    unsaid, spoken = make(both, recording), make(both, said)
+    assert unsaid.shape == spoken.shape
+    assert not np.array_equal(unsaid, spoken)
 
 
 @pytest.mark.parametrize("hears_words", [False, True])
