@@ -13,9 +13,9 @@ from torch import Tensor
 from emage.body import Body
 from emage.errors import WeightsError
 from emage.generation.sampling import load_sampling
+from emage.hints import Hints
 from emage.hints.mask import foot_contacts, motion_channels
 from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_generator
-
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
@@ -34,11 +34,17 @@ from train.evaluation.settings import Evaluation
 from train.run.kinematics import to_matrices
 
 
-def make_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation, body: Body | None = None) -> dict[Row, Maker]:
-    """Those of the weights, with the text weights' where the config names some. body: by default the pipeline's."""
+def make_rows(
+    cache: Cache,
+    pipe: EmagePipeline,
+    config: Evaluation,
+    body: Body | None = None,
+    text: EmagePipeline | None = None,
+) -> dict[Row, Maker]:
+    """body: by default the pipeline's. text: one that hears words, whose rows are added."""
     rows = make_audio_rows(cache, pipe, config, body or pipe.body)
-    if config.text_weights is not None:
-        rows |= make_text_rows(load_text_pipeline(config.text_weights, pipe), config)
+    if text is not None:
+        rows |= make_text_rows(text, config)
     if config.sum_weights is not None:
         summing = load_text_pipeline(config.sum_weights, pipe)
         rows[Row.TEXT_SUM] = lambda clip: generate(summing, clip.audio, clip.speaker, config, clip.words)
@@ -173,15 +179,23 @@ def hold_pose(pose: Motion, frames: int) -> Motion:
 
 
 def generate(
-    pipe: EmagePipeline, audio: np.ndarray, speaker: int, config: Evaluation, words: Sequence[Word] = ()
+    pipe: EmagePipeline,
+    audio: np.ndarray,
+    speaker: int,
+    config: Evaluation,
+    words: Sequence[Word] = (),
+    hints: Hints | None = None,
+    use_audio: bool = True,
 ) -> Motion:
     """The motion that a pipeline makes of (N,) samples at 16 kHz and the words in them, as the settings say."""
     source = (SAMPLE_RATE_HZ, audio)
     return pipe.generate(
         replace(Recording.load(source), words=tuple(words)) if words else source,
+        hints,
         speaker=speaker,
         translation=config.translation,
         seed=config.draw_seed,
         temperature=config.temperature,
         top_k=config.top_k,
+        use_audio=use_audio,
     )
