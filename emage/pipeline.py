@@ -215,7 +215,7 @@ class EmagePipeline(
         """A recording's part with its words, or samples (N,) at 16 kHz, as the generator hears them."""
         samples = heard.part_samples if isinstance(heard, Recording) else heard
         words = None
-        if isinstance(heard, Recording) and self.hears_words and self.vocabulary is not None:
+        if isinstance(heard, Recording) and heard.words and self.vocabulary is not None:
             words = word_indices(heard.words, self.vocabulary, num_frames(len(samples)), heard.start_frame)
         return Speech(samples, words, published_onsets=self.generator.config.conventions == "paper")
 

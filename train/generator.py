@@ -6,12 +6,14 @@ A step has three passes over one batch: the seed alone is visible; a random mask
 the body without the audio. The share that is hidden grows from 5 % to all of it over the training. The targets are the
 latents and codes of the trained VQ-VAEs, which stay as they are; the audio is encoded once.
 
-With --words it hears rhythm and words (EMAGE, section 4.1) and goes to WEIGHTS/text, beside the same VQ-VAEs.
+With --hears words it hears rhythm and words (EMAGE, section 4.1) in place of the waveform, of the cache's transcripts;
+with --hears both, which ones by turns, so that one generator does with a transcript and without.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -25,13 +27,13 @@ from emage.generation.settings import AS_GENERATED
 from emage.hub import find_weights
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator
 from emage.models.codec import MotionCodec, part_vectors
-from emage.models.content_rhythm import Fusion
+from emage.models.content_rhythm import Fusion, SpeechFeatures
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
-from emage.recording.vocabulary import UNK, Vocabulary, load_vocabulary
+from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
 from train.data.augment import Augmentation
 from train.data.cache import Cache
 from train.data.masking import MaskedWindow, Passes, mask_passes, sample_mask
@@ -42,10 +44,6 @@ from train.run.command import run_stage
 from train.run.config import RunConfig
 from train.run.log import Losses, mean_of, scalars
 from train.run.training import Run
-
-TEXT_FOLDER = "text"
-"""Where a generator that knows words goes, in the folder of weights whose VQ-VAEs it shares."""
-VOCABULARY_NAME = "vocabulary.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +58,8 @@ class GeneratorTraining(RunConfig):
     """Of the mean squared difference of each part's latents."""
     class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0.0, upper=1.0, hands=1.0, lower=1.0))
     """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
-    words: bool = False
-    """Hear rhythm and words, of the cache's transcripts, in place of the waveform (EMAGE, section 4.1)."""
+    hears: Literal["sound", "words", "both"] = "sound"
+    """The waveform, as released; rhythm and words (EMAGE, section 4.1); or half of the windows this way, half that."""
     word_width: int = 300
     """Of the word embeddings, where words are heard."""
     fusion: Fusion = "attention"
@@ -73,6 +71,8 @@ class GeneratorTraining(RunConfig):
     initial_weights: str | None = None
     """Begin from the generator of these weights (a folder, a repo id on the Hub, or "demo"): its tensors of the same
     name and shape are taken, such as encoders and transformers; the rest, as the heads of another codebook, is new."""
+    new_heads: bool = False
+    """Begin anew with what gives latents and codes, where the initial weights know other codes of the same number."""
     hint_stride: int = 1
     """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
     first_mask_ratio: float = 0.05
@@ -90,6 +90,15 @@ class GeneratorTraining(RunConfig):
         if self.hint_stride < 1:
             raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
 
+    @property
+    def share_windows(self) -> int:
+        """A micro-batch has a multiple of so many windows, for every kind of pass to have its even share."""
+        return self.hint_stride * (2 if self.hears == "both" else 1)
+
+    def hears_words(self, sample_index: int) -> bool:
+        """Whether that item of the training is heard as rhythm and words."""
+        return self.hears == "words" or (self.hears == "both" and sample_index // self.hint_stride % 2 == 0)
+
     def shrink(self) -> Self:
         return replace(super().shrink(), hidden=32, audio_width=16, word_width=16, hint_stride=min(self.hint_stride, 2))
 
@@ -105,6 +114,7 @@ class GeneratorTraining(RunConfig):
             speakers=len(cache.speakers),
             expression_basis=cache.expression_basis,
             aligned_audio=self.aligned_audio,
+            waveform=self.hears != "words",
             vocabulary=len(vocabulary) if vocabulary else 0,
             word_width=self.word_width,
             fusion=self.fusion,
@@ -114,6 +124,10 @@ class GeneratorTraining(RunConfig):
 
 
 # --- what is visible --------------------------------------------------------------------------------------------------
+
+
+VALIDATIONS = {"sound": [("val", False)], "words": [("val", True)], "both": [("val", True), ("val_sound", False)]}
+"""What is logged of the validation windows, by what a generator hears, and whether it hears them by their words."""
 
 
 def mask_ratio(step: int, config: GeneratorTraining) -> float:
@@ -141,6 +155,7 @@ class MaskedWindows(Dataset):
             torch.from_numpy(sample_mask(config.window_frames, ratio, rng)),
             torch.from_numpy(shift.astype(np.float32)),
             torch.tensor(rng.random() < config.first_window_chance),
+            torch.tensor(config.hears_words(sample_index)),
         )
 
 
@@ -166,9 +181,9 @@ def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targ
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
-def heard(window: Window, generator: Generator) -> tuple[Tensor, Tensor | None]:
-    """What a generator is told of speech: rhythm and words where it knows words, else the waveform alone."""
-    return (window.rhythm, window.words) if generator.config.vocabulary else (window.audio, None)
+def encode_heard(generator: Generator, window: Window, by_words: bool) -> SpeechFeatures:
+    """Of a batch, either by rhythm and words or by the waveform."""
+    return generator.encode_speech(*((window.rhythm, window.words) if by_words else (window.audio,)))
 
 
 class ThreePasses(nn.Module):
@@ -181,16 +196,38 @@ class ThreePasses(nn.Module):
             if weight == 0:  # it has no loss to learn from
                 _classifier(generator, part).requires_grad_(False)
 
-    def forward(self, window: Window, shown: Passes) -> tuple[GeneratorOutput, ...]:
-        """-> outputs with the seed alone, with hints and speech, with hints and no speech for the body."""
-        features, speaker = self.generator.encode_speech(*heard(window, self.generator)), window.speaker
-        hinted = features.rows(shown.hinted)
-        hinted_speaker = speaker[shown.hinted]
+    def forward(self, window: Window, shown: Passes, by_words: Tensor) -> tuple[GeneratorOutput, ...]:
+        """by_words: (B,) bool, which windows are heard by rhythm and words.
+
+        -> outputs with the seed alone, with hints and speech, with hints and no speech for the body.
+        """
+        groups = [rows for rows in (by_words, ~by_words) if rows.any()]
+        outputs = [self._pass_three_times(window, shown, rows, bool(by_words[rows][0])) for rows in groups]
+        hinted = [rows[shown.hinted] for rows in groups]
+        rows_of_pass = (groups, hinted, hinted)
+        return tuple(_join(parts, rows) for parts, rows in zip(zip(*outputs, strict=True), rows_of_pass, strict=True))
+
+    def _pass_three_times(
+        self, window: Window, shown: Passes, rows: Tensor, by_words: bool
+    ) -> tuple[GeneratorOutput, ...]:
+        features = encode_heard(self.generator, Window(*(item[rows] for item in window)), by_words)
+        speaker, hinted, own = window.speaker[rows], shown.hinted[rows], rows[shown.hinted]
+        hints = (features.rows(hinted), shown.hint_motion[own], shown.hint_mask[own], speaker[hinted])
         return (
-            self.generator.generate(features, shown.seed_motion, shown.seed_mask, speaker),
-            self.generator.generate(hinted, shown.hint_motion, shown.hint_mask, hinted_speaker),
-            self.generator.generate(hinted, shown.hint_motion, shown.hint_mask, hinted_speaker, use_audio=False),
+            self.generator.generate(features, shown.seed_motion[rows], shown.seed_mask[rows], speaker),
+            self.generator.generate(*hints),
+            self.generator.generate(*hints, use_audio=False),
         )
+
+
+def _join(outputs: Sequence[GeneratorOutput], rows: Sequence[Tensor]) -> GeneratorOutput:
+    """Outputs of groups of a batch, in the batch's order. rows: (B,) bool of each group."""
+    order = torch.cat([group.nonzero().flatten() for group in rows]).argsort()
+
+    def join(kind: str) -> Parts[Tensor]:
+        return Parts.of(lambda part: torch.cat([getattr(output, kind)[part] for output in outputs])[order])
+
+    return GeneratorOutput(join("latents"), join("logits"))
 
 
 def set_dropout(network: nn.Module, share: float) -> None:
@@ -270,15 +307,25 @@ class GeneratorReport:
     right_lower: float
 
 
+_HEADS = ("face_out_proj.", "face_cls.", "motion_out_proj_", "motion_cls_")
+
+
 @torch.no_grad()
-def begin_from(generator: Generator, state: dict[str, Tensor]) -> list[str]:
+def begin_from(generator: Generator, state: dict[str, Tensor], new_heads: bool = False) -> list[str]:
     """Copy the tensors of `state` whose name and shape are those of the generator's; returns their names.
+
+    new_heads: leave out what gives latents and codes.
 
     Raises:
         WeightsError: there are none.
     """
     own = generator.state_dict()
-    fitting = [name for name, tensor in own.items() if name in state and state[name].shape == tensor.shape]
+    left_out = _HEADS if new_heads else ()
+    fitting = [
+        name
+        for name, tensor in own.items()
+        if name in state and state[name].shape == tensor.shape and not name.startswith(left_out)
+    ]
     if not fitting:
         raise WeightsError(
             "The initial weights have no tensor of this generator's shapes. Give hidden and audio_width."
@@ -309,14 +356,20 @@ def begin_with_vectors(generator: Generator, vocabulary: Vocabulary, file: Path 
 
 @torch.no_grad()
 def validate(
-    generator: Generator, codec: MotionCodec, dataset: MaskedWindows, config: GeneratorTraining, device: torch.device
+    generator: Generator,
+    codec: MotionCodec,
+    dataset: MaskedWindows,
+    config: GeneratorTraining,
+    device: torch.device,
+    by_words: bool = False,
 ) -> GeneratorReport:
+    """by_words: whether the windows are heard by rhythm and words, or by the waveform."""
     generator.eval()
     results = []
     for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
         shown = mask_passes(item, targets.seed)
-        features = generator.encode_speech(*heard(item.window, generator))
+        features = encode_heard(generator, item.window, by_words)
         output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker)
         losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
@@ -330,25 +383,25 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     """Run the stage from its beginning or its last checkpoint to its end."""
     cache = Cache(config.cache)
     run = Run(config)
-    if run.micro_batch % config.hint_stride:
+    if run.micro_batch % config.share_windows:
         raise EmageError(
-            f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}. "
-            "Make it a multiple."
+            f"A micro-batch of {run.micro_batch} windows has no even share for a hint_stride of {config.hint_stride}"
+            f"{' and two ways of hearing' if config.hears == 'both' else ''}. Make it a multiple of "
+            f"{config.share_windows}."
         )
-    vocabulary = collect_vocabulary(cache) if config.words else None
+    vocabulary = None if config.hears == "sound" else collect_vocabulary(cache)
     transcripts = Transcripts(cache, vocabulary, config.transcript_noise) if vocabulary else None
     training, validation = split_windows(cache, config, config.augmentation, transcripts)
     dataset = MaskedWindows(training, config)
     held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
     codec = load_codec(config.weights).to(run.device)
-    folder = config.weights / (TEXT_FOLDER if vocabulary else NETWORK_FOLDERS["generator"])
+    folder = config.weights / NETWORK_FOLDERS["generator"]
     new_generator = Generator(config.network(codec, cache, vocabulary))
     if config.initial_weights is not None:
         first = load_generator(find_weights(config.initial_weights).folders["generator"])
-        begin_from(new_generator, first.state_dict())
+        begin_from(new_generator, first.state_dict(), config.new_heads)
     if vocabulary:
-        folder.mkdir(parents=True, exist_ok=True)
-        vocabulary.save(folder / VOCABULARY_NAME)
+        vocabulary.save(folder / VOCABULARY_NAMES[0])
         begin_with_vectors(new_generator, vocabulary, config.word_vectors)
     set_dropout(new_generator, config.dropout)
     model, optimizer = run.prepare(ThreePasses(new_generator))
@@ -359,7 +412,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
                 shown = mask_passes(item, targets.seed, config.hint_stride)
-                outputs = model(item.window, shown)
+                outputs = model(item.window, shown, item.by_words)
                 losses = compare_passes(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)
@@ -367,7 +420,8 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         if run.is_time(config.log_every):
             run.log("train", {"mask_ratio": mask_ratio(run.step - 1, config)})
         if run.is_main and run.is_time(config.validate_every):
-            run.log("val", scalars(validate(generator, codec, held_out, config, run.device)))
+            for tag, by_words in VALIDATIONS[config.hears]:
+                run.log(tag, scalars(validate(generator, codec, held_out, config, run.device, by_words)))
         if run.is_main and run.is_time(config.video_every):
             _show(run, generator, codec, cache, body or load_body())
     run.close()

@@ -228,7 +228,8 @@ def _encode_speech(
 ) -> Iterator[tuple[Window, SpeechFeatures]]:
     """Windows of equal length share a batch."""
     device = generator.mask_embedding.device
-    hears_words = generator.config.vocabulary > 0
+    config = generator.config
+    hears_words = config.vocabulary > 0 and (speech.words is not None or not config.waveform)
     hear = speech.rhythm if hears_words else speech.waveform
     batches: list[list[Window]] = []
     for window in windows:

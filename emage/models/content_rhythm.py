@@ -24,6 +24,11 @@ class SpeechFeatures:
     face_content: Tensor | None = None
     body_content: Tensor | None = None
 
+    @property
+    def is_by_frame(self) -> bool:
+        """Whether there is one feature for each motion frame."""
+        return self.face_content is not None
+
     def rows(self, index: Tensor | slice) -> "SpeechFeatures":
         """Those of some of the batch: index or bool (B,), or a slice."""
         named = {name: tensor for name, tensor in vars(self).items() if tensor is not None}

@@ -5,7 +5,7 @@ Names of submodules are those of the released state dict of the audio network.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, overload
+from typing import Annotated, Any, Literal, NamedTuple, overload
 
 import torch
 from pydantic import Field
@@ -49,6 +49,7 @@ _PUBLISHED_NAMES = {
     "speakers": "speaker_dims",
     "expression_basis": "expression_basis",
     "aligned_audio": "aligned_audio",
+    "waveform": "waveform",
     "vocabulary": "vocabulary",
     "word_width": "word_dims",
     "fusion": "fusion",
@@ -58,8 +59,8 @@ _PUBLISHED_NAMES = {
 }
 """Of the fields in the released config.json."""
 _MAY_LACK = (
-    "stride", "expression_basis", "aligned_audio", "vocabulary", "word_dims", "fusion", "wiring", "body_path",
-    "conventions",
+    "stride", "expression_basis", "aligned_audio", "waveform", "vocabulary", "word_dims", "fusion", "wiring",
+    "body_path", "conventions",
 )  # fmt: skip
 
 PAPER_DEFAULTS: dict[str, Any] = {
@@ -84,7 +85,8 @@ class GeneratorConfig:
     expression_basis: what the face's 100 expression channels mean;
     aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
     their audio by attention alone, over features that carry no positions;
-    vocabulary: how many words it knows; 0 hears the waveform only, more hears rhythm (amplitude and onsets) and words;
+    waveform: whether it can hear the sound alone, as a waveform; vocabulary: how many words it knows, by which it can
+    hear rhythm (amplitude and onsets) and what is said; 0 for none. One that hears both ways has encoders for each;
     word_width: of the word embeddings; fusion: of content and rhythm, see `emage.models.content_rhythm`;
     wiring: details in which the published networks differ. "audio": the body attends to speech by a query with the
     speaker, and the query goes on. "text": the query has positions only, the features go on without them; positions
@@ -113,6 +115,7 @@ class GeneratorConfig:
     speakers: Size = 1
     expression_basis: Literal["flame2020", "arkit52"] = FLAME2020
     aligned_audio: bool = False
+    waveform: bool = True
     vocabulary: Annotated[int, Field(ge=0)] = 0
     word_width: Size = 300
     fusion: Fusion = "attention"
@@ -127,6 +130,8 @@ class GeneratorConfig:
             raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
         if self.seed_frames >= self.window_frames:
             raise WeightsError("Generator config: seed_frames must be smaller than pose_length.")
+        if not (self.waveform or self.vocabulary):
+            raise WeightsError("Generator config: without a waveform it needs a vocabulary, or it hears nothing.")
 
     @classmethod
     def from_json(cls, published: dict[str, Any]) -> "GeneratorConfig":
@@ -135,6 +140,7 @@ class GeneratorConfig:
         """
         if "vocabulary" in published and "speakers" in published:
             published = {**PAPER_DEFAULTS, "speaker_dims": published["speakers"], **published}
+        published = {"waveform": not published.get("vocabulary"), **published}
         if (published.get("audio_sr", SAMPLE_RATE_HZ), published.get("pose_fps", FPS)) != (SAMPLE_RATE_HZ, FPS):
             raise WeightsError("config.json: only audio_sr 16000 with pose_fps 30 can be sampled here.")
         fields = {
@@ -178,10 +184,10 @@ class Generator(nn.Module):
         slope = 0.2 if config.wiring == "text" else 0.1
         self.mask_embedding = nn.Parameter(torch.zeros(1, 1, MOTION_CHANNELS))
         nn.init.normal_(self.mask_embedding, 0, motion**-0.5)
-        sound_channels = 2 if config.vocabulary else 1
-        self.audio_encoder_face = WaveEncoder(audio, sound_channels)
-        self.audio_encoder_body = WaveEncoder(audio, sound_channels)
+        if config.waveform:
+            self.audio_encoder_face, self.audio_encoder_body = WaveEncoder(audio), WaveEncoder(audio)
         if config.vocabulary:
+            self.rhythm_encoder_face, self.rhythm_encoder_body = WaveEncoder(audio, 2), WaveEncoder(audio, 2)
             sizes = (config.vocabulary, config.word_width, audio, config.fusion)
             self.content_face, self.content_body = ContentRhythm(*sizes), ContentRhythm(*sizes)
         self.speaker_embedding_face = nn.Embedding(config.speakers, hidden)
@@ -236,7 +242,7 @@ class Generator(nn.Module):
         """One window.
 
         Args:
-            audio: (B, N) waveform at 16 kHz, for a generator that knows no words.
+            audio: (B, N) waveform at 16 kHz, for a generator that hears the sound alone.
             motion: (B, T, 337) hint motion; only its visible channels matter.
             mask: (B, T, 337), 1 hidden, 0 visible.
             speaker: (B,) speaker index.
@@ -251,12 +257,12 @@ class Generator(nn.Module):
         """Speech -> features; once a step serves all passes of training.
 
         Args:
-            sound: (B, N) waveform at 16 kHz or, for a generator that knows words, (B, N, 2) amplitude and onsets.
-            words: (B, T) indices into the vocabulary, for such a generator.
+            sound: (B, N) waveform at 16 kHz or, with words, (B, N, 2) amplitude and onsets.
+            words: (B, T) indices into the vocabulary.
         """
-        face, body = self.audio_encoder_face(sound), self.audio_encoder_body(sound)
-        if not self.config.vocabulary:
-            return SpeechFeatures(face, body)
+        if words is None:
+            return SpeechFeatures(self.audio_encoder_face(sound), self.audio_encoder_body(sound))
+        face, body = self.rhythm_encoder_face(sound), self.rhythm_encoder_body(sound)
         to_frames = at_frames if self.config.aligned_audio else cover_frames
         face, face_content = self.content_face(to_frames(face, words.shape[1]), words)
         body, body_content = self.content_body(to_frames(body, words.shape[1]), words)
@@ -267,8 +273,8 @@ class Generator(nn.Module):
     ) -> GeneratorOutput:
         """As `forward`, with the speech already encoded; it must cover the motion's frames."""
         hint = self.motion_encoder(torch.where(mask == 1, self.mask_embedding, motion))
-        face = self._face_latent(features.face, hint, speaker)
-        upper, hands, lower = self._body_latents(features.body, hint, speaker, use_audio)
+        face = self._face_latent(features, hint, speaker)
+        upper, hands, lower = self._body_latents(features if use_audio else None, hint, speaker)
         latents = Parts(face, upper, hands, lower)
         logits = Parts(
             self.face_cls(face),
@@ -278,14 +284,10 @@ class Generator(nn.Module):
         )
         return GeneratorOutput(latents, logits)
 
-    def _of_frames(self, features: Tensor, frames: int) -> Tensor:
-        """Each frame's own; those of words are by the frame already."""
-        return features[:, :frames] if self.config.vocabulary else at_frames(features, frames)
-
-    def _face_latent(self, speech: Tensor, hint: Tensor, speaker: Tensor) -> Tensor:
-        frames = hint.shape[1]
-        if self.config.aligned_audio:
-            speech = self._of_frames(speech, frames)
+    def _face_latent(self, features: SpeechFeatures, hint: Tensor, speaker: Tensor) -> Tensor:
+        frames, speech = hint.shape[1], features.face
+        if self.config.aligned_audio and not features.is_by_frame:
+            speech = at_frames(speech, frames)
         memory = self.audio_face_motion_proj(torch.cat([speech[:, :frames], self.bodyhints_face(hint)], -1))
         query = self.speaker_embedding_face(speaker)[:, None].expand(-1, frames, -1)
         if self.config.aligned_audio:
@@ -294,11 +296,11 @@ class Generator(nn.Module):
         return self.face_out_proj(decoded)
 
     def _body_latents(
-        self, speech: Tensor, hint: Tensor, speaker: Tensor, use_audio: bool
+        self, features: SpeechFeatures | None, hint: Tensor, speaker: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         speaker_body = self.speaker_embedding_body(speaker)[:, None]
         hint = self.moton_proj(self.bodyhints_body(hint))
-        memory = self.audio_body_motion_proj(speech) if use_audio else None
+        memory = None if features is None else self._remember(features, hint.shape[1])
         follow = {"emage": self._emage_path, "fusion": self._fusion_path, "self-attention": self._self_attention_path}
         spatial = follow[self.config.body_path](memory, hint, speaker_body)
         upper, hands, lower = (
@@ -312,6 +314,10 @@ class Generator(nn.Module):
             self._refine("lower", lower, upper + hands, speaker_body),
         )
 
+    def _remember(self, features: SpeechFeatures, frames: int) -> "_Memory":
+        speech = self.audio_body_motion_proj(features.body)
+        return _Memory(speech, speech[:, :frames] if features.is_by_frame else at_frames(speech, frames))
+
     def _refine(self, part: str, own: Tensor, others: Tensor, speaker: Tensor) -> Tensor:
         query = own + speaker
         if self.config.wiring == "text":
@@ -319,7 +325,7 @@ class Generator(nn.Module):
         refined = getattr(self, f"body_motion_decoder_{part}")(query, others)
         return getattr(self, f"motion_out_proj_{part}")(own + refined)
 
-    def _emage_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+    def _emage_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
         spatial = self.motion_self_encoder(self.position_embeddings(hint) + speaker)
         if self.config.wiring == "text":  # published: its sum with the speaker is overwritten
             query, goes_on = self.position_embeddings(spatial), spatial
@@ -328,19 +334,18 @@ class Generator(nn.Module):
         if memory is None:
             return goes_on
         if self.config.aligned_audio:
-            own = self._of_frames(memory, hint.shape[1])
-            query, goes_on = query + own, goes_on + own
-        return goes_on + self.audio_motion_cross_attn(query, memory)
+            query, goes_on = query + memory.of_frames, goes_on + memory.of_frames
+        return goes_on + self.audio_motion_cross_attn(query, memory.speech)
 
-    def _fusion_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+    def _fusion_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
         query = self.position_embeddings(speaker.expand_as(hint))
         return self.audio_motion_cross_attn(query, self._join(memory, hint))
 
-    def _self_attention_path(self, memory: Tensor | None, hint: Tensor, speaker: Tensor) -> Tensor:
+    def _self_attention_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
         return self.motion_self_encoder(self.position_embeddings(self._join(memory, hint) + speaker))
 
-    def _join(self, memory: Tensor | None, hint: Tensor) -> Tensor:
-        return hint if memory is None else hint + self._of_frames(memory, hint.shape[1])
+    def _join(self, memory: "_Memory | None", hint: Tensor) -> Tensor:
+        return hint if memory is None else hint + memory.of_frames
 
     def load_weights(self, state: dict[str, Tensor], name: str) -> None:
         """Strictly, but for what the published files store and nobody calls, and what this fusion does not; raises
@@ -348,3 +353,10 @@ class Generator(nn.Module):
         """
         unused = [f"content_{side}.{key}" for side in ("face", "body") for key in unused_prefixes(self.config.fusion)]
         load_strictly(self, state, name, unused=(*NEVER_CALLED, *unused))
+
+
+class _Memory(NamedTuple):
+    """Speech as the body attends to it: all of it (B, T', hidden), and each frame's own (B, T, hidden)."""
+
+    speech: Tensor
+    of_frames: Tensor

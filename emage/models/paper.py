@@ -12,7 +12,7 @@ _NAMES = (
     (r"text_pre_encoder_(face|body)\.", r"content_\1.embedding."),
     (r"text_encoder_(face|body)\.", r"content_\1.projection."),
     (r"at_attn_(face|body)\.", r"content_\1.attention."),
-    (r"audio_pre_encoder_(face|body)\.", r"audio_encoder_\1."),
+    (r"audio_pre_encoder_(face|body)\.", r"rhythm_encoder_\1."),
     (r"spearker_encoder_(face|body)\.", r"speaker_embedding_\1."),
     (r"feature2face\.", "audio_face_motion_proj."),
     (r"face_decoder\.", "face_motion_decoder."),

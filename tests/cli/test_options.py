@@ -16,7 +16,7 @@ PICTURE = (
 )
 TAKE = (
     "device end-s hint-fill hint-motion hint-seam-frames hint-shift-s plan seam-frames seed speaker start-s "
-    "temperature timing top-k translation weights"
+    "temperature timing top-k translation use-audio no-use-audio weights"
 )
 OPTIONS = {
     "": "",

@@ -118,13 +118,13 @@ def test_the_share_of_content_is_told_for_each_frame(tiny_text):
     # The share is what decides: without any content of its own, the fused feature is the rhythm times the rest.
     with torch.inference_mode():
         content = tiny_text.content_body.projection(embedding(words))
-        rhythm = tiny_text.audio_encoder_body(sound)[:, :64]
+        rhythm = tiny_text.rhythm_encoder_body(sound)[:, :64]
         weights = attention(torch.cat([content, rhythm], -1)).unflatten(-1, (-1, 2)).softmax(-1)
     torch.testing.assert_close(weights[..., 1].mean(-1), features.body_content)
     assert features.rows(slice(0, 1)).face_content.shape == (1, 64)
 
 
-SMALL = GeneratorConfig(32, 16, 16, 24, speakers=2, vocabulary=9, word_width=8)
+SMALL = GeneratorConfig(32, 16, 16, 24, speakers=2, waveform=False, vocabulary=9, word_width=8)
 
 
 @pytest.mark.parametrize(("fusion", "moved_by"), [("rhythm", ["rhythm"]), ("content", ["words"]), ("sum", "both")])
@@ -149,7 +149,9 @@ def test_ablated_fusion_hears_what_is_left(fusion, moved_by):
 @pytest.mark.parametrize("aligned", [False, True])
 def test_forward_paths_hear_speech_and_hints(tmp_path, body_path, vocabulary, aligned):
     torch.manual_seed(0)
-    config = replace(SMALL, body_path=body_path, vocabulary=vocabulary, aligned_audio=aligned, wiring="text")
+    config = replace(
+        SMALL, body_path=body_path, waveform=not vocabulary, vocabulary=vocabulary, aligned_audio=aligned, wiring="text"
+    )
     save_network(Generator(config), tmp_path)
     generator = load_generator(tmp_path)
     assert generator.config == config
@@ -191,3 +193,30 @@ def test_weights_of_neither_name_are_refused(tmp_path):
     torch.save({"model_state": {"module.spearker_encoder_face.weight": torch.zeros(3, 4)}}, tmp_path / "emage_240.bin")
     with pytest.raises(WeightsError, match=r"no tensor feature2face\.weight"):
         load_generator(tmp_path)
+
+
+def test_one_that_hears_both_ways_is_the_two_of_them(tmp_path):
+    """Sound alone goes through encoders of its own, and the rest of the network serves both."""
+    torch.manual_seed(0)
+    both = Generator(replace(SMALL, waveform=True)).eval()
+    save_network(both, tmp_path)
+    both = load_generator(tmp_path)
+    state = both.state_dict()
+    motion, mask, speaker = torch.randn(1, 64, 337), torch.ones(1, 64, 337), torch.tensor([1])
+    sound, rhythm, words = torch.rand(1, 34133), torch.rand(1, 34133, 2), torch.randint(0, 9, (1, 64))
+    by_sound, by_words = Generator(replace(both.config, vocabulary=0)), Generator(replace(both.config, waveform=False))
+    for one in (by_sound, by_words):
+        one.load_state_dict({key: state[key] for key in one.state_dict()})
+        one.eval()
+    with torch.inference_mode():
+        heard = both(sound, motion, mask, speaker)
+        read = both(rhythm=rhythm, words=words, motion=motion, mask=mask, speaker=speaker)
+        assert torch.equal(heard.latents.upper, by_sound(sound, motion, mask, speaker).latents.upper)
+        alone = by_words(rhythm=rhythm, words=words, motion=motion, mask=mask, speaker=speaker)
+    assert torch.equal(read.latents.upper, alone.latents.upper)
+    assert not torch.allclose(read.latents.upper, heard.latents.upper, atol=1e-3)
+
+
+def test_who_hears_nothing_is_refused():
+    with pytest.raises(WeightsError, match="without a waveform it needs a vocabulary"):
+        GeneratorConfig(waveform=False)

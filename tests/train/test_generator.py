@@ -58,7 +58,9 @@ def test_what_the_passes_see():
     window = Window(torch.full((2, 64, 337), 5.0), *(torch.zeros(2) for _ in range(7)))
     mask = torch.ones(2, 64, 337, dtype=torch.uint8)
     mask[:, :10, TRANSLATION] = 0
-    item = MaskedWindow(window, mask, torch.tensor([[1.0, 0, 2], [0, 0, 0]]), torch.tensor([True, False]))
+    item = MaskedWindow(
+        window, mask, torch.tensor([[1.0, 0, 2], [0, 0, 0]]), torch.tensor([True, False]), torch.zeros(2)
+    )
     shown = mask_passes(item, torch.full((2, 4, 337), 7.0))
     assert shown.seed_mask[:, :4].sum() == 0
     assert shown.seed_mask[:, 4:].all()
@@ -75,7 +77,7 @@ def test_one_window_in_so_many_has_hints():
     motion = torch.arange(4.0)[:, None, None].expand(4, 64, 337)
     window = Window(motion, *(torch.zeros(4) for _ in range(6)), sample_index=torch.tensor([6, 7, 8, 9]))
     mask = torch.ones(4, 64, 337, dtype=torch.uint8)
-    item = MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool))
+    item = MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool), torch.zeros(4))
     shown = mask_passes(item, torch.zeros(4, 4, 337), hint_stride=2)
     assert shown.hinted.tolist() == [True, False, True, False]
     assert shown.hint_motion[:, 10, 0].tolist() == [0, 2]

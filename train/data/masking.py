@@ -38,12 +38,13 @@ def sample_mask(frames: int, ratio: float, rng: np.random.Generator) -> np.ndarr
 
 class MaskedWindow(NamedTuple):
     """One item: a window; mask (T, 337), 1 hidden; shift (3,) of its hints, metres; is_first, 1 where it is treated as
-    a recording's first window."""
+    a recording's first window; by_words, 1 where it is heard by rhythm and words."""
 
     window: Window
     mask: Tensor
     shift: Tensor
     is_first: Tensor
+    by_words: Tensor
 
 
 class Passes(NamedTuple):
