@@ -1,13 +1,11 @@
 """Who moves to the held-out clips: the weights, whoever spoke, a frozen pose, and untrained networks."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from pocketsphinx import Decoder
 from torch import Tensor
 
 from emage.body import Body
@@ -24,6 +22,7 @@ from emage.motion.rotations import matrix_to_axis_angle
 from emage.motion.skeleton import NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import VOCABULARY_NAMES, load_vocabulary
@@ -73,7 +72,7 @@ def make_text_rows(pipe: EmagePipeline, config: Evaluation) -> dict[Row, Maker]:
     return {
         Row.TEXT: maker(lambda clip: clip.words),
         Row.TEXT_WRONG_WORDS: maker(lambda clip: clip.other_words),
-        Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)),
+        Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)[0]),
         Row.TEXT_NO_WORDS: maker(lambda clip: ()),
     }
 
@@ -101,17 +100,6 @@ def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
             "`python -m train.generator --words` has written."
         )
     return text
-
-
-def recognise_words(audio: np.ndarray) -> tuple[Word, ...]:
-    """What pocketsphinx's own language model hears in (N,) samples at 16 kHz."""
-    decoder = Decoder(loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw(np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    heard = [(re.sub(r"\(\d+\)$", "", each.word), each.start_frame, each.end_frame + 1) for each in decoder.seg()]
-    rate = decoder.config["frate"]
-    return tuple(Word(text, start / rate, end / rate) for text, start, end in heard if text[0] not in "<[")
 
 
 @torch.inference_mode()

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from emage.motion import FPS, Motion
 from emage.pipeline import EmagePipeline
+from emage.recording.recognition import recognise_words
 from emage.recording.transcript import Word, load_words
 from train.evaluation.gesture_kinds import FoundStroke, find_strokes
-from train.evaluation.makers import generate, recognise_words
+from train.evaluation.makers import generate
 from train.evaluation.real_speech import load_recording, recordings
 from train.evaluation.settings import Evaluation
 from train.synthetic.gestures import gestures_for
@@ -68,7 +69,7 @@ def transcripts_of(file: Path, audio: np.ndarray) -> dict[str, tuple[Word, ...]]
     """By where they come from."""
     beside = file.with_suffix(".TextGrid")
     given = {"TextGrid": load_words(beside)} if beside.is_file() else {}
-    return {**given, "recognition": recognise_words(audio)}
+    return {**given, "recognition": recognise_words(audio)[0]}
 
 
 def describe_words(name: str, transcript: str, words: Sequence[Word], motion: Motion) -> RecordingWords:

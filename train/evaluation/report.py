@@ -73,7 +73,9 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
         )
     autoencoder = fgd_encoder.load_autoencoder(config.weights)
     body = body or pipe.body
-    text = None if config.text_weights is None else load_text_pipeline(config.text_weights, pipe)
+    text = pipe if pipe.hears_words and pipe.vocabulary is not None else None
+    if config.text_weights is not None:
+        text = load_text_pipeline(config.text_weights, pipe)
     held_out = held_out_report(cache, make_rows(cache, pipe, config, body, text), known, body, autoencoder, config)
     speech = None if config.speech is None else speech_report(cache, pipe, body, config)
     reconstruction = reconstruction_report(cache, pipe.codec, body, known.window_frames)

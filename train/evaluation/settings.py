@@ -24,7 +24,7 @@ class Evaluation:
     """The folder of all networks, that of FGD among them."""
     text_weights: Path | None = None
     """The folder of a generator that hears words, with its vocabulary; where it has no VQ-VAEs, with those of
-    --weights."""
+    --weights. By default those of --weights where they hear both ways: with words, and from the sound alone."""
     sum_weights: Path | None = None
     """Such a folder of a generator that was trained with the sum in place of attention, to compare with."""
     speech: Path | None = None
