@@ -12,12 +12,13 @@ INDEX = EXAMPLES_FOLDER / "examples.json"
 
 @dataclass(frozen=True)
 class Example:
-    """A recording. motion: a reference motion of the same length. speaker: index for which the demo weights know this
-    way of moving. language: as in `en`."""
+    """A recording. transcript: its words. motion: a reference motion of the same length. speaker: index for which the
+    demo weights know this way of moving. language: as in `en`."""
 
     name: str
     title: str
     audio: Path
+    transcript: Path
     motion: Path
     text: str
     language: str
@@ -39,6 +40,7 @@ def load_examples() -> tuple[Example, ...]:
                 entry["id"],
                 entry["title"],
                 EXAMPLES_FOLDER / entry["audio"],
+                EXAMPLES_FOLDER / entry["transcript"],
                 EXAMPLES_FOLDER / entry["motion"],
                 entry["text"],
                 entry["language"],
@@ -49,3 +51,10 @@ def load_examples() -> tuple[Example, ...]:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EmageError(f"{INDEX} is damaged ({error!r}). Take it from the repository again.") from error
+
+
+def find_example(audio: Path | None) -> Example | None:
+    """The example whose recording a file is; None for any other file. Raises EmageError as `load_examples` does."""
+    if audio is None or audio.resolve().parent != EXAMPLES_FOLDER:
+        return None
+    return next((example for example in load_examples() if example.audio.name == audio.name), None)

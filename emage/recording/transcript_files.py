@@ -129,7 +129,7 @@ def _read_tiers(tokens: list[str | float]) -> list[tuple[str, tuple[Passage, ...
 
 
 class _Word(pydantic.BaseModel):
-    """Of Whisper a word has a `probability`, of WhisperX a `score`; WhisperX leaves out times that it could not find."""
+    """Of Whisper a word has a `probability`, of WhisperX a `score`, and times where it could find them."""
 
     word: str
     start: float | None = None
@@ -169,7 +169,7 @@ class _File(pydantic.BaseModel):
 
 
 def _read_json(text: str, name: str) -> tuple[Passage, ...]:
-    """The words of Whisper's or WhisperX's file, or of a bare list of words; of segments without words, the segments."""
+    """The words of Whisper's or WhisperX's file, or of a list of words; of segments without words, the segments."""
     if text.lstrip().startswith("["):
         file = _File(words=build(list[_Word], text, EmageError, name))
     else:

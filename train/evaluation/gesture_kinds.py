@@ -7,6 +7,7 @@ stroke. It is found where hands come to such a pose, nearer than to that of any 
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -165,7 +166,7 @@ def _describe(arm: np.ndarray, fingers: np.ndarray, side: str) -> np.ndarray:
     joints = joints_as_left(side)
     at = {name: joints[JOINT_NAMES.index(f"left_{name}")] for name in (*_ARM, *_HAND)}
     place, turn = at["collar"] - chest_middle(), arm[:, 0]
-    for i, (joint, end) in enumerate(zip(_ARM[:-1], _ARM[1:], strict=True), 1):
+    for i, (joint, end) in enumerate(pairwise(_ARM), 1):
         place = place + rotate(turn, at[end] - at[joint])
         turn = turn @ arm[:, i]
     tips = [_fingertip(fingers[:, i : i + 3], at, _HAND[i : i + 3]) for i in range(0, len(_HAND), 3)]

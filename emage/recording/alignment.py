@@ -1,0 +1,296 @@
+"""Text aligned to sound, offline: when each word of a transcript is spoken."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emage.errors import EmageError
+from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
+from emage.recording.decoder import feed, make_decoder
+from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
+from emage.recording.transcript import Word, share_out, split_tokens
+from emage.recording.transcript_files import Passage
+
+STAGE_ALIGNMENT = "Aligning the words"
+
+_HOP_S = 0.01
+"""Of a frame of the acoustic model."""
+_CHUNK_S = 30.0
+_OVERLAP_S = 3.0
+"""Words in the last seconds of a chunk are aligned again in the next, for they may be cut."""
+_LAST_CHUNK_S = 45.0
+_UNITS_PER_SECOND = 7.0
+_BORDER_S = 0.2
+"""Captions are a little late or early; words are looked for so much before and behind."""
+_LEAVE = 0.01
+"""The probability of a chunk's end behind each word."""
+
+_FITTING_PENALTY = 3.3
+_FITTING_PENALTY_ELSEWHERE = 5.0
+"""Text of another recording has 4.6 and more nats a frame, where its own has 1.6 to 2.5; in other languages, whose
+phones the acoustic model does not know, its own has more."""
+_FITTING_PENALTY_OF_ONE_WORD = 3.0
+_SMALLEST = 1e-300
+"""Of a probability: longer words have less than a float holds."""
+
+
+@dataclass(frozen=True)
+class AlignedWords:
+    """words: all of the transcript, in its order. notices: sentences on those that could not be aligned."""
+
+    words: tuple[Word, ...]
+    notices: tuple[str, ...] = ()
+
+
+def align_words(
+    samples: np.ndarray,
+    passages: Sequence[Passage],
+    language: str = "en",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> AlignedWords:
+    """When each word of a transcript is spoken.
+
+    Words with times of their own have them still. Those of captions are aligned within their caption, those without
+    times between their neighbours, by Viterbi decoding of their pronunciations with pocketsphinx's English acoustic
+    model; for other languages by the English phones next to theirs. A long recording is aligned chunk by chunk: time
+    and memory grow with its length alone. Nothing is left out: what cannot be aligned shares the time between its
+    neighbours, and what would come behind the recording's end stands there, with a notice.
+
+    Args:
+        samples: (N,) float at 16 kHz.
+        passages: of `emage.recording.transcript.load_passages`.
+        language: of the words, as in `en`.
+        progress: called with the stage, and the motion frames that are done of how many; what it raises ends the work.
+
+    Raises:
+        AudioError: the samples are no finite floats.
+        EmageError: no aligner for the language here, or text without any times that is not what is said.
+    """
+    samples = check_samples(samples)
+    runs = list(_runs(passages, len(samples) / SAMPLE_RATE_HZ))
+    to_align = [run for run in runs if not run.is_fixed]
+    if not to_align:
+        return _told([word for run in runs for word in run.fixed()], len(samples) / SAMPLE_RATE_HZ, 0, [])
+    check_language(language)
+    aligner = _Aligner(samples, to_align, language, progress)
+    has_times = any(passage.is_timed for passage in passages)
+    words: list[Word] = []
+    for run in runs:
+        words += run.fixed() if run.is_fixed else aligner.place(run, must_fit=not has_times)
+    return _told(words, len(samples) / SAMPLE_RATE_HZ, aligner.spread, aligner.soundless)
+
+
+def _told(words: list[Word], duration_s: float, spread: int, soundless: list[str]) -> AlignedWords:
+    beyond = [word for word in words if word.start_s >= duration_s]
+    notices = []
+    if beyond:
+        notices.append(
+            f"{_count(len(beyond), 'word')} from '{beyond[0].text[:40]}' on would come behind the recording's end "
+            f"({duration_s:.1f} s): kept, but not heard. Is it the transcript of this recording?"
+        )
+    if spread:
+        notices.append(
+            f"{_count(spread, 'word')} could not be found in the sound: they share the time that is theirs by the "
+            "transcript."
+        )
+    if soundless:
+        notices.append(
+            f"{_count(len(soundless), 'word')} have no sound, such as '{soundless[0][:40]}': they stand between their "
+            "neighbours."
+        )
+    return AlignedWords(tuple(words), tuple(notices))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Passages that are aligned together, or one whose times are known. start_s, end_s: between which they lie."""
+
+    passages: tuple[Passage, ...]
+    start_s: float
+    end_s: float
+    tokens: tuple[str, ...]
+
+    @property
+    def is_fixed(self) -> bool:
+        return self.passages[0].is_timed and (self.passages[0].is_word or len(self.tokens) == 1)
+
+    @property
+    def confidence(self) -> float | None:
+        return self.passages[0].confidence
+
+    def fixed(self) -> list[Word]:
+        return list(share_out(self.tokens, self.start_s, self.end_s, self.confidence))
+
+
+def _runs(passages: Sequence[Passage], duration_s: float) -> Iterator[_Run]:
+    """Passages with times one by one, those without together with those beside them."""
+    waiting: list[Passage] = []
+    since_s = 0.0
+    for passage in [*passages, None]:
+        if passage is not None and not passage.is_timed:
+            waiting.append(passage)
+            continue
+        until_s = duration_s if passage is None else passage.start_s
+        if tokens := tuple(token for each in waiting for token in split_tokens(each)):
+            yield _Run(tuple(waiting), since_s, max(since_s, until_s), tokens)
+        waiting = []
+        if passage is not None:
+            yield _Run((passage,), passage.start_s, passage.end_s, tuple(split_tokens(passage)))
+            since_s = passage.end_s
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """A word in the sound. nats: over its frames, how far its phones are below the likeliest ones."""
+
+    start_s: float
+    end_s: float
+    nats: float
+    frames: int
+
+
+class _Aligner:
+    """spread: how many words could not be aligned. soundless: those that nobody can speak."""
+
+    def __init__(
+        self,
+        samples: np.ndarray,
+        runs: Sequence[_Run],
+        language: str,
+        progress: Callable[[str, int, int], None] | None,
+    ):
+        self.spread = 0
+        self.soundless: list[str] = []
+        self._samples = samples
+        self._english = is_english(language)
+        self._progress = progress
+        self._decoder = make_decoder(lm=None)
+        tokens = sorted({token for run in runs for token in run.tokens})
+        pronounced = pronounce(tokens, language, self._decoder.lookup_word)
+        names: dict[Unit, str] = {}
+        for unit in {unit: None for units in pronounced for unit in units}:
+            names[unit] = unit.name if unit.phones is None else f"_{len(names)}"
+            if unit.phones is not None:
+                self._decoder.add_word(names[unit], unit.phones, False)
+        self._names = {token: [names[unit] for unit in units] for token, units in zip(tokens, pronounced, strict=True)}
+
+    def place(self, run: _Run, must_fit: bool) -> list[Word]:
+        """The words of a run. must_fit: nothing but the sound tells their times.
+
+        Raises:
+            EmageError: they must fit and do not.
+        """
+        sounding = [i for i, token in enumerate(run.tokens) if self._names[token]]
+        self.soundless += [run.tokens[i] for i in sorted(set(range(len(run.tokens))) - set(sounding))]
+        border_s = 0.0 if must_fit else _BORDER_S
+        spoken = self._find(
+            [self._names[run.tokens[i]] for i in sounding], max(0.0, run.start_s - border_s), run.end_s + border_s
+        )
+        fits = bool(spoken) and self._penalty(spoken) <= self._limit(len(spoken))
+        if must_fit and sounding and not fits:
+            raise EmageError(
+                "The transcript does not seem to be what is said in the recording: its words cannot be found in the "
+                "sound. Give the transcript of this recording, or one with times."
+            )
+        if not must_fit and not (fits and len(spoken) == len(sounding)):
+            self.spread += len(sounding)
+            return run.fixed()
+        return self._between(run, dict(zip(sounding, spoken, strict=False)))
+
+    def _penalty(self, spoken: Sequence[_Spoken]) -> float:
+        return sum(word.nats for word in spoken) / sum(word.frames for word in spoken)
+
+    def _limit(self, words: int) -> float:
+        limit = _FITTING_PENALTY if self._english else _FITTING_PENALTY_ELSEWHERE
+        return limit + _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(max(1, words))
+
+    def _between(self, run: _Run, spoken: dict[int, _Spoken]) -> list[Word]:
+        """All words of a run: those without a sound from the end of the one before to the start of the one behind, and
+        those that come behind what was found at the run's end."""
+        words: list[Word] = []
+        silent: list[str] = []
+        at_s = run.start_s
+        for i, token in enumerate(run.tokens):
+            if i not in spoken and not self._names[token]:
+                silent.append(token)
+                continue
+            start_s = max(at_s, spoken[i].start_s) if i in spoken else run.end_s
+            words += share_out(silent, at_s, start_s)
+            silent = []
+            at_s = max(start_s, spoken[i].end_s) if i in spoken else run.end_s
+            words.append(Word(token, start_s, at_s, run.confidence))
+        return [*words, *share_out(silent, at_s, max(at_s, run.end_s))]
+
+    def _find(self, words: Sequence[list[str]], start_s: float, end_s: float) -> list[_Spoken]:
+        """Words, each by the names of its units, within a stretch of the recording; what is not found of them are the
+        last ones."""
+        end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
+        at = min(round(start_s * SAMPLE_RATE_HZ), end)
+        spoken: list[_Spoken] = []
+        while len(spoken) < len(words) and at < end:
+            is_last = end - at <= _LAST_CHUNK_S * SAMPLE_RATE_HZ
+            until = end if is_last else at + round(_CHUNK_S * SAMPLE_RATE_HZ)
+            left = words[len(spoken) :]
+            window = _first_words(left, round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10)
+            found = self._decode(window, at, until, may_leave=False) if is_last and len(window) == len(left) else []
+            found = found or self._decode(window, at, until, may_leave=True)
+            self._report(until)
+            if is_last:
+                return spoken + found
+            settled_s = until / SAMPLE_RATE_HZ - _OVERLAP_S
+            settled = [word for word in found if word.end_s <= settled_s]
+            spoken += settled
+            if settled:
+                at = round(settled[-1].end_s * SAMPLE_RATE_HZ)
+            else:  # a long silence, or a word that begins late
+                at = round(
+                    min([settled_s, *(max(word.start_s, at / SAMPLE_RATE_HZ + 1) for word in found)]) * SAMPLE_RATE_HZ
+                )
+        return spoken
+
+    def _decode(self, words: Sequence[list[str]], at: int, until: int, may_leave: bool) -> list[_Spoken]:
+        """Words in a chunk of samples: all of them, or as many as fit; none where they do not."""
+        names = [name for word in words for name in word]
+        arcs = [(i, i + 1, 1.0, name) for i, name in enumerate(names)]
+        if may_leave:
+            arcs += [(i, len(names), _LEAVE) for i in range(len(names))]
+        self._decoder.add_fsg("words", self._decoder.create_fsg("words", 0, len(names), arcs))
+        self._decoder.activate_search("words")
+        feed(self._decoder, self._samples[at:until])
+        if self._decoder.hyp() is None:
+            return []
+        segments = [segment for segment in self._decoder.seg() if segment.word[0] not in "<[("]
+        spoken, start_s = [], at / SAMPLE_RATE_HZ
+        for word in words:
+            own, segments = segments[: len(word)], segments[len(word) :]
+            if len(own) < len(word):
+                break
+            spoken.append(
+                _Spoken(
+                    start_s + own[0].start_frame * _HOP_S,
+                    start_s + (own[-1].end_frame + 1) * _HOP_S,
+                    sum(-math.log(max(each.ascore, _SMALLEST)) for each in own),
+                    sum(each.end_frame + 1 - each.start_frame for each in own),
+                )
+            )
+        return spoken
+
+    def _report(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(STAGE_ALIGNMENT, num_frames(done), num_frames(len(self._samples)))
+
+
+def _first_words(words: Sequence[list[str]], max_units: int) -> list[list[str]]:
+    """As many as have together so many units, and at least one."""
+    units = 0
+    for i, word in enumerate(words):
+        units += len(word)
+        if units > max_units and i:
+            return list(words[:i])
+    return list(words)
