@@ -1,14 +1,14 @@
 """Text aligned to sound, offline: when each word of a transcript is spoken."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import feed, make_decoder
+from emage.recording.decoder import Progress, feed, make_decoder
 from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
 from emage.recording.transcript import Word, share_out, split_tokens
 from emage.recording.transcript_files import Passage
@@ -48,7 +48,7 @@ def align_words(
     samples: np.ndarray,
     passages: Sequence[Passage],
     language: str = "en",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> AlignedWords:
     """When each word of a transcript is spoken.
 
@@ -163,7 +163,7 @@ class _Aligner:
         samples: np.ndarray,
         runs: Sequence[_Run],
         language: str,
-        progress: Callable[[str, int, int], None] | None,
+        progress: Progress | None,
     ):
         self.spread = 0
         self.soundless: list[str] = []

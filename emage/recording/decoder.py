@@ -1,7 +1,12 @@
 """pocketsphinx's decoder, which hears words offline by the English models of its package."""
 
+from collections.abc import Callable
+
 import numpy as np
 from pocketsphinx import Decoder
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, and the motion frames that are done of how many; what it raises ends the work."""
 
 _NOISE_STEPS = 2.0
 

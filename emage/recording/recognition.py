@@ -7,13 +7,12 @@ be had.
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
 
 import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import make_decoder, to_pcm
+from emage.recording.decoder import Progress, make_decoder, to_pcm
 from emage.recording.features import loudness_envelope
 from emage.recording.pronunciation import is_english
 from emage.recording.transcript import Word
@@ -27,8 +26,6 @@ _HOP_S = 0.01
 _SHORTEST_S = 5.0
 _LONGEST_S = 15.0
 _BLOCK_S = 1.0
-
-Progress = Callable[[str, int, int], None]
 
 
 def recognise_words(

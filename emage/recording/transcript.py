@@ -10,11 +10,15 @@ from pathlib import Path
 from emage.errors import EmageError, HintError
 from emage.recording.transcript_files import Passage, read_passages
 
+AUTO = "auto"
+"""In place of a transcript: the words are recognised."""
 MAX_WORDS = 20_000
 """Of a transcript: more than two hours of talk."""
 MAX_WORD_CHARACTERS = 200
 
 _MAX_BYTES = 8 << 20
+_LONGEST_NAME = 255
+_ENDINGS = (".textgrid", ".json", ".srt", ".vtt", ".txt")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,27 @@ class Word:
             )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise HintError(f"The word '{self.text[:40]}' has a confidence of {self.confidence}; it lies in 0..1.")
+
+
+def find_transcript_file(transcript: str | Path) -> Path | None:
+    """The file that a transcript names; None for the text itself, and for "auto".
+
+    Raises:
+        EmageError: a name such as talk.srt, or a path, where there is no such file.
+    """
+    if isinstance(transcript, str) and transcript == AUTO:
+        return None
+    path = Path(transcript)
+    is_short = len(str(transcript)) <= _LONGEST_NAME and "\n" not in str(transcript) and "\0" not in str(transcript)
+    try:
+        if is_short and path.is_file():
+            return path
+    except OSError:
+        is_short = False
+    looks_like_file = is_short and path.suffix.lower() in _ENDINGS
+    if isinstance(transcript, Path) or looks_like_file:
+        raise EmageError(f"{transcript}: there is no such transcript. Name a file, or give the text itself.")
+    return None
 
 
 def load_words(path: str | Path) -> tuple[Word, ...]:
