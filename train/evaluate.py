@@ -1,6 +1,6 @@
 """Scores of a folder of weights, with their baselines and targets.
 
-python -m train.evaluate --suite demo --cache CACHE --weights WEIGHTS --text-weights TEXT --speech RECORDINGS --out FOLDER
+python -m train.evaluate --suite demo --cache CACHE --weights WEIGHTS --text-weights TEXT --speech SPEECH --out OUT
 
 Five sections; docs/training.md says what each row and column means.
 
