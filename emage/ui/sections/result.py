@@ -25,7 +25,7 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import next_seed
 from emage.ui.sections.speech import PLAYERS
 from emage.ui.sections.take_list import show_list
-from emage.ui.service.users import User
+from emage.ui.service.users import Shown, User
 
 FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
 
@@ -84,9 +84,10 @@ class ResultSection(Section):
         """Make a take, show it and add it to the list."""
         user = self.service.user(request)
         wanted = self._inputs.read(user, *values)
+        before = user.shown
         with suppress(Cancelled):
             for take, note in self.service.make(wanted, request, bar):
-                yield *show_take(take, note), *show_list(user), _follow_video(user, take)
+                yield *show_take(take, note), *show_list(user), _follow(user, take, before)
             return
         yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(8))
 
@@ -120,10 +121,16 @@ def _describe(take: StoredTake, note: str) -> str:
     return "\n\n".join(lines)
 
 
-def _follow_video(user: User, take: StoredTake) -> dict[str, Any]:
-    """The timeline, where the video of this take starts at another frame than the one before."""
+def _follow(user: User, take: StoredTake, before: Shown | None) -> dict[str, Any]:
+    """The timeline, where the video of this take starts at another frame than the one before, or words came to it.
+
+    before: what was shown when the take was asked for.
+    """
     start_frame = 0 if take.recording is None else take.recording.start_frame
     media = (Media(PLAYERS[0]), Media(PLAYERS[1], start_frame))
-    if user.shown is None or user.shown.backdrop.media == media:
+    if user.shown is None:
+        return gr.skip()
+    backdrop = user.shown.backdrop
+    if backdrop.media == media and before is not None and before.backdrop.words is backdrop.words:
         return gr.skip()
     return gr.update(backdrop=user.change_backdrop(media=media).to_json())

@@ -176,14 +176,14 @@ class TakesSection(Section):
         if not takes:
             raise EmageError("Choose one take or more in the list: tick the box before it.")
         try:
-            path, reports, series = self.service.compare(
+            path, reports, series, shares = self.service.compare(
                 takes, with_hints, read_picture(*picture), accepts_licence(body), request, progress
             )
         except Cancelled:
             return CANCELLED, *(gr.skip() for _ in range(6))
         table, csv, note = _show_numbers(user, reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, series, strict=True)]
-        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown), csv, note
+        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown, shares), csv, note
 
     # --- the grid
 

@@ -72,7 +72,7 @@ def test_takes_become_a_value():
 
 
 def test_no_takes():
-    assert Plots.show([]) == Plots().value == {"takes": [], "loudness": None, "onsets_s": ""}
+    assert Plots.show([]) == Plots().value == {"takes": [], "loudness": None, "onsets_s": "", "shares": None}
 
 
 def test_twenty_minutes_of_all_takes_are_small():
