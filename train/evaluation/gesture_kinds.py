@@ -7,6 +7,7 @@ stroke. It is found where hands come to such a pose, nearer than to that of any 
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -42,7 +43,7 @@ KINDS: tuple[str, ...] = tuple(GESTURES)
 WRIST_M, HAND_RAD, FINGERS_M = 0.07, np.radians(30), 0.02
 """What counts as one unit of distance between two poses of a hand: of its wrist's place, of its turn, and of its
 fingertips in root mean square. The upper body's codes lose more of the first two than of the last."""
-MAX_DISTANCE = 1.5
+MAX_DISTANCE = 1.25
 """A pose farther from a gesture's, in root mean square of its hands, is not that gesture."""
 MARGIN = 0.2
 """Gestures no farther than this behind the nearest cannot be told from it, and are found too."""
@@ -165,7 +166,7 @@ def _describe(arm: np.ndarray, fingers: np.ndarray, side: str) -> np.ndarray:
     joints = joints_as_left(side)
     at = {name: joints[JOINT_NAMES.index(f"left_{name}")] for name in (*_ARM, *_HAND)}
     place, turn = at["collar"] - chest_middle(), arm[:, 0]
-    for i, (joint, end) in enumerate(zip(_ARM[:-1], _ARM[1:], strict=True), 1):
+    for i, (joint, end) in enumerate(pairwise(_ARM), 1):
         place = place + rotate(turn, at[end] - at[joint])
         turn = turn @ arm[:, i]
     tips = [_fingertip(fingers[:, i : i + 3], at, _HAND[i : i + 3]) for i in range(0, len(_HAND), 3)]

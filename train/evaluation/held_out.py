@@ -176,6 +176,32 @@ def read_clip(cache: Cache, clip: Clip) -> scores.HeldOutClip:
     )
 
 
+def word_targets(report: HeldOutReport) -> list[Target]:
+    """Of the text model; none where it was not given."""
+    if Row.TEXT not in report.rows:
+        return []
+    gestures, rows = report.gestures, report.rows
+
+    def recall(row: Row) -> float | None:
+        return gestures[row].recall and gestures[row].recall.value
+
+    text, audio = rows[Row.TEXT], rows[Row.GENERATED]
+    over_audio = scores.ratio(recall(Row.TEXT), recall(Row.GENERATED))
+    diversity = scores.ratio(text.l1_diversity_m, audio.l1_diversity_m)
+    hands = gestures[Row.TEXT].hand_correlation.value
+    targets = [
+        Target.at_least("text model, word-gesture recall", recall(Row.TEXT), 0.6),
+        Target.at_least("text model, recall over the audio model's", over_audio, 2),
+        Target.at_least("text model, speed of the hands with the true one", hands, 0.35),
+        Target.at_most("text model, FGD over the audio model's", scores.ratio(text.fgd, audio.fgd), 1),
+        Target.at_least("text model, L1 diversity over the audio model's", diversity, 1),
+    ]
+    if Row.TEXT_SUM in rows:
+        attention = scores.ratio(recall(Row.TEXT), recall(Row.TEXT_SUM))
+        targets.append(Target.at_least("text model, recall with attention over that with the sum", attention, 1))
+    return targets
+
+
 def held_out_targets(rows: dict[Row, scores.MotionScores]) -> list[Target]:
     made, corpus, wrong = rows[Row.GENERATED], rows[Row.CORPUS], rows[Row.WRONG_AUDIO]
     made_wrong = rows[Row.GENERATED_WRONG_AUDIO]

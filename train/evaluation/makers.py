@@ -1,21 +1,19 @@
 """Who moves to the held-out clips: the weights, whoever spoke, a frozen pose, and untrained networks."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from pocketsphinx import Decoder
 from torch import Tensor
 
 from emage.body import Body
 from emage.errors import WeightsError
 from emage.generation.sampling import load_sampling
+from emage.hints import Hints
 from emage.hints.mask import foot_contacts, motion_channels
 from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_generator
-
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
@@ -24,6 +22,7 @@ from emage.motion.rotations import matrix_to_axis_angle
 from emage.motion.skeleton import NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
+from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import VOCABULARY_NAMES, load_vocabulary
@@ -34,11 +33,17 @@ from train.evaluation.settings import Evaluation
 from train.run.kinematics import to_matrices
 
 
-def make_rows(cache: Cache, pipe: EmagePipeline, config: Evaluation, body: Body | None = None) -> dict[Row, Maker]:
-    """Those of the weights, with the text weights' where the config names some. body: by default the pipeline's."""
+def make_rows(
+    cache: Cache,
+    pipe: EmagePipeline,
+    config: Evaluation,
+    body: Body | None = None,
+    text: EmagePipeline | None = None,
+) -> dict[Row, Maker]:
+    """body: by default the pipeline's. text: one that hears words, whose rows are added."""
     rows = make_audio_rows(cache, pipe, config, body or pipe.body)
-    if config.text_weights is not None:
-        rows |= make_text_rows(load_text_pipeline(config.text_weights, pipe), config)
+    if text is not None:
+        rows |= make_text_rows(text, config)
     if config.sum_weights is not None:
         summing = load_text_pipeline(config.sum_weights, pipe)
         rows[Row.TEXT_SUM] = lambda clip: generate(summing, clip.audio, clip.speaker, config, clip.words)
@@ -64,12 +69,14 @@ def make_text_rows(pipe: EmagePipeline, config: Evaluation) -> dict[Row, Maker]:
     def maker(words_of: Callable[[HeldOutClip], Sequence[Word]]) -> Maker:
         return lambda clip: generate(pipe, clip.audio, clip.speaker, config, words_of(clip))
 
-    return {
+    rows = {
         Row.TEXT: maker(lambda clip: clip.words),
         Row.TEXT_WRONG_WORDS: maker(lambda clip: clip.other_words),
-        Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)),
-        Row.TEXT_NO_WORDS: maker(lambda clip: ()),
+        Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)[0]),
     }
+    if not pipe.generator.config.waveform:  # else it would be the audio model's
+        rows[Row.TEXT_NO_WORDS] = maker(lambda clip: ())
+    return rows
 
 
 def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
@@ -95,17 +102,6 @@ def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
             "`python -m train.generator --words` has written."
         )
     return text
-
-
-def recognise_words(audio: np.ndarray) -> tuple[Word, ...]:
-    """What pocketsphinx's own language model hears in (N,) samples at 16 kHz."""
-    decoder = Decoder(loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw(np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    heard = [(re.sub(r"\(\d+\)$", "", each.word), each.start_frame, each.end_frame + 1) for each in decoder.seg()]
-    rate = decoder.config["frate"]
-    return tuple(Word(text, start / rate, end / rate) for text, start, end in heard if text[0] not in "<[")
 
 
 @torch.inference_mode()
@@ -173,15 +169,23 @@ def hold_pose(pose: Motion, frames: int) -> Motion:
 
 
 def generate(
-    pipe: EmagePipeline, audio: np.ndarray, speaker: int, config: Evaluation, words: Sequence[Word] = ()
+    pipe: EmagePipeline,
+    audio: np.ndarray,
+    speaker: int,
+    config: Evaluation,
+    words: Sequence[Word] = (),
+    hints: Hints | None = None,
+    use_audio: bool = True,
 ) -> Motion:
     """The motion that a pipeline makes of (N,) samples at 16 kHz and the words in them, as the settings say."""
     source = (SAMPLE_RATE_HZ, audio)
     return pipe.generate(
         replace(Recording.load(source), words=tuple(words)) if words else source,
+        hints,
         speaker=speaker,
         translation=config.translation,
         seed=config.draw_seed,
         temperature=config.temperature,
         top_k=config.top_k,
+        use_audio=use_audio,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from emage.body import Body
@@ -40,9 +41,7 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
     files = recordings(config.speech)
     generated, recorded, joined = [], [], []
     for file in tqdm(files, "Real speech", unit=" files"):
-        audio = load_audio(file)
-        if config.max_seconds is not None:
-            audio = audio[: math.ceil(config.max_seconds * SAMPLE_RATE_HZ)]
+        audio = load_recording(file, config)
         steps, takes = [], []
         for take in takes_of(pipe, config):
             motion = generate(pipe, audio, config.speaker, take)
@@ -58,6 +57,12 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
     corpus = [scores.speech_scores("corpus", clip.truth, clip.audio, body) for clip in clips]
     mean = scores.mean_speech(f"{len(clips)} held-out clips", corpus)
     return SpeechReport(tuple(generated), tuple(recorded), mean, scores.seam_scores(joined))
+
+
+def load_recording(file: Path, config: Evaluation) -> np.ndarray:
+    """(N,) samples at 16 kHz, cut as the settings say."""
+    audio = load_audio(file)
+    return audio if config.max_seconds is None else audio[: math.ceil(config.max_seconds * SAMPLE_RATE_HZ)]
 
 
 def takes_of(pipe: EmagePipeline, config: Evaluation) -> list[Evaluation]:

@@ -1,7 +1,7 @@
 """All sections of an evaluation, and their files."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.pipeline import EmagePipeline
 from train import fgd_encoder
 from train.data.cache import Cache, CorpusError
-from train.evaluation.held_out import HeldOutReport, held_out_report, held_out_targets
-from train.evaluation.makers import make_rows
+from train.evaluation.held_out import HeldOutReport, held_out_report, held_out_targets, word_targets
+from train.evaluation.hinting import HintingReport, hinting_report
+from train.evaluation.makers import load_text_pipeline, make_rows
 from train.evaluation.real_speech import SpeechReport, recordings, speech_report, speech_targets
+from train.evaluation.real_words import RecordingWords, real_words_report
 from train.evaluation.reconstruction import ReconstructionReport, reconstruction_report, reconstruction_targets
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
@@ -24,16 +26,19 @@ from train.run.checkpoints import NOTE, git_revision
 
 @dataclass(frozen=True)
 class Targets:
-    """speech: empty where no real speech was given."""
+    """speech, words: empty where no real speech, no text weights were given."""
 
     held_out: list[Target]
     speech: list[Target]
     reconstruction: list[Target]
+    words: list[Target] = field(default_factory=list)
+    hinting: list[Target] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Report:
-    """revision: of the code that scored. trained: revision and step of each network, as its training noted them."""
+    """revision: of the code that scored. trained: revision and step of each network, as its training noted them.
+    spoken: words of real speech, where text weights and recordings were given."""
 
     revision: str
     settings: dict[str, Any]
@@ -43,6 +48,8 @@ class Report:
     speech: SpeechReport | None
     reconstruction: ReconstructionReport
     targets: Targets
+    spoken: tuple[RecordingWords, ...] = ()
+    hinting: HintingReport | None = None
 
 
 def evaluate(config: Evaluation, body: Body | None = None) -> Report:
@@ -66,9 +73,15 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
         )
     autoencoder = fgd_encoder.load_autoencoder(config.weights)
     body = body or pipe.body
-    held_out = held_out_report(cache, make_rows(cache, pipe, config, body), known, body, autoencoder, config)
+    text = pipe if pipe.hears_words and pipe.vocabulary is not None else None
+    if config.text_weights is not None:
+        text = load_text_pipeline(config.text_weights, pipe)
+    held_out = held_out_report(cache, make_rows(cache, pipe, config, body, text), known, body, autoencoder, config)
     speech = None if config.speech is None else speech_report(cache, pipe, body, config)
     reconstruction = reconstruction_report(cache, pipe.codec, body, known.window_frames)
+    spoken = () if config.speech is None or text is None else real_words_report(text, config)
+    pipes = {"audio model": pipe} if text is None else {"audio model": pipe, "text model": text}
+    hinting = hinting_report(cache, pipes, body, config)
     return Report(
         revision=git_revision(),
         settings=to_jsonable_python(config),
@@ -81,7 +94,11 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
             held_out_targets(held_out.rows),
             [] if speech is None else speech_targets(speech),
             reconstruction_targets(reconstruction),
+            word_targets(held_out),
+            list(hinting.targets),
         ),
+        spoken=spoken,
+        hinting=hinting,
     )
 
 

@@ -53,8 +53,8 @@ def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> f
 
 @dataclass(frozen=True, eq=False)
 class HeldOutClip:
-    """truth: the clip's motion; audio: (N,) at 16 kHz; speaker: index. words: what is said; other_words: what is said in
-    another clip. strokes: the gestures of the truth. The last three are empty where the corpus does not tell.
+    """truth: the clip's motion; audio: (N,) at 16 kHz; speaker: index. words: what is said; other_words: what is said
+    in another clip. strokes: the gestures of the truth. The last three are empty where the corpus does not tell.
     """
 
     speaker: int

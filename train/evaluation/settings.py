@@ -24,7 +24,7 @@ class Evaluation:
     """The folder of all networks, that of FGD among them."""
     text_weights: Path | None = None
     """The folder of a generator that hears words, with its vocabulary; where it has no VQ-VAEs, with those of
-    --weights."""
+    --weights. By default those of --weights where they hear both ways: with words, and from the sound alone."""
     sum_weights: Path | None = None
     """Such a folder of a generator that was trained with the sum in place of attention, to compare with."""
     speech: Path | None = None
@@ -47,8 +47,10 @@ class Evaluation:
     takes: int = 4
     """So many takes of each recording of real speech, where takes are sampled: what one does is partly chance. Their
     scores are averaged."""
+    hint_clips: int = 8
+    """How many of the held-out clips to complete from hints."""
     wrong_pairings: int = 5
-    """Shifts by which clips are paired with the sound of others."""
+    """Shifts by which clips are paired with the sound, and the words, of others."""
     halvings: int = 5
     """How often the held-out clips are halved at random for the floor of FGD, which is the mean."""
     seed: int = 0
@@ -57,7 +59,7 @@ class Evaluation:
     """Of the six networks; by default a GPU where there is one."""
 
     def __post_init__(self):
-        for name in ("wrong_pairings", "halvings", "takes"):
+        for name in ("wrong_pairings", "halvings", "takes", "hint_clips"):
             if getattr(self, name) < 1:
                 raise EmageError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.max_seconds is not None and not self.max_seconds > 0:

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 
 from emage.motion.skeleton import NETWORK_PARTS
 from train.evaluation.held_out import HeldOutReport, Row
+from train.evaluation.hinting import HINT_FRAMES, HintingReport
 from train.evaluation.real_speech import SpeechReport
+from train.evaluation.real_words import RecordingWords
 from train.evaluation.reconstruction import ReconstructionReport
 from train.evaluation.report import Report
 from train.evaluation.scores import SeamScores
 from train.evaluation.targets import Target
+from train.evaluation.word_gestures import Interval
 
 
 class Column(NamedTuple):
@@ -63,7 +66,10 @@ def markdown(report: Report) -> str:
         [
             f"Scored by revision {report.revision} on the body '{report.body}'.",
             *_held_out_lines(report.held_out, report.targets.held_out),
+            *_word_lines(report.held_out, report.targets.words),
+            *_hinting_lines(report.hinting, report.targets.hinting),
             *_speech_lines(report.speech, report.targets.speech),
+            *_spoken_lines(report.spoken),
             *_reconstruction_lines(report.reconstruction, report.targets.reconstruction),
         ]
     )
@@ -81,6 +87,69 @@ def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[st
         "says something where the gap is several times its error.",
         _target_table(targets),
     ]
+
+
+def _word_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
+    rows = [(str(row), report.gestures[row], report.rows[row]) for row in Row if row in report.gestures]
+    cells = [
+        [
+            label,
+            _interval(gestures.recall, 3),
+            _cell(gestures.chance, 3),
+            _cell(gestures.precision, 3),
+            _cell(gestures.a_minute, 1),
+            _interval(gestures.hand_correlation, 3),
+            _cell(motion.fgd, 4),
+            _cell(motion.l1_diversity_m, 2),
+        ]
+        for label, gestures, motion in rows
+    ]
+    return [
+        "### Words and gestures\n\nIntervals hold 95 % over clips.",
+        _lines(["", "recall", "chance", "precision", "gestures a minute", "hand speed r", "FGD", "L1Div"], cells),
+        *([_target_table(targets)] if targets else ["No text weights were given (`--text-weights`)."]),
+    ]
+
+
+def _spoken_lines(spoken: Sequence[RecordingWords]) -> list[str]:
+    lines = []
+    for one in spoken:
+        share = f"{one.right} of {len(one.gestures)} words of the dictionary came with a gesture of theirs"
+        lines.append(
+            f"### {one.name}, words by {one.transcript}\n\n{share} (by chance {_cell(one.chance, 3)} of them); "
+            f"{one.words} words were said."
+        )
+        rows = [
+            [
+                each.word,
+                f"{each.start_s:.2f}",
+                ", ".join(each.wanted),
+                "–" if each.found is None else f"{each.found.kind} at {each.found.end_s:.2f}",
+                "yes" if each.is_right else "",
+            ]
+            for each in one.gestures
+        ]
+        lines.append(_lines(["word", "at s", "may have", "found", "right"], rows))
+    return lines
+
+
+def _hinting_lines(report: HintingReport | None, targets: Sequence[Target]) -> list[str]:
+    if report is None:
+        return []
+    rows = [[name, _interval(one.joints_mm, 1), _interval(one.degrees, 2)] for name, one in report.rows.items()]
+    return [
+        f"### Hints\n\nHalf of the upper body shown, in spans of {HINT_FRAMES} frames; errors in the hidden half of "
+        f"{report.clips} clips.",
+        _lines(["", "joints mm", "rotation °"], rows),
+        _target_table(targets),
+    ]
+
+
+def _interval(interval: Interval | None, digits: int) -> str:
+    if interval is None:
+        return "–"
+    value, low, high = (_cell(each, digits) for each in (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
 
 
 def _speech_lines(report: SpeechReport | None, targets: Sequence[Target]) -> list[str]:

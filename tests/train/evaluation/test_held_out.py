@@ -99,12 +99,13 @@ def test_the_nearest_rotation_is_no_mirror_image():
 
 def test_motion_is_generated_as_asked(cache, config, monkeypatch):
     asked = []
-    monkeypatch.setattr(EmagePipeline, "generate", lambda pipe, audio, **how: asked.append((audio, how)))
+    monkeypatch.setattr(EmagePipeline, "generate", lambda pipe, audio, hints, **how: asked.append((audio, how)))
     pipe = EmagePipeline.from_pretrained(config.weights, device="cpu")
     clip = scores.HeldOutClip(1, perform_to_noise(140, 0)[0], np.ones(10, np.float32))
     sampled = replace(config, draw_seed=4, temperature=0.5, top_k=3, translation="grounded")
     make_rows(cache, pipe, config)[Row.GENERATED](clip)
     make_rows(cache, pipe, sampled)[Row.UNTRAINED](clip)
+    assert all(how.pop("use_audio") for _, how in asked)
     assert [how for _, how in asked] == [
         {"speaker": 1, "translation": "as-generated", "seed": None, "temperature": 1.0, "top_k": None},
         {"speaker": 1, "translation": "grounded", "seed": 4, "temperature": 0.5, "top_k": 3},
