@@ -25,8 +25,8 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import next_seed
 from emage.ui.sections.speech import PLAYERS
 from emage.ui.sections.take_list import show_list
-from emage.ui.service.service import WORDS_SUFFIX
 from emage.ui.service.users import Shown, User
+from emage.ui.service.words import WORDS_SUFFIX
 
 FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
 

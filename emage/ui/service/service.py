@@ -35,13 +35,11 @@ from emage.render.settings import RenderSettings
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.users import Shown, User, Users
-from emage.ui.service.words import align_text, describe_heard
+from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
 MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
 HINT = "hint"
-WORDS_SUFFIX = ".words.json"
-"""Of the file beside a take with the words that its weights have heard."""
 _WIDEST_PX = 1920
 _CODEC_PADDING_S = 0.2
 """What the sound of a video may last beyond the recording that it was made of."""

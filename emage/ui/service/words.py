@@ -11,6 +11,9 @@ from emage.recording.recording import Recording
 from emage.recording.revision import revise_words
 from emage.recording.vocabulary import UNK
 
+WORDS_SUFFIX = ".words.json"
+"""Of the file beside a take with the words that its weights have heard."""
+
 
 def align_text(recording: Recording, text: str, language: str | None, progress: Progress) -> Heard:
     """A recording with the words of a text; what it has of them already stays where it is. The text is never the name
