@@ -25,7 +25,7 @@ WHISPER_MODEL = "small"
 _HOP_S = 0.01
 _SHORTEST_S = 15.0
 _LONGEST_S = 30.0
-_BLOCK_S = 1.0
+_BLOCK_S = 0.25  # the interpreter waits for the decoder
 
 
 def recognise_words(
@@ -62,11 +62,10 @@ def recognise_words(
 def _by_pocketsphinx(samples: np.ndarray, progress: Progress | None) -> tuple[Word, ...]:
     """Utterance by utterance, cut where it is quietest."""
     decoder = make_decoder()
-    mean = measure_mean(decoder, samples)
     words: list[Word] = []
     block = round(_BLOCK_S * SAMPLE_RATE_HZ)
     for start, end in _utterances(samples):
-        decoder.set_cmn(mean)  # else each begins with a guess
+        decoder.set_cmn(measure_mean(decoder, samples[start:end]))
         decoder.start_utt()
         for at in range(start, end, block):
             decoder.process_raw(to_pcm(samples[at : min(at + block, end)]))

@@ -111,11 +111,11 @@ def _read_tiers(tokens: list[str | float]) -> list[tuple[str, tuple[Passage, ...
 
     _, _, _, _, num_tiers = take(str, str, float, float, float)
     tiers = []
-    for _ in range(int(min(num_tiers, len(tokens)))):
+    most = len(tokens)  # so many entries that the tokens end before them
+    for _ in range(int(min(num_tiers, most))):
         kind, name, _, _, size = take(str, str, float, float, float)
         entries = (
-            take(*(float, float, str) if kind == "IntervalTier" else (float, str))
-            for _ in range(int(min(size, len(tokens))))
+            take(*(float, float, str) if kind == "IntervalTier" else (float, str)) for _ in range(int(min(size, most)))
         )
         if kind == "IntervalTier":
             intervals = [Passage(text.strip(), start_s, end_s, True) for start_s, end_s, text in entries]

@@ -71,6 +71,7 @@ SHORT = HEAD + '0\n1\n<exists>\n1\n"IntervalTier"\n"words"\n0\n1\n'
         (SHORT + '2\n0\n1\n"once"\n', "it ends before its intervals do"),
         (SHORT + '1\n0\nlater\n"once"\n', "is damaged"),
         (SHORT + '1\n0\n1e999\n"once"\n', "lasts from 0.0 s to inf s|is damaged"),
+        (SHORT + '1e999\n0\n1\n"once"\n', "it ends before its intervals do"),
         (SHORT + '1\n1\n0.5\n"once"\n', "its end must lie behind its start"),
         (SHORT + "20001\n" + '0\n1\n"once"\n' * 20_001, "has 20,001 words; at most 20,000 are taken"),
         (" " * (8 << 20) + HEAD, "is larger than 8 MB"),
