@@ -22,27 +22,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Annotated, Any
-
-from pydantic import Field
+from typing import IO, Any
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
 from emage.files import ZIP_DAMAGE, NewFiles, new_file, open_zip, put_files
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Hints, Placement
-from emage.motion import MAX_FRAMES, Motion
+from emage.motion import Motion
+from emage.project_json import MAX_CAPTION_CHARACTERS, MAX_TAKES, VERSION, ProjectJson, TakeJson, WordsJson
 from emage.recording.recording import Recording
-from emage.recording.transcript import MAX_WORDS, Word
+from emage.recording.transcript import Word
 from emage.render.settings import RenderSettings
-from emage.validation import build, checked
+from emage.validation import build
 
-VERSION = 2
-"""Version 1 has no words."""
-MAX_TAKES = 64
 MAX_PROJECT_BYTES = 1 << 30
 """Of all files of a project together, and once more of the motions when they are unpacked."""
-MAX_CAPTION_CHARACTERS = 200
 MAX_SEED = 2**53
 """A larger number is another one in a browser."""
 
@@ -51,39 +46,6 @@ _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _PROJECT, _PLAN = "session.json", "plan.json"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SAVE_AGAIN = "Save the session again, or take an undamaged copy."
-
-_Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
-
-
-@checked(SessionError)
-class _TakeJson:
-    caption: Annotated[str, Field(max_length=MAX_CAPTION_CHARACTERS)]
-    motion: str
-    video: str | None
-    reference: str | None
-    plan: dict[str, Any] | None
-    settings: TakeSettings
-    took_s: Annotated[float, Field(ge=0, lt=1e9)] | None
-    words: str | None = None
-
-
-_Words = Annotated[
-    list[tuple[str, Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], float | None]],
-    Field(max_length=MAX_WORDS),
-]
-
-
-@checked(SessionError)
-class _ProjectJson:
-    version: int
-    recording: str | None
-    trim: tuple[_Frame, _Frame | None]
-    reference: str | None
-    placement: Placement
-    settings: TakeSettings
-    picture: RenderSettings
-    takes: Annotated[list[_TakeJson], Field(max_length=MAX_TAKES)]
-    words: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +263,7 @@ class _Reader:
                     f"{self._name} was saved by a newer version of this program (format {content['version']}, known "
                     f"here is {VERSION}). Update the program."
                 )
-            saved = build(_ProjectJson, text, SessionError, _PROJECT)
+            saved = build(ProjectJson, text, SessionError, _PROJECT)
             plan = HintPlan.from_json(self._text(_PLAN))
             recording = self._recording(saved)
             if recording is not None and saved.words is not None:
@@ -313,7 +275,7 @@ class _Reader:
         with self._named_fault():
             return Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
 
-    def _take(self, number: int, take: _TakeJson, recording: Recording | None) -> StoredTake:
+    def _take(self, number: int, take: TakeJson, recording: Recording | None) -> StoredTake:
         reference, plan = None, HintPlan()
         if take.reference is not None:
             motion, reference = self._reference(take.reference)
@@ -345,10 +307,10 @@ class _Reader:
             return ()
         if name not in self._words:
             text = self._text(self._expect(name, f"words/{len(self._words) + 1}.json"))
-            self._words[name] = tuple(Word(*word) for word in build(_Words, text, SessionError, name))
+            self._words[name] = tuple(Word(*word) for word in build(WordsJson, text, SessionError, name))
         return self._words[name]
 
-    def _recording(self, saved: _ProjectJson) -> Recording | None:
+    def _recording(self, saved: ProjectJson) -> Recording | None:
         name = saved.recording
         if name is None:
             return None

@@ -1,5 +1,6 @@
 """The words of a transcript with their times: for the timeline to snap to, and for networks that hear words."""
 
+import json
 import math
 import re
 import unicodedata
@@ -83,6 +84,16 @@ def load_words(path: str | Path) -> tuple[Word, ...]:
             "recording, so that its words are aligned to the sound."
         )
     return tuple(word for passage in passages for word in spread_words(passage))
+
+
+def write_words(words: Sequence[Word]) -> str:
+    """As JSON that `load_words` reads, and others as Whisper's: times to the last digit, confidences as probability."""
+    entries = [
+        {"word": word.text, "start": word.start_s, "end": word.end_s}
+        | ({} if word.confidence is None else {"probability": word.confidence})
+        for word in words
+    ]
+    return json.dumps({"words": entries}, ensure_ascii=False, indent=1) + "\n"
 
 
 def load_passages(path: str | Path) -> tuple[Passage, ...]:

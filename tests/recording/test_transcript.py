@@ -12,7 +12,7 @@ from praatio import textgrid
 
 from emage.errors import EmageError, HintError
 from emage.recording.examples import load_examples
-from emage.recording.transcript import Word, load_passages, load_words, split_tokens
+from emage.recording.transcript import Word, load_passages, load_words, split_tokens, write_words
 from emage.recording.transcript_files import Passage
 
 WORDS = [(0.0, 0.25, ""), (0.25, 0.5, 'say "hi"'), (0.5, 1.0, "Straße")]
@@ -286,3 +286,10 @@ def test_hostile_captions_take_no_more_time_than_they_are_long(tmp_path, name, h
     with contextlib.suppress(EmageError):
         load_passages(tmp_path / name)
     assert time.process_time() - began < 3
+
+
+def test_written_words_come_back(tmp_path):
+    words = (Word("hi", 0.1 + 0.2, 1 / 3, 0.25), Word("🙂 “so”", 0.5, 0.5), Word("end", 2.0, 3.0, 1.0))
+    path = tmp_path / "talk.words.json"
+    path.write_text(write_words(words), "utf-8")
+    assert load_words(path) == words

@@ -337,6 +337,6 @@ def test_a_transcript_of_another_recording_loses_nothing(caller, audio):
     caller.get_values("show_recording", audio, *SHOWN)
     late = caller.upload_as("words.TextGrid", write_tier("1", "7", "8", '"late"'))
     timeline, text, note = caller.get_values("take_words", late)
-    assert json.loads(timeline["backdrop"]["words"]) == [["late", 7.0, 8.0, None]]
+    assert json.loads(timeline["props"]["backdrop"]["words"]) == [["late", 7.0, 8.0, None]]
     assert text == "late"
     assert "Is it the transcript of this recording?" in note

@@ -13,8 +13,8 @@ from emage.generation.take import Request
 from emage.hints import HintPlan, Placement, place_hints
 from emage.motion import FPS, Motion
 from emage.recording.audio import second_to_frame
-from emage.recording.hearing import AUTO
 from emage.recording.recording import Recording
+from emage.recording.transcript import AUTO
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.timeline import TimelineValue
@@ -163,8 +163,8 @@ class ProgramsSection(Section):
             raise EmageError("There are a transcript and a transcript_file: give one of them.")
         if not (transcript or transcript_file):
             return recording, ()
-        file = user.receive(transcript_file) if transcript_file else None
-        heard = self.service.hear(recording, file or transcript or "", language, request, bar)
+        given = user.receive(transcript_file) if transcript_file else None if transcript == AUTO else transcript
+        heard = self.service.hear(recording, given, language, request, bar)
         return heard.recording, heard.notices
 
     def _read(

@@ -112,10 +112,10 @@ class TranscriptSection(Section):
         if not (text or "").strip():
             return show_words(user, ()), ""
         try:
-            words, notices = self.service.align(user.shown.recording, text, language, request, bar)
+            heard = self.service.hear(user.shown.recording, text, language, request, bar)
         except Cancelled:
             return gr.skip(), CANCELLED
-        return show_words(user, words), describe_words(words, notices)
+        return show_words(user, heard.words), describe_words(heard.words, heard.notices)
 
     @tell
     def take_words(

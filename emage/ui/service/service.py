@@ -16,6 +16,7 @@ from emage.cli.command import generate_command
 from emage.errors import EmageError, RenderError, VideoError
 from emage.evaluation.report import MotionSeries, TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
+from emage.files import write_text
 from emage.generation.settings import TakeSettings
 from emage.generation.take import Request, StoredTake, Take
 from emage.hints import LOCK, HintPlan, Hints, Placement, Span
@@ -24,17 +25,17 @@ from emage.motion import FLAME2020
 from emage.motion.skeleton import DISJOINT_PARTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
 from emage.project import MAX_TAKES
-from emage.recording.hearing import AUTO, Heard, hear
+from emage.recording.hearing import Heard, hear, listen
 from emage.recording.pronunciation import ENGLISH, check_language
 from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
-from emage.recording.transcript import Word
+from emage.recording.transcript import Word, write_words
 from emage.render.settings import RenderSettings
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.users import Shown, User, Users
-from emage.ui.service.words import align_text, describe_heard, language_of
+from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
 MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
@@ -129,32 +130,31 @@ class Service:
 
     # --- words
 
-    def align(
-        self, recording: Recording, text: str, language: str, request: gr.Request, bar: gr.Progress
-    ) -> tuple[tuple[Word, ...], tuple[str, ...]]:
-        """The words of a text, in the recording, and sentences on what could not be aligned.
+    def hear(
+        self,
+        recording: Recording,
+        transcript: str | Path | None,
+        language: str | None,
+        request: gr.Request,
+        bar: gr.Progress,
+    ) -> Heard:
+        """A recording with the words of a transcript: a file's path, or the text itself, which is never the name of a
+        file of this machine. None: an example's own words, and else recognised ones.
 
         Raises:
-            EmageError: see `emage.recording.alignment.align_words`. Cancelled: the user has asked to stop.
+            EmageError: see `emage.recording.hearing.hear`. Cancelled: the user has asked to stop.
         """
         with self._working(request, bar) as progress:
-            return align_text(recording, text, language, progress)
-
-    def hear(
-        self, recording: Recording, transcript: str | Path, language: str | None, request: gr.Request, bar: gr.Progress
-    ) -> Heard:
-        """A recording with the words of a transcript: a file's path, "auto", or the text itself, which is never the
-        name of a file of this machine. Raises as `align`."""
-        with self._working(request, bar) as progress:
-            if isinstance(transcript, Path) or transcript == AUTO:
+            if transcript is None:
+                return listen(recording, language, progress)
+            if isinstance(transcript, Path):
                 return hear(recording, transcript, language, progress)
-            words, notices = align_text(recording, transcript, language or language_of(recording), progress)
-            return Heard(replace(recording, words=words), notices)
+            return align_text(recording, transcript, language, progress)
 
     def recognise(
         self, recording: Recording, language: str, request: gr.Request, bar: gr.Progress
     ) -> tuple[tuple[Word, ...], tuple[str, ...]]:
-        """A guess of the words, and a sentence on who guessed. Raises as `align`."""
+        """A guess of the words, and a sentence on who guessed. Raises as `hear`."""
         with self._working(request, bar) as progress:
             words, notice = recognise_words(recording.samples, language, progress)
             return words, (notice,)
@@ -225,11 +225,11 @@ class Service:
         except EmageError as error:  # words can come to it by a file with times alone
             return wanted, (f"**Without its words**: {error}",)
         with self._queue.place(session, progress.wait):
-            words, notices = align_text(recording, wanted.text, wanted.language, progress)
+            heard = align_text(recording, wanted.text, wanted.language, progress)
         if user.shown is not None and user.shown.recording.file == recording.file:
-            user.add_words(words)
-        takes = [replace(each, recording=replace(each.recording, words=words)) for each in wanted.takes]
-        return replace(wanted, takes=takes), notices
+            user.add_words(heard.words)
+        takes = [replace(each, recording=replace(each.recording, words=heard.words)) for each in wanted.takes]
+        return replace(wanted, takes=takes), heard.notices
 
     def _make(
         self, weights: str, request: Request, wanted: PageRequest, user: User, progress: Progress
@@ -250,7 +250,10 @@ class Service:
                 render_video(video, [shown], body, request.recording, wanted.picture, progress)
         except (RenderError, VideoError) as error:  # the motion is there all the same
             video, note = None, f"**No video: {error}**"
-        stored = take.store(folder, stem, video, _write_command(request, wanted))
+        words = None
+        if take.recording.words and self.registry.pipeline(weights).hears_words:
+            words = write_text(folder / f"{stem}{WORDS_SUFFIX}", write_words(take.recording.words))
+        stored = take.store(folder, stem, video, _write_command(request, wanted, words))
         return replace(stored, stages_s=tuple(stages)), note
 
     def compare(
@@ -371,7 +374,7 @@ def _show_hint(take: Take, caption: str) -> Take:
     return Take(motion, caption, Hints(motion, HintPlan(spans)))
 
 
-def _write_command(request: Request, wanted: PageRequest) -> str:
+def _write_command(request: Request, wanted: PageRequest, words: Path | None) -> str:
     """Repeats the take; plans and placements count from the whole recording's beginning."""
     recording, hints = request.recording, request.hints
     is_hinted = hints is not None and bool(hints.plan.spans)
@@ -386,6 +389,7 @@ def _write_command(request: Request, wanted: PageRequest) -> str:
         motion=f"{recording.stem}-take.npz",
         out=f"{recording.stem}-take.mp4",
         picture=wanted.picture,
+        transcript=None if words is None else Path(words.name),
     )
 
 

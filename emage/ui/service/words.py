@@ -1,29 +1,31 @@
 """The words of a recording: aligned to it, and what weights have heard of them."""
 
+from dataclasses import replace
+
 from emage.pipeline import EmagePipeline, Progress
 from emage.recording.alignment import align_words
 from emage.recording.examples import find_example
+from emage.recording.hearing import Heard
 from emage.recording.pronunciation import ENGLISH
 from emage.recording.recording import Recording
 from emage.recording.revision import revise_words
-from emage.recording.transcript import Word
 from emage.recording.vocabulary import UNK
 
-
-def align_text(
-    recording: Recording, text: str, language: str, progress: Progress
-) -> tuple[tuple[Word, ...], tuple[str, ...]]:
-    """The words of a text, and sentences on what could not be aligned; what the recording has of them already stays
-    where it is. The text is never the name of a file, whatever it is. Raises as `align_words`."""
-    passages = revise_words(recording.words, text)
-    aligned = align_words(recording.samples, passages, language, progress)
-    return aligned.words, aligned.notices
+WORDS_SUFFIX = ".words.json"
+"""Of the file beside a take with the words that its weights have heard."""
 
 
-def language_of(recording: Recording) -> str:
-    """Of an example its own, of others English."""
-    example = find_example(recording.file)
-    return ENGLISH if example is None else example.language
+def align_text(recording: Recording, text: str, language: str | None, progress: Progress) -> Heard:
+    """A recording with the words of a text; what it has of them already stays where it is. The text is never the name
+    of a file, whatever it is. Raises as `emage.recording.hearing.hear_text`.
+
+    language: by default an example's own, and else English.
+    """
+    if language is None:
+        example = find_example(recording.file)
+        language = ENGLISH if example is None else example.language
+    aligned = align_words(recording.samples, revise_words(recording.words, text), language, progress)
+    return Heard(replace(recording, words=aligned.words), aligned.notices)
 
 
 def describe_heard(pipeline: EmagePipeline, recording: Recording) -> str:
