@@ -47,13 +47,16 @@ from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
 from emage.recording.features import Speech, word_indices
 from emage.recording.recording import Recording
-from emage.recording.vocabulary import VOCABULARY_NAMES, Vocabulary, load_vocabulary
+from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, and what is done of how much: frames, or bytes of a download. What it raises stops it."""
+
+LEAST_KNOWN = 0.3
+"""Of a recording's words: below this share, weights that can hear the waveform hear that."""
 
 STAGE_MOTION = "Generating motion"
 STAGE_VIDEO = "Drawing the video"
@@ -149,6 +152,21 @@ class EmagePipeline(
         """Whether a transcript makes a difference to these weights."""
         return self.generator.config.vocabulary > 0
 
+    def reads(self, recording: Recording) -> bool:
+        """Whether a recording is heard by its rhythm and words. Weights that can hear the waveform as well do so where
+        there are no words, or they know next to none of them, as in another language.
+        """
+        config = self.generator.config
+        if not (config.vocabulary and config.waveform):
+            return self.hears_words
+        return bool(recording.words) and self.count_known(recording) >= LEAST_KNOWN * len(recording.words)
+
+    def count_known(self, recording: Recording) -> int:
+        """How many of a recording's words are in the weights' vocabulary."""
+        if self.vocabulary is None:
+            return 0
+        return sum(self.vocabulary.index(word.text) != UNK for word in recording.words)
+
     @cached_property
     def body(self) -> Body:
         """The body model; loaded when first asked for. Raises BodyError."""
@@ -206,20 +224,19 @@ class EmagePipeline(
         Raises:
             EmageError: the weights hear no words, or nothing but sound without some. AudioError: see `plan_windows`.
         """
-        if not self.hears_words:
-            raise EmageError("These weights hear no words, so all is rhythm. Choose weights with a vocabulary.")
-        speech = self._hear(recording)
-        if speech.words is None and self.generator.config.waveform:
+        if not self.reads(recording):
             raise EmageError(
-                "Without a transcript these weights hear the sound alone, as a waveform. Give the recording its words."
+                "These weights hear no words of this recording, so there is no share of theirs. Choose weights with a "
+                "vocabulary, and give the recording its words."
             )
+        speech = self._hear(recording)
         return content_share(self.generator, speech, plan_windows(len(speech.audio), self.generator.config, timing))
 
     def _hear(self, heard: Recording | np.ndarray) -> Speech:
         """A recording's part with its words, or samples (N,) at 16 kHz, as the generator hears them."""
         samples = heard.part_samples if isinstance(heard, Recording) else heard
         words = None
-        if isinstance(heard, Recording) and heard.words and self.vocabulary is not None:
+        if isinstance(heard, Recording) and self.reads(heard) and self.vocabulary is not None:
             words = word_indices(heard.words, self.vocabulary, num_frames(len(samples)), heard.start_frame)
         return Speech(samples, words, published_onsets=self.generator.config.conventions == "paper")
 

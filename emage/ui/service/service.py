@@ -294,7 +294,7 @@ class Service:
             if not (known and take.recording.words and take.settings.use_audio):
                 continue
             pipeline = self.registry.pipeline(name, progress)
-            if pipeline.hears_words:
+            if pipeline.reads(take.recording):
                 share = pipeline.content_share(take.recording, take.settings.timing)
                 return share_by_word(take.caption, take.recording, share)
         return None

@@ -9,7 +9,6 @@ from emage.recording.hearing import Heard
 from emage.recording.pronunciation import ENGLISH
 from emage.recording.recording import Recording
 from emage.recording.revision import revise_words
-from emage.recording.vocabulary import UNK
 
 WORDS_SUFFIX = ".words.json"
 """Of the file beside a take with the words that its weights have heard."""
@@ -35,9 +34,10 @@ def describe_heard(pipeline: EmagePipeline, recording: Recording) -> str:
     if not recording.words:
         alone = "sound" if pipeline.generator.config.waveform else "rhythm"
         return f"Without a transcript, these weights heard the {alone} alone."
-    known = 0
-    if pipeline.vocabulary is not None:
-        known = sum(pipeline.vocabulary.index(word.text) != UNK for word in recording.words)
+    known = pipeline.count_known(recording)
     if known == len(recording.words):
         return f"The weights know all {known:,} words."
-    return f"The weights know {known:,} of the {len(recording.words):,} words; of the others they heard the rhythm."
+    told = f"The weights know {known:,} of the {len(recording.words):,} words"
+    if not pipeline.reads(recording):
+        return f"{told}, too few to hear it by them: they heard the sound alone."
+    return f"{told}; of the others they heard the rhythm."
