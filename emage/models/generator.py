@@ -72,6 +72,8 @@ PAPER_DEFAULTS: dict[str, Any] = {
 }
 """What a config.json of the paper's text network leaves unsaid: it has the network's sizes alone."""
 
+BodyPath = Literal["emage", "fusion", "self-attention"]
+"""How speech comes to the body (EMAGE, figure 5)."""
 Size = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -120,7 +122,7 @@ class GeneratorConfig:
     word_width: Size = 300
     fusion: Fusion = "attention"
     wiring: Literal["audio", "text"] = "audio"
-    body_path: Literal["emage", "fusion", "self-attention"] = "emage"
+    body_path: BodyPath = "emage"
     conventions: Literal["released", "paper"] = "released"
     latent_weight: Parts[Weight] = field(default_factory=lambda: Parts(3, 3, 3, 3))
     class_weight: Parts[Weight] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
@@ -259,7 +261,11 @@ class Generator(nn.Module):
         Args:
             sound: (B, N) waveform at 16 kHz or, with words, (B, N, 2) amplitude and onsets.
             words: (B, T) indices into the vocabulary.
+
+        Raises:
+            WeightsError: it does not hear what is given, or rhythm is given without words, or words without rhythm.
         """
+        self._check_heard(sound, words)
         if words is None:
             return SpeechFeatures(self.audio_encoder_face(sound), self.audio_encoder_body(sound))
         face, body = self.rhythm_encoder_face(sound), self.rhythm_encoder_body(sound)
@@ -267,6 +273,18 @@ class Generator(nn.Module):
         face, face_content = self.content_face(to_frames(face, words.shape[1]), words)
         body, body_content = self.content_body(to_frames(body, words.shape[1]), words)
         return SpeechFeatures(face, body, face_content, body_content)
+
+    def _check_heard(self, sound: Tensor, words: Tensor | None) -> None:
+        has_rhythm = sound.ndim == 3
+        if has_rhythm != (words is not None):
+            raise WeightsError(
+                f"Here {'rhythm is without words' if has_rhythm else 'words are without rhythm'}. Give rhythm "
+                "(B, N, 2) and words (B, T) together, or a waveform (B, N) alone."
+            )
+        if has_rhythm and not self.config.vocabulary:
+            raise WeightsError("This generator hears a waveform alone, and knows no words. Give it audio.")
+        if not has_rhythm and not self.config.waveform:
+            raise WeightsError("This generator hears rhythm and words, and no waveform. Give it rhythm and words.")
 
     def generate(
         self, features: SpeechFeatures, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
