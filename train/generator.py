@@ -10,10 +10,12 @@ With --hears words it hears rhythm and words (EMAGE, section 4.1) in place of th
 with --hears both, which ones by turns, so that one generator does with a transcript and without.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
@@ -22,16 +24,26 @@ from emage.generation.settings import AS_GENERATED
 from emage.models.checkpoint import NETWORK_FOLDERS
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
+from emage.models.parts import Parts
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.recording.vocabulary import VOCABULARY_NAMES
 from train.data.cache import Cache
-from train.data.masking import MaskedWindow, mask_passes, sample_mask
+from train.data.masking import MaskedWindow, Passes, mask_passes, sample_mask
 from train.data.transcripts import Transcripts, collect_vocabulary
 from train.data.windows import Windows, iterate_once, split_windows
 from train.modelling.beginning import new_generator
-from train.modelling.passes import ThreePasses, compare_pass, compare_passes, encode_heard, encode_targets
+from train.modelling.passes import (
+    Targets,
+    ThreePasses,
+    compare_pass,
+    compare_passes,
+    encode_heard,
+    encode_targets,
+    own_pasts,
+    true_pasts,
+)
 from train.modelling.settings import GeneratorTraining, mask_ratio
 from train.run.checkpoints import load_codec
 from train.run.command import run_stage
@@ -67,7 +79,8 @@ class MaskedWindows(Dataset):
 
 @dataclass(frozen=True)
 class GeneratorReport:
-    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes."""
+    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes; not
+    a number where there are no codes."""
 
     latent: float
     code: float
@@ -75,6 +88,10 @@ class GeneratorReport:
     right_upper: float
     right_hands: float
     right_lower: float
+
+
+def share_right(codes: Tensor, truth: Tensor) -> float:
+    return math.nan if truth.is_floating_point() else float((codes == truth).float().mean())
 
 
 @torch.no_grad()
@@ -86,20 +103,40 @@ def validate(
     device: torch.device,
     by_words: bool = False,
 ) -> GeneratorReport:
-    """by_words: whether the windows are heard by rhythm and words, or by the waveform."""
+    """by_words: whether the windows are heard by rhythm and words, or by the waveform. An autoregressive generator is
+    given the true past.
+    """
     generator.eval()
     results = []
     for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
         shown = mask_passes(item, targets.seed)
         features = encode_heard(generator, item.window, by_words)
-        output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker)
+        past = None if config.autoregressive == "no" else true_pasts(codec, targets, shown.hinted)[0]
+        output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker, previous=past)
         losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
-        right = {f"right_{part}": float((codes[part] == targets.codes[part]).float().mean()) for part in NETWORK_PARTS}
+        right = {f"right_{part}": share_right(codes[part], targets.codes[part]) for part in NETWORK_PARTS}
         results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code), **right}))
     generator.train()
     return GeneratorReport(**mean_of(results))
+
+
+def make_pasts(
+    generator: Generator,
+    codec: MotionCodec,
+    item: MaskedWindow,
+    shown: Passes,
+    targets: Targets,
+    config: GeneratorTraining,
+) -> list[Parts[Tensor]]:
+    """What an autoregressive generator is given of the frames before, in each pass; nothing for others."""
+    if config.autoregressive == "no":
+        return []
+    truth = true_pasts(codec, targets, shown.hinted)
+    if config.autoregressive == "teacher-forced":
+        return truth
+    return own_pasts(generator, codec, item.window, shown, item.by_words, truth)
 
 
 def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
@@ -117,7 +154,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     training, validation = split_windows(cache, config, config.augmentation, transcripts)
     dataset = MaskedWindows(training, config)
     held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
-    codec = load_codec(config.weights).to(run.device)
+    codec = load_codec(config.weights, config.whole_body).to(run.device)
     folder = config.weights / NETWORK_FOLDERS["generator"]
     network = new_generator(config, config.network(codec, cache, vocabulary), vocabulary)
     if vocabulary and run.is_main:
@@ -129,8 +166,9 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         for item in batches:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
-                shown = mask_passes(item, targets.seed, config.hint_stride)
-                outputs = model(item.window, shown, item.by_words)
+                shown = mask_passes(item, targets.seed, config.hint_stride if config.masked else None)
+                pasts = make_pasts(generator, codec, item, shown, targets, config)
+                outputs = model(item.window, shown, item.by_words, pasts)
                 losses = compare_passes(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)

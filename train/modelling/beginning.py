@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from emage.errors import WeightsError
 from emage.hub import find_weights
 from emage.models.checkpoint import load_generator
+from emage.models.content_rhythm import ContentRhythm
 from emage.models.generator import Generator, GeneratorConfig
 from emage.recording.vocabulary import UNK, Vocabulary, load_vocabulary
 from train.modelling.settings import GeneratorTraining
@@ -68,11 +69,12 @@ def begin_with_vectors(generator: Generator, vocabulary: Vocabulary, file: Path)
     Raises:
         WeightsError: it has none, or vectors of another width.
     """
+    contents = [module for module in generator.children() if isinstance(module, ContentRhythm)]
     pretrained = load_vocabulary(file, set(vocabulary.words))
     width = generator.config.word_width
     if pretrained.vectors is None or pretrained.vectors.shape[1] != width:
         raise WeightsError(f"{file} has no word vectors of width {width}. Give --word-width as the file has it.")
     for word, vector in zip(pretrained.words, torch.from_numpy(pretrained.vectors), strict=True):
-        for content in (generator.content_face, generator.content_body):
+        for content in contents:
             if (index := vocabulary.index(word)) > UNK:
                 content.embedding.weight[index] = vector

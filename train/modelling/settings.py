@@ -7,8 +7,9 @@ from typing import Literal, Self
 from emage.errors import EmageError
 from emage.models.codec import MotionCodec
 from emage.models.content_rhythm import Fusion
-from emage.models.generator import BodyPath, GeneratorConfig
+from emage.models.generator_config import BodyPath, GeneratorConfig
 from emage.models.parts import Parts
+from emage.motion.skeleton import NETWORK_PARTS
 from emage.recording.vocabulary import Vocabulary
 from train.data.augment import Augmentation
 from train.data.cache import Cache
@@ -36,6 +37,9 @@ class GeneratorTraining(RunConfig):
     """How content and rhythm become one, where words are heard."""
     body_path: BodyPath = "emage"
     """How speech comes to the body, of the three ways in EMAGE, figure 5."""
+    autoregressive: Literal["no", "teacher-forced", "own"] = "no"
+    """Whether a frame is made of the codes before it (EMAGE, table 9): in training the true ones, or those that the
+    generator itself chooses, which takes `window_frames` times as long."""
     word_vectors: Path | None = None
     """Begin from these word embeddings (text as fastText's, or the published vocab.pkl); by default at random."""
     aligned_audio: bool = False
@@ -45,6 +49,11 @@ class GeneratorTraining(RunConfig):
     name and shape are taken, such as encoders and transformers; the rest, as the heads of another codebook, is new."""
     new_heads: bool = False
     """Begin anew with what gives latents and codes, where the initial weights know other codes of the same number."""
+    whole_body: bool = False
+    """On one VQ-VAE of the whole body in place of four (`train.vqvae --part whole`), with the weights of the losses of
+    the upper body."""
+    masked: bool = True
+    """False leaves out the two passes with hints, and with them what is learned of parts that are given."""
     hint_stride: int = 1
     """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
     first_mask_ratio: float = 0.05
@@ -65,21 +74,37 @@ class GeneratorTraining(RunConfig):
     @property
     def share_windows(self) -> int:
         """A micro-batch has a multiple of so many windows, for every kind of pass to have its even share."""
-        return self.hint_stride * (2 if self.hears == "both" else 1)
+        return (self.hint_stride if self.masked else 1) * (2 if self.hears == "both" else 1)
 
     def hears_words(self, sample_index: int) -> bool:
         """Whether that item of the training is heard as rhythm and words."""
-        return self.hears == "words" or (self.hears == "both" and sample_index // self.hint_stride % 2 == 0)
+        return self.hears == "words" or (
+            self.hears == "both" and sample_index % self.share_windows < self.share_windows // 2
+        )
+
+    @property
+    def compared_parts(self) -> tuple[str, ...]:
+        """The parts whose latents and codes are compared: of a whole body, which has one, one."""
+        return ("upper",) if self.whole_body else NETWORK_PARTS
+
+    def _shared(self, weight: Parts[float]) -> Parts[float]:
+        return Parts.of(lambda _: weight.upper) if self.whole_body else weight
 
     def shrink(self) -> Self:
         return replace(super().shrink(), hidden=32, audio_width=16, word_width=16, hint_stride=min(self.hint_stride, 2))
 
     def network(self, codec: MotionCodec, cache: Cache, vocabulary: Vocabulary | None) -> GeneratorConfig:
+        """The generator over such a codec. Raises EmageError where classes are to be learned and it has no codes."""
+        if not codec.parts.face.config.quantized and any(self.class_weight):
+            raise EmageError(
+                "These VAEs have latents and no codes, so that no classes can be learned. Give 0 for the class weight "
+                "of every part, as --class-weight.upper 0."
+            )
         return GeneratorConfig(
             hidden=self.hidden,
             audio_width=self.audio_width,
-            motion_width=codec.face.config.width,
-            codebook_size=codec.face.config.codebook_size,
+            motion_width=codec.parts.face.config.width,
+            codebook_size=codec.parts.face.config.codebook_size,
             window_frames=self.window_frames,
             seed_frames=self.seed_frames,
             window_stride_frames=self.stride_frames,
@@ -91,8 +116,10 @@ class GeneratorTraining(RunConfig):
             word_width=self.word_width,
             fusion=self.fusion,
             body_path=self.body_path,
-            latent_weight=self.latent_weight,
-            class_weight=self.class_weight,
+            autoregressive=self.autoregressive != "no",
+            whole_body=self.whole_body,
+            latent_weight=self._shared(self.latent_weight),
+            class_weight=self._shared(self.class_weight),
         )
 
 
