@@ -33,6 +33,11 @@ STAGE_DOWNLOAD = "Downloading the weights"
 PAPER_VOCABULARY = Repo("H-Liu1997/BEAT2", "main", "dataset"), "beat_english_v2.0.0/weights/vocab.pkl"
 """Where the vocabulary of the paper's text network is, which does not lie beside it."""
 
+PAPER_REPO = "H-Liu1997/EMAGE"
+WORDS_NEEDED, WORDS_USED, WORDS_UNUSED = "needed", "used", "unused"
+"""What a transcript is to weights: without one they hear the rhythm alone; or the sound; or they hear no words."""
+_NEEDS_OF_REPOS = {DEFAULT_REPO: WORDS_UNUSED, PAPER_REPO: WORDS_NEEDED}
+
 
 def _released_files(folders: Mapping[str, str]) -> dict[str, list[list[str]]]:
     return {
@@ -125,6 +130,31 @@ def find_weights(
         return _hub_weights(weights, revision, progress)
     except HubUnavailable as error:
         raise HubUnavailable(error.reason, f"{error.remedy} (No folder is at {path.absolute()} either.)") from error
+
+
+def need_of_words(weights: str | Path) -> str | None:
+    """`WORDS_NEEDED`, `WORDS_USED` or `WORDS_UNUSED`, as far as that is known of weights without fetching or loading
+    them; else None."""
+    if weights in _NEEDS_OF_REPOS:
+        return _NEEDS_OF_REPOS[weights]
+    root = EMBEDDED_DIR if weights == EMBEDDED_NAME else Path(weights)
+    try:
+        if not root.is_dir():
+            return None
+        if not any((root / name).is_file() for name in WEIGHTS_NAMES):  # only the paper's has neither
+            return WORDS_NEEDED if any((root / name).is_file() for name in PAPER_NAMES) else None
+        config = load_config(root)
+    except (OSError, WeightsError):  # told when they are loaded
+        return None
+    vocabulary = config.get("vocabulary")
+    return say_need_of_words(bool(vocabulary), bool(config.get("waveform", not vocabulary)))
+
+
+def say_need_of_words(knows_words: bool, hears_waveform: bool) -> str:
+    """Of a generator that has a vocabulary, or hears the sound alone, or both."""
+    if not knows_words:
+        return WORDS_UNUSED
+    return WORDS_USED if hears_waveform else WORDS_NEEDED
 
 
 def _default_weights(revision: str | None, progress: _Progress | None, embedded: Path | None) -> WeightsSource:

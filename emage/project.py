@@ -6,6 +6,7 @@ nothing unpacks without bound.
     session.json        version, settings, and which of the files below is what
     plan.json           the plan of hints, as `--plan` takes it
     recording.flac      as it was given
+    words/1.json        words with their times, of the recording and of takes; confidences as they were recognised
     references/1.npz    motions that hints are taken from
     takes/1.npz .mp4    what was made
 """
@@ -19,27 +20,24 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Annotated, Any
-
-from pydantic import Field
+from typing import IO, Any
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
 from emage.files import ZIP_DAMAGE, NewFiles, new_file, open_zip, put_files
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Hints, Placement
-from emage.motion import MAX_FRAMES, Motion
+from emage.motion import Motion
+from emage.project_json import MAX_CAPTION_CHARACTERS, MAX_TAKES, VERSION, ProjectJson, TakeJson, WordsJson
 from emage.recording.recording import Recording
+from emage.recording.transcript import Word
 from emage.render.settings import RenderSettings
-from emage.validation import build, checked
+from emage.validation import build
 
-VERSION = 1
-MAX_TAKES = 64
 MAX_PROJECT_BYTES = 1 << 30
 """Of all files of a project together, and once more of the motions when they are unpacked."""
-MAX_CAPTION_CHARACTERS = 200
 MAX_SEED = 2**53
 """A larger number is another one in a browser."""
 
@@ -49,38 +47,14 @@ _PROJECT, _PLAN = "session.json", "plan.json"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SAVE_AGAIN = "Save the session again, or take an undamaged copy."
 
-_Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
-
-
-@checked(SessionError)
-class _TakeJson:
-    caption: Annotated[str, Field(max_length=MAX_CAPTION_CHARACTERS)]
-    motion: str
-    video: str | None
-    reference: str | None
-    plan: dict[str, Any] | None
-    settings: TakeSettings
-    took_s: Annotated[float, Field(ge=0, lt=1e9)] | None
-
-
-@checked(SessionError)
-class _ProjectJson:
-    version: int
-    recording: str | None
-    trim: tuple[_Frame, _Frame | None]
-    reference: str | None
-    placement: Placement
-    settings: TakeSettings
-    picture: RenderSettings
-    takes: Annotated[list[_TakeJson], Field(max_length=MAX_TAKES)]
-
 
 @dataclass(frozen=True, eq=False)
 class Project:
     """All that a person has set and made.
 
-    recording: with the part of it that is used, or None. plan: over the whole recording. reference, placement: the
-    motion for hints as it was given, and how it is laid along the recording. settings, picture: of the next take.
+    recording: with its words and the part of it that is used, or None. plan: over the whole recording. reference,
+    placement: the motion for hints as it was given, and how it is laid along the recording. settings, picture: of the
+    next take.
     takes: what was made; their hints' references are laid along the recording's part already. One of another recording
     is loaded without it: its sound is in its video.
 
@@ -157,6 +131,7 @@ class _Writer:
     def __init__(self, archive: zipfile.ZipFile):
         self._archive = archive
         self._references: dict[bytes, str] = {}
+        self._words: dict[tuple[Word, ...], str] = {}
         self._num_bytes = 0
 
     def write(self, project: Project) -> None:
@@ -167,6 +142,7 @@ class _Writer:
             self._add(name, part.file)
         with tempfile.TemporaryDirectory(prefix="emage-") as folder:
             reference = project.reference and project.reference.save(Path(folder) / "reference.npz")
+            words = self._words_of(part if name else None)  # the first ones, as they are read
             content = {
                 "version": VERSION,
                 "recording": name,
@@ -176,6 +152,7 @@ class _Writer:
                 "settings": asdict(project.settings),
                 "picture": asdict(project.picture),
                 "takes": [self._take(number, take) for number, take in enumerate(project.takes, start=1)],
+                "words": words,
             }
         self._add_json(_PROJECT, content)
         self._add_json(_PLAN, project.plan.to_json())
@@ -193,7 +170,17 @@ class _Writer:
             "plan": None if take.reference is None else take.plan.to_json(),
             "settings": asdict(take.settings),
             "took_s": take.took_s,
+            "words": self._words_of(take.recording),
         }
+
+    def _words_of(self, recording: Recording | None) -> str | None:
+        """The name of words that several may share."""
+        if recording is None or not recording.words:
+            return None
+        if recording.words not in self._words:
+            name = self._words[recording.words] = f"words/{len(self._words) + 1}.json"
+            self._add_json(name, [[word.text, word.start_s, word.end_s, word.confidence] for word in recording.words])
+        return self._words[recording.words]
 
     def _reference(self, path: Path | None) -> str | None:
         """The name of a motion that several may share."""
@@ -255,6 +242,7 @@ class _Reader:
         self._max_duration_s = max_duration_s
         self._unread = {info.filename: info for info in archive.infolist()}
         self._references: dict[str, tuple[Motion, Path]] = {}
+        self._words: dict[str, tuple[Word, ...]] = {}
         if len(self._unread) != len(archive.infolist()):
             raise _ReadError(f"{name} holds two files of one name. {_SAVE_AGAIN}")
         total = sum(info.file_size for info in archive.infolist())
@@ -275,9 +263,11 @@ class _Reader:
                     f"{self._name} was saved by a newer version of this program (format {content['version']}, known "
                     f"here is {VERSION}). Update the program."
                 )
-            saved = build(_ProjectJson, text, SessionError, _PROJECT)
+            saved = build(ProjectJson, text, SessionError, _PROJECT)
             plan = HintPlan.from_json(self._text(_PLAN))
             recording = self._recording(saved)
+            if recording is not None and saved.words is not None:
+                recording = replace(recording, words=self._words_of(saved.words))
             reference = None if saved.reference is None else self._reference(saved.reference)[0]
             takes = tuple(self._take(number, take, recording) for number, take in enumerate(saved.takes, start=1))
         if self._unread:
@@ -285,7 +275,7 @@ class _Reader:
         with self._named_fault():
             return Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
 
-    def _take(self, number: int, take: _TakeJson, recording: Recording | None) -> StoredTake:
+    def _take(self, number: int, take: TakeJson, recording: Recording | None) -> StoredTake:
         reference, plan = None, HintPlan()
         if take.reference is not None:
             motion, reference = self._reference(take.reference)
@@ -296,6 +286,9 @@ class _Reader:
             video = self._video(self._expect(take.video, f"takes/{number}.mp4"))
         if recording is not None and motion.num_frames != recording.part_frames:
             recording = None  # a take of another one
+        words = self._words_of(take.words)
+        if recording is not None and recording.words != words:
+            recording = replace(recording, words=words)
         return StoredTake(
             caption=take.caption,
             motion=motion.save(self._files.path(f"take-{number}.npz")),
@@ -309,7 +302,15 @@ class _Reader:
             number=number,
         )
 
-    def _recording(self, saved: _ProjectJson) -> Recording | None:
+    def _words_of(self, name: str | None) -> tuple[Word, ...]:
+        if name is None:
+            return ()
+        if name not in self._words:
+            text = self._text(self._expect(name, f"words/{len(self._words) + 1}.json"))
+            self._words[name] = tuple(Word(*word) for word in build(WordsJson, text, SessionError, name))
+        return self._words[name]
+
+    def _recording(self, saved: ProjectJson) -> Recording | None:
         name = saved.recording
         if name is None:
             return None

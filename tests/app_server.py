@@ -30,7 +30,7 @@ from tests.conftest import ROOT
 
 QUICK = {"renderer": "skeleton", "panel_width": 64, "panel_height": 64}
 """A picture that is soon drawn."""
-OTHER_WEIGHTS = ("few", "slow", "slower")
+OTHER_WEIGHTS = ("few", "slow", "slower", "wordy")
 MAX_DURATION_S = 60
 
 

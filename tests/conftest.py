@@ -23,15 +23,18 @@ from emage.body import Body
 from emage.body.face import MATRIX_ACTIONS, FaceMap, FaceMapLoader
 from emage.body.model import STAND_IN_FILE
 from emage.cli.main import main
+from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks
 from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JOINT_NAMES, PART_JOINTS
 from emage.pipeline import EmagePipeline
+from emage.recording.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from tests.app_server import App
 
 ROOT = Path(__file__).resolve().parent.parent
 REGRESSION = ROOT / "tests" / "regression"
+TINY_PAPER = ROOT / "tests" / "parity" / "tiny"
 
 
 class Stop(Exception):
@@ -137,6 +140,21 @@ def app(tiny, tmp_path_factory) -> Iterator["App"]:
 
     with serve_here(tiny, tmp_path_factory.mktemp("uploads")) as app:
         yield app
+
+
+_KNOWN = "hello and welcome i am a voice so give me body my arms may open wide hands count to three"
+"""Words of the first example; the weights have embeddings for more."""
+
+
+@pytest.fixture(scope="session")
+def wordy(app, body) -> str:
+    """The name of tiny weights that hear words, which the page offers beside its own."""
+    _, codec = load_networks({name: TINY_PAPER / folder for name, folder in NETWORK_FOLDERS.items()})
+    words = (_KNOWN.split() + [f"other{number}" for number in range(56)])[:56]
+    pipeline = EmagePipeline(load_generator(TINY_PAPER / "text"), codec, vocabulary=Vocabulary.of(words))
+    pipeline.body = body
+    app.weights["wordy"] = lambda progress: pipeline
+    return "wordy"
 
 
 def make_speech(num_samples: int, seed: int = 0) -> np.ndarray:

@@ -22,8 +22,19 @@ from emage import download
 from emage.body.face import FaceMapLoader
 from emage.download import HubUnavailable, fetch_file
 from emage.errors import Cancelled, WeightsError
-from emage.hub import DEFAULT_REPO, DEFAULT_REVISION, STAGE_DOWNLOAD, WeightsSource, find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_state
+from emage.hub import (
+    DEFAULT_REPO,
+    DEFAULT_REVISION,
+    PAPER_REPO,
+    STAGE_DOWNLOAD,
+    WORDS_NEEDED,
+    WORDS_UNUSED,
+    WORDS_USED,
+    WeightsSource,
+    find_weights,
+    need_of_words,
+)
+from emage.models.checkpoint import NETWORK_FOLDERS, WEIGHTS_NAMES, load_config, load_state
 from emage.pipeline import EmagePipeline
 from tests.conftest import REGRESSION, ROOT
 from tests.fake_hub import API, CDN, COMMIT, RESOLVE, FakeHub, git_hash, sha256
@@ -556,3 +567,20 @@ def test_environment_variables_in_fresh_processes(hub, tmp_path):
     description, seconds = finish(silent)
     assert "did not answer within 1 s" in description
     assert seconds < NOTICED_WITHIN_S
+
+
+def test_what_a_transcript_is_to_weights_is_known_without_loading_them(tmp_path):
+    assert need_of_words(DEFAULT_REPO) == WORDS_UNUSED
+    assert need_of_words(PAPER_REPO) == WORDS_NEEDED
+    assert need_of_words(REPO) is None
+    assert need_of_words(REGRESSION) == WORDS_UNUSED
+    for config, need in (
+        ({"vocabulary": 9}, WORDS_NEEDED),
+        ({"vocabulary": 9, "waveform": True}, WORDS_USED),
+        ({"waveform": True}, WORDS_UNUSED),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / WEIGHTS_NAMES[0]).write_bytes(b"not looked into")
+        assert need_of_words(tmp_path) == need
+    (tmp_path / "config.json").write_text("[")
+    assert need_of_words(tmp_path) is None

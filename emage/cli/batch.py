@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from emage.cli.options import AudioFile, BodyOptions, HintOptions, Picture, RecordingOptions, Take
-from emage.cli.progress import load_pipeline, show_progress
+from emage.cli.progress import load_pipeline, load_recording, show_progress
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable, output_error, write_text
 from emage.generation.settings import TakeSettings
@@ -49,7 +49,7 @@ class Batch:
 
         self._check()
         plans = self._plans()
-        recording = self.recording.load(self.audio)  # before the weights, which may take minutes to come
+        recording = load_recording(self.audio, self.recording)  # before the weights, which may take minutes to come
         requests = list_requests(
             recording, plans, self.take, self.seeds, self.hints.reference(), self.hints.placement()
         )
@@ -99,6 +99,7 @@ class Batch:
         if not self.seeds:
             self.take.check_sample()
         self.hints.check()
+        self.recording.check()
         try:
             if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
                 raise EmageError(f"{self.out} is there already, and no empty folder. Name a new one.")

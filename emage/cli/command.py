@@ -22,6 +22,8 @@ def generate_command(
     *,
     start_frame: int = 0,
     end_frame: int | None = None,
+    transcript: str | Path | None = None,
+    language: str | None = None,
     reference: str | Path | None = None,
     plan: HintPlan | None = None,
     placement: Placement | None = None,
@@ -36,6 +38,7 @@ def generate_command(
         audio: the recording.
         settings: of the take.
         start_frame, end_frame: the part of the recording that is used, end exclusive.
+        transcript: a file, the text itself or "auto"; see `emage.recording.hearing.hear`. language: of it.
         reference, plan, placement: the motion for hints, which parts of it are shown, and how it is laid along the
             recording; plan and placement count from the whole recording's beginning.
         motion, out: the npz and the mp4 to write; at least one.
@@ -54,6 +57,8 @@ def generate_command(
         ("motion", None if motion is None else _path(motion)),
         ("start-s", frame_to_second(start_frame) if start_frame else None),
         ("end-s", None if end_frame is None else frame_to_second(end_frame)),
+        ("transcript", _path(transcript) if isinstance(transcript, Path) else transcript),
+        ("language", language),
         *_changed(settings, TakeSettings()),
         ("hint-motion", None if reference is None else _path(reference)),
         ("plan", None if plan is None else json.dumps(plan.to_json())),

@@ -16,7 +16,7 @@ from emage.errors import EmageError
 
 PACKAGES = (
     "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "smplx", "trimesh", "moderngl", "pyrender",
-    "imageio-ffmpeg", "huggingface_hub", "safetensors", "gradio", "tyro", "tqdm",
+    "imageio-ffmpeg", "pocketsphinx", "num2words", "huggingface_hub", "safetensors", "gradio", "tyro", "tqdm",
 )  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: 
         Finding("GPU", True, _gpu()),
         _try("ffmpeg", _ffmpeg),
         *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in ("moderngl", "pyrender")),
+        _try("words", _words),
         _try("weights", lambda: _weights(weights)),
         _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
         _try("faces between bodies", _faces),
@@ -113,6 +114,21 @@ def _body(smplx_file: Path | None, accept_smplx_licence: bool) -> str:
 
     body = load_body(smplx_file, accept_smplx_licence)
     return f"{body.name} ({body.licence})"
+
+
+def _words() -> str:
+    import importlib.util
+
+    from emage.recording.pronunciation import check_language
+    from emage.recording.recognition import WHISPER
+
+    recogniser = "faster-whisper" if importlib.util.find_spec(WHISPER) else "pocketsphinx (English alone)"
+    try:
+        check_language("de")
+        others = "other languages by espeak-ng's pronunciations"
+    except EmageError:  # no fault: the embedded examples have times
+        others = "no other languages, for espeak-ng is not there"
+    return f"English is aligned, {others}; recognised by {recogniser}"
 
 
 def _faces() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from emage.cli.options import AudioFile, BodyOptions, HintOptions, Picture, RecordingOptions, Take
-from emage.cli.progress import find_free_name, load_pipeline, show_progress
+from emage.cli.progress import find_free_name, load_pipeline, load_recording, show_progress
 from emage.errors import EmageError, OutputError, RenderError, VideoError
 from emage.files import check_writable
 from emage.generation.settings import TakeSettings
@@ -36,7 +36,7 @@ class Generate:
         from emage.hints import place_hints
 
         self._check()
-        recording = self.recording.load(self.audio)  # before the weights, which may take minutes to come
+        recording = load_recording(self.audio, self.recording)  # before the weights, which may take minutes to come
         hints = place_hints(recording, self.hints.hint_plan(), self.hints.reference(), self.hints.placement())
         pipe = load_pipeline(self.take.weights, self.device, self.body)
         if self.out is not None:
@@ -60,10 +60,12 @@ class Generate:
         if (self.hints.hint_motion is None) != (self.hints.plan is None):
             raise EmageError("--hint-motion and --plan go together: the plan says which parts of the motion to show.")
         self.hints.check()
+        self.recording.check()
         self.take.check_sample()
         outputs = {"--out": self.out, "--motion": self.motion}
         inputs = {
             "the recording": self.audio,
+            "--transcript": self.recording.transcript_file,
             "--hint-motion": self.hints.hint_motion,
             "--plan": self.hints.plan_file,
         }

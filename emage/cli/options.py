@@ -46,6 +46,11 @@ class RecordingOptions:
     """Leave out what comes before. Plans count from the whole recording's beginning all the same."""
     end_s: float | None = None
     """Leave out what comes after."""
+    transcript: str | None = None
+    """What is said: a file (TextGrid, Whisper's or WhisperX's JSON, .srt, .vtt, text), the text itself, or auto. Text
+    is aligned to the sound; auto listens for the words."""
+    language: str | None = None
+    """That is spoken, such as en or de. Default: an example's own, else English."""
 
     def load(self, path: Path) -> "Recording":
         """The recording, and the part of it that is used. Raises AudioError."""
@@ -57,6 +62,19 @@ class RecordingOptions:
                 raise EmageError(f"{option} is {second}; give seconds from the recording's beginning.")
         end_frame = None if self.end_s is None else second_to_frame(self.end_s)
         return Recording.load(path).trim(second_to_frame(self.start_s), end_frame)
+
+    @property
+    def transcript_file(self) -> Path | None:
+        """Raises EmageError where it names a file that is not there."""
+        from emage.recording.transcript import find_transcript_file
+
+        return None if self.transcript is None else find_transcript_file(self.transcript)
+
+    def check(self) -> None:
+        """Raise EmageError for a transcript that is not there, or a language without one."""
+        _ = self.transcript_file
+        if self.language is not None and self.transcript is None:
+            raise EmageError("--language says in what language the transcript is: give --transcript too.")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from emage.cli.options import BodyOptions
+from emage.cli.options import BodyOptions, RecordingOptions
 
 if TYPE_CHECKING:
     from emage.pipeline import EmagePipeline
+    from emage.recording.recording import Recording
 
 
 def load_pipeline(weights: str | None, device: str | None, body: BodyOptions) -> "EmagePipeline":
@@ -25,6 +26,24 @@ def load_pipeline(weights: str | None, device: str | None, body: BodyOptions) ->
     if pipe.source.notice:
         print(pipe.source.notice, file=sys.stderr)
     return pipe
+
+
+def load_recording(audio: Path, options: RecordingOptions) -> "Recording":
+    """The recording, with its words where a transcript is given, and a word on which are a guess or were not found.
+
+    Raises:
+        EmageError: see `emage.recording.hearing.hear`. AudioError.
+    """
+    recording = options.load(audio)
+    if options.transcript is None:
+        return recording
+    from emage.recording.hearing import hear
+
+    with show_progress() as progress:
+        heard = hear(recording, options.transcript, options.language, progress)
+    for notice in heard.notices:
+        print(notice, file=sys.stderr)
+    return heard.recording
 
 
 def find_free_name(path: Path) -> Path:

@@ -1,14 +1,14 @@
 """Text aligned to sound, offline: when each word of a transcript is spoken."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import feed, make_decoder
+from emage.recording.decoder import Progress, feed, make_decoder
 from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
 from emage.recording.transcript import Word, share_out, split_tokens
 from emage.recording.transcript_files import Passage
@@ -17,7 +17,8 @@ STAGE_ALIGNMENT = "Aligning the words"
 
 _HOP_S = 0.01
 """Of a frame of the acoustic model."""
-_CHUNK_S = 30.0
+_CHUNKS_S = (30.0, 20.0, 40.0, 12.0)
+"""How long a chunk is; where its words are not found, the next length is tried, for another end often helps."""
 _OVERLAP_S = 3.0
 """Words in the last seconds of a chunk are aligned again in the next, for they may be cut."""
 _LAST_CHUNK_S = 45.0
@@ -48,7 +49,7 @@ def align_words(
     samples: np.ndarray,
     passages: Sequence[Passage],
     language: str = "en",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> AlignedWords:
     """When each word of a transcript is spoken.
 
@@ -163,7 +164,7 @@ class _Aligner:
         samples: np.ndarray,
         runs: Sequence[_Run],
         language: str,
-        progress: Callable[[str, int, int], None] | None,
+        progress: Progress | None,
     ):
         self.spread = 0
         self.soundless: list[str] = []
@@ -192,7 +193,7 @@ class _Aligner:
         spoken = self._find(
             [self._names[run.tokens[i]] for i in sounding], max(0.0, run.start_s - border_s), run.end_s + border_s
         )
-        fits = bool(spoken) and self._penalty(spoken) <= self._limit(len(spoken))
+        fits = self._fit(spoken)
         if must_fit and sounding and not fits:
             raise EmageError(
                 "The transcript does not seem to be what is said in the recording: its words cannot be found in the "
@@ -203,12 +204,10 @@ class _Aligner:
             return run.fixed()
         return self._between(run, dict(zip(sounding, spoken, strict=False)))
 
-    def _penalty(self, spoken: Sequence[_Spoken]) -> float:
-        return sum(word.nats for word in spoken) / sum(word.frames for word in spoken)
-
-    def _limit(self, words: int) -> float:
+    def _fit(self, spoken: Sequence[_Spoken]) -> bool:
+        """Whether words seem to be what is said where they were found."""
         limit = _FITTING_PENALTY if self._english else _FITTING_PENALTY_ELSEWHERE
-        return limit + _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(max(1, words))
+        return bool(spoken) and _penalty(spoken) <= limit + _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(len(spoken))
 
     def _between(self, run: _Run, spoken: dict[int, _Spoken]) -> list[Word]:
         """All words of a run: those without a sound from the end of the one before to the start of the one behind, and
@@ -234,28 +233,44 @@ class _Aligner:
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
         spoken: list[_Spoken] = []
         while len(spoken) < len(words) and at < end:
-            is_last = end - at <= _LAST_CHUNK_S * SAMPLE_RATE_HZ
-            until = end if is_last else at + round(_CHUNK_S * SAMPLE_RATE_HZ)
             left = words[len(spoken) :]
-            window = _first_words(left, round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10)
-            found = self._decode(window, at, until, may_leave=False) if is_last and len(window) == len(left) else []
-            found = found or self._decode(window, at, until, may_leave=True)
+            shortest = at + round(min(_CHUNKS_S) * SAMPLE_RATE_HZ)
+            if end - at <= _LAST_CHUNK_S * SAMPLE_RATE_HZ:
+                found = self._decode(left, at, end, may_leave=False) or self._decode(left, at, end)
+                if self._fit(found) or shortest >= end:
+                    self._report(end)
+                    return spoken + found
+            found, until = self._find_in_chunk(left, at, end)
             self._report(until)
-            if is_last:
-                return spoken + found
             settled_s = until / SAMPLE_RATE_HZ - _OVERLAP_S
             settled = [word for word in found if word.end_s <= settled_s]
             spoken += settled
             if settled:
-                at = round(settled[-1].end_s * SAMPLE_RATE_HZ)
-            else:  # a long silence, or a word that begins late
-                at = round(
-                    min([settled_s, *(max(word.start_s, at / SAMPLE_RATE_HZ + 1) for word in found)]) * SAMPLE_RATE_HZ
-                )
+                next_s = settled[-1].end_s
+            else:  # a long silence, or a first word that begins late
+                next_s = min([settled_s, *(max(word.start_s, at / SAMPLE_RATE_HZ + 1) for word in found)])
+            at = round(next_s * SAMPLE_RATE_HZ)
         return spoken
 
-    def _decode(self, words: Sequence[list[str]], at: int, until: int, may_leave: bool) -> list[_Spoken]:
-        """Words in a chunk of samples: all of them, or as many as fit; none where they do not."""
+    def _find_in_chunk(self, words: Sequence[list[str]], at: int, end: int) -> tuple[list[_Spoken], int]:
+        """The first words in a chunk that starts at one sample and ends before another, as many as it holds, and where
+        it ends."""
+        tried: list[tuple[list[_Spoken], int]] = []
+        for chunk_s in _CHUNKS_S:
+            until = at + round(chunk_s * SAMPLE_RATE_HZ)
+            if until >= end:
+                continue
+            found = self._decode(words, at, until)
+            if self._fit(found):
+                return found, until
+            tried.append((found, until))
+        return min(tried, key=lambda each: _penalty(each[0]) if each[0] else math.inf)
+
+    def _decode(self, words: Sequence[list[str]], at: int, until: int, may_leave: bool = True) -> list[_Spoken]:
+        """Words in a chunk of samples: all of them, or the first ones, as many as it holds; none where it fails."""
+        most = round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10
+        if len(window := _first_words(words, most)) < len(words):
+            words, may_leave = window, True
         names = [name for word in words for name in word]
         arcs = [(i, i + 1, 1.0, name) for i, name in enumerate(names)]
         if may_leave:
@@ -284,6 +299,10 @@ class _Aligner:
     def _report(self, done: int) -> None:
         if self._progress is not None:
             self._progress(STAGE_ALIGNMENT, num_frames(done), num_frames(len(self._samples)))
+
+
+def _penalty(spoken: Sequence[_Spoken]) -> float:
+    return sum(word.nats for word in spoken) / sum(word.frames for word in spoken)
 
 
 def _first_words(words: Sequence[list[str]], max_units: int) -> list[list[str]]:

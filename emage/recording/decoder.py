@@ -1,9 +1,17 @@
 """pocketsphinx's decoder, which hears words offline by the English models of its package."""
 
+from collections.abc import Callable
+
 import numpy as np
 from pocketsphinx import Decoder
 
+from emage.recording.audio import SAMPLE_RATE_HZ
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, and the motion frames that are done of how many; what it raises ends the work."""
+
 _NOISE_STEPS = 2.0
+_MEAN_SAMPLES = 300 * SAMPLE_RATE_HZ
 
 
 def make_decoder(lm: str | None = "") -> Decoder:
@@ -19,6 +27,17 @@ def feed(decoder: Decoder, samples: np.ndarray) -> None:
     decoder.start_utt()
     decoder.process_raw(to_pcm(samples), full_utt=True)
     decoder.end_utt()
+
+
+def measure_mean(decoder: Decoder, samples: np.ndarray) -> str:
+    """The mean of the cepstrum over (N,) floats at 16 kHz, their first minutes, as `decoder.set_cmn` takes it: words
+    are recognised better by that than by what a decoder finds out as it goes."""
+    decoder.add_fsg("any", decoder.create_fsg("any", 0, 1, [(0, 1, 1.0, "a")]))  # the least that can be decoded
+    decoder.activate_search("any")
+    feed(decoder, samples[:_MEAN_SAMPLES])
+    mean = decoder.get_cmn(True)
+    decoder.activate_search()
+    return mean
 
 
 def to_pcm(samples: np.ndarray) -> bytes:

@@ -7,13 +7,12 @@ be had.
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
 
 import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import make_decoder, to_pcm
+from emage.recording.decoder import Progress, make_decoder, measure_mean, to_pcm
 from emage.recording.features import loudness_envelope
 from emage.recording.pronunciation import is_english
 from emage.recording.transcript import Word
@@ -24,11 +23,9 @@ WHISPER = "faster_whisper"
 WHISPER_MODEL = "small"
 
 _HOP_S = 0.01
-_SHORTEST_S = 5.0
-_LONGEST_S = 15.0
+_SHORTEST_S = 15.0
+_LONGEST_S = 30.0
 _BLOCK_S = 1.0
-
-Progress = Callable[[str, int, int], None]
 
 
 def recognise_words(
@@ -65,9 +62,11 @@ def recognise_words(
 def _by_pocketsphinx(samples: np.ndarray, progress: Progress | None) -> tuple[Word, ...]:
     """Utterance by utterance, cut where it is quietest."""
     decoder = make_decoder()
+    mean = measure_mean(decoder, samples)
     words: list[Word] = []
     block = round(_BLOCK_S * SAMPLE_RATE_HZ)
     for start, end in _utterances(samples):
+        decoder.set_cmn(mean)  # else each begins with a guess
         decoder.start_utt()
         for at in range(start, end, block):
             decoder.process_raw(to_pcm(samples[at : min(at + block, end)]))
@@ -92,7 +91,7 @@ def _by_pocketsphinx(samples: np.ndarray, progress: Progress | None) -> tuple[Wo
 
 
 def _utterances(samples: np.ndarray) -> list[tuple[int, int]]:
-    """Stretches of 5 to 15 s, each up to the quietest moment there is in that time."""
+    """Stretches of 15 to 30 s, each up to the quietest moment there is in that time."""
     loudness = loudness_envelope(samples)
     quiet = np.convolve(loudness, np.ones(5) / 5, mode="same")
     per_frame = len(samples) / len(loudness)

@@ -1,5 +1,6 @@
 """The words of a transcript with their times: for the timeline to snap to, and for networks that hear words."""
 
+import json
 import math
 import re
 import unicodedata
@@ -10,11 +11,15 @@ from pathlib import Path
 from emage.errors import EmageError, HintError
 from emage.recording.transcript_files import Passage, read_passages
 
+AUTO = "auto"
+"""In place of a transcript: the words are recognised."""
 MAX_WORDS = 20_000
 """Of a transcript: more than two hours of talk."""
 MAX_WORD_CHARACTERS = 200
 
 _MAX_BYTES = 8 << 20
+_LONGEST_NAME = 255
+_ENDINGS = (".textgrid", ".json", ".srt", ".vtt", ".txt")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,27 @@ class Word:
             raise HintError(f"The word '{self.text[:40]}' has a confidence of {self.confidence}; it lies in 0..1.")
 
 
+def find_transcript_file(transcript: str | Path) -> Path | None:
+    """The file that a transcript names; None for the text itself, and for "auto".
+
+    Raises:
+        EmageError: a name such as talk.srt, or a path, where there is no such file.
+    """
+    if isinstance(transcript, str) and transcript == AUTO:
+        return None
+    path = Path(transcript)
+    is_short = len(str(transcript)) <= _LONGEST_NAME and "\n" not in str(transcript) and "\0" not in str(transcript)
+    try:
+        if is_short and path.is_file():
+            return path
+    except OSError:
+        is_short = False
+    looks_like_file = is_short and path.suffix.lower() in _ENDINGS
+    if isinstance(transcript, Path) or looks_like_file:
+        raise EmageError(f"{transcript}: there is no such transcript. Name a file, or give the text itself.")
+    return None
+
+
 def load_words(path: str | Path) -> tuple[Word, ...]:
     """The words of a file that has their times: a TextGrid (of its tier "words", or of its first tier of intervals
     where none has that name), or Whisper's or WhisperX's JSON. The words of captions are spread over each caption;
@@ -58,6 +84,16 @@ def load_words(path: str | Path) -> tuple[Word, ...]:
             "recording, so that its words are aligned to the sound."
         )
     return tuple(word for passage in passages for word in spread_words(passage))
+
+
+def write_words(words: Sequence[Word]) -> str:
+    """As JSON that `load_words` reads, and others as Whisper's: times to the last digit, confidences as probability."""
+    entries = [
+        {"word": word.text, "start": word.start_s, "end": word.end_s}
+        | ({} if word.confidence is None else {"probability": word.confidence})
+        for word in words
+    ]
+    return json.dumps({"words": entries}, ensure_ascii=False, indent=1) + "\n"
 
 
 def load_passages(path: str | Path) -> tuple[Passage, ...]:

@@ -113,7 +113,10 @@ def _read_tiers(tokens: list[str | float]) -> list[tuple[str, tuple[Passage, ...
     tiers = []
     for _ in range(int(min(num_tiers, len(tokens)))):
         kind, name, _, _, size = take(str, str, float, float, float)
-        entries = (take(*(float, float, str) if kind == "IntervalTier" else (float, str)) for _ in range(int(size)))
+        entries = (
+            take(*(float, float, str) if kind == "IntervalTier" else (float, str))
+            for _ in range(int(min(size, len(tokens))))
+        )
         if kind == "IntervalTier":
             intervals = [Passage(text.strip(), start_s, end_s, True) for start_s, end_s, text in entries]
             tiers.append((name, tuple(passage for passage in intervals if passage.text)))

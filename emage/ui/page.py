@@ -1,6 +1,7 @@
 """The page: its cards on a user's way, one below the other. What happens in each stands in `sections`."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from emage.ui.sections.programs import ProgramsSection
 from emage.ui.sections.project import ProjectSection
 from emage.ui.sections.result import ResultSection
 from emage.ui.sections.settings import SettingsSection
-from emage.ui.sections.speech import SpeechSection
+from emage.ui.sections.speech import SpeechSection, show_first_transcript
 from emage.ui.sections.takes import TakesSection
+from emage.ui.sections.transcript import TranscriptSection
 from emage.ui.service.registry import describe_source
 from emage.ui.service.service import Service, session_of
 
 TITLE = "EMAGE: speech in, a whole moving person out"
 INTRO = """# Speech in, a whole moving person out
 Record or upload speech: EMAGE makes body, hands, face and path. Pin any part of the body, any time, to motion of your
-own, and compare takes side by side. It hears the sound, not the words, so any language will do."""
+own, and compare takes side by side. Weights that know words let what is said choose the gesture; the sound alone will
+do, in any language."""
 
 _RESULT_SECONDS = 6 * 3600
 """Uploads are deleted from the server after this time at the latest; when a user leaves, and when it shuts down."""
@@ -44,6 +47,7 @@ class Page:
             with gr.Column(scale=7, min_width=320, elem_id="work"):
                 with gr.Column(elem_classes="card"):
                     self.speech = SpeechSection(service)
+                    self.transcript = TranscriptSection(service)
                 with gr.Column(elem_classes="card"):
                     self.hints = HintsSection(service)
                 with gr.Column(elem_classes="card"):
@@ -58,11 +62,12 @@ class Page:
         self._wire()
 
     def _wire(self) -> None:
-        inputs = PageInputs(self.service, self.speech, self.hints, self.settings)
+        inputs = PageInputs(self.service, self.speech, self.transcript, self.hints, self.settings)
         list_outputs = self.takes.list_outputs(self.hints)
         self.settings.wire()
         self.hints.wire(self.settings)
-        self.speech.wire(self.hints, self.settings)
+        self.speech.wire(self.hints, self.settings, self.transcript)
+        self.transcript.wire(self.hints.timeline, self.settings)
         self.result.wire(inputs, list_outputs)
         self.takes.wire(inputs, self.result)
         self.project.wire(inputs, list_outputs)
@@ -74,7 +79,12 @@ class Page:
 
 
 class PageBlocks(gr.Blocks):
-    """Launches with the page's look, and without Gradio's history of runs, which would store every edit."""
+    """Launches with the page's look, and without Gradio's history of runs, which would store every edit.
+
+    later: inputs that came after programs were written that do not send them.
+    """
+
+    later: Collection[gr.components.Component] = ()
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *others, **named) -> Any:
         """What Gradio refuses before a component sees it is told like any other fault.
@@ -83,6 +93,9 @@ class PageBlocks(gr.Blocks):
         """
         try:
             json.dumps(inputs, ensure_ascii=False).encode()
+            missing = block_fn.inputs[len(inputs) :]
+            if all(component in self.later for component in missing):
+                inputs = [*inputs, *(component.value for component in missing)]
             return await super().preprocess_data(block_fn, inputs, *others, **named)
         except gr.Error:
             raise
@@ -119,7 +132,9 @@ def build_page(service: Service) -> PageBlocks:
     """The page as a Gradio app, not yet launched."""
     with PageBlocks(title=TITLE, delete_cache=(600, _RESULT_SECONDS)) as blocks:
         page = Page(service)
+        blocks.load(show_first_transcript, None, page.transcript.outputs, api_name=False, show_progress="hidden")
         blocks.unload(page.leave)
+        blocks.later = [page.settings.without_audio, *page.transcript.outputs[:2], *page.programs.later]
     return blocks.queue(max_size=_MAX_WAITING)
 
 

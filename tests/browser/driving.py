@@ -14,7 +14,7 @@ from emage.export.video import write_video
 from emage.recording.transcript import Word
 from emage.ui import web
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
-from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
+from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, read_words
 from tests.conftest import make_speech
 
 PATIENCE_S = 60  # of a busy machine
@@ -66,6 +66,7 @@ class Bench:
 
     def __init__(self, folder: Path):
         self.received: list[TimelineValue] = []
+        self.words: list[tuple[Word, ...]] = []
         self.changes = self.counts = 0
         self.shown: tuple[TimelineValue, Backdrop] = (BLANK, BACKDROP)
         self.plotted = Plots.show([])
@@ -88,18 +89,25 @@ class Bench:
             )
         timeline = Timeline(elem_id="timeline")
         gr.Audio((16000, np.rint(SPEECH * 30000).astype(np.int16)), elem_id="player")
-        mirror, received, counted = (gr.Textbox(elem_id=name) for name in ("mirror", "received", "counted"))
+        mirror, received, counted, told = (
+            gr.Textbox(elem_id=name) for name in ("mirror", "received", "counted", "told")
+        )
         show.click(lambda: Timeline.show(*self.shown), outputs=timeline, api_name=False, trigger_mode="multiple")
         hide.click(lambda: gr.update(visible=False), outputs=timeline, api_name=False)
         unhide.click(lambda: gr.update(visible=True), outputs=timeline, api_name=False)
         one_by_one = {"trigger_mode": "multiple", "concurrency_id": "timeline", "concurrency_limit": 1}
         timeline.input(self._receive, timeline, [mirror, received], api_name="edited", **one_by_one)
         timeline.change(self._change, api_name=False, **one_by_one)
+        timeline.edit(self._receive_words, outputs=told, api_name="words", **one_by_one)
         count.click(self._count, outputs=counted, api_name=False, **one_by_one)
 
     def _receive(self, value: TimelineValue) -> tuple[str, str]:
         self.received.append(value)
         return json.dumps(value.plan.to_json()), str(len(self.received))
+
+    def _receive_words(self, event: gr.EventData) -> str:
+        self.words.append(read_words(event, NUM_FRAMES))
+        return str(len(self.words))
 
     def _change(self) -> None:
         self.changes += 1

@@ -52,7 +52,7 @@ def test_a_phone_from_example_to_video(page, tmp_path):
     check_width(page)
     example = min(load_examples(), key=lambda example: example.duration_s)
     page.locator("#examples").get_by_text(example.title).tap()
-    expect(page.locator("#transcript")).to_contain_text(example.text)
+    expect(page.locator("#transcript textarea")).to_have_value(example.text)
     expect(page.locator("#timeline [data-part=length]")).to_contain_text(f"{example.duration_s:.1f}")
     page.locator("#settings-panel button").first.tap()
     page.get_by_text("Quick preview").tap()

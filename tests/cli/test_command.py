@@ -34,6 +34,14 @@ def test_defaults_are_not_written():
     assert picture == "python -m emage generate talk.wav --out talk.mp4"
 
 
+def test_the_transcript_is_written():
+    command = generate_command("a.wav", TakeSettings(), transcript=Path("-a.srt"), language="de", motion="a.npz")
+    assert (parsed(command).recording.transcript, parsed(command).recording.language) == ("./-a.srt", "de")
+    for text in ("It's “three”,\nplease", "--no", "auto"):
+        command = generate_command("a.wav", TakeSettings(), transcript=text, motion="a.npz")
+        assert parsed(command).recording.transcript == text
+
+
 names = some.text(some.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..") and "/" not in name and not name.isspace() and name != "None"
 )

@@ -14,9 +14,11 @@ import soundfile
 from emage.generation.settings import AS_GENERATED
 from emage.hints import HintPlan, Placement, Span, place_hints
 from emage.motion import Motion
+from emage.pipeline import EmagePipeline
 from emage.recording import audio
 from emage.recording import recording as recording_module
 from emage.recording.recording import Recording
+from emage.recording.transcript import Word
 from tests.conftest import REGRESSION, ROOT, assert_same_motion, make_motion
 
 WEIGHTS = ["--weights", REGRESSION, "--device", "cpu", "--translation", "as-generated"]
@@ -80,6 +82,23 @@ def test_generate_writes_what_is_asked_for(emage, folder, tiny):
     np.testing.assert_array_equal(made.poses[4:44, 9:12], reference.poses[10:50, 9:12])
     assert "Duration: 00:00:01.60" in described("talk.mp4")
     assert "Audio: aac" in described("talk.mp4")
+
+
+def test_words_reach_the_take(emage, capsys, folder, monkeypatch, tiny):
+    heard = []
+    make_take = EmagePipeline.take
+
+    def take(pipe, request, progress=None):
+        heard.append(request.recording.words)
+        return make_take(pipe, request, progress)
+
+    monkeypatch.setattr(EmagePipeline, "take", take)
+    (folder / "talk.srt").write_text("00:00:00,500 --> 00:00:09,500\nso\n\n00:00:10,000 --> 00:00:11,000\nlate")
+    for command in ("generate", "batch"):
+        output = ["--motion", "a.npz"] if command == "generate" else ["--out", "takes", "--no-video"]
+        assert emage(command, "talk.wav", *output, *WEIGHTS, "--transcript", "talk.srt") == 0
+        assert heard.pop() == (Word("so", 0.5, 9.5), Word("late", 10.0, 11.0))
+        assert "1 word from 'late' on would come behind" in capsys.readouterr().err
 
 
 def test_a_short_reference_is_looped(emage, folder):
@@ -223,6 +242,11 @@ FACE = '{"spans": [{"part": "face", "start_s": 0, "end_s": 1, "mode": "lock"}]}'
         ([*MOTION, "--hint-fill", "loop"], "give that too"),
         ([*MOTION, "--start-s", "9"], "there is nothing from 9.00"),
         ([*MOTION, "--end-s", "nan"], "--end-s is nan"),
+        ([*MOTION, "--transcript", "none.srt"], "none.srt: there is no such transcript"),
+        ([*MOTION, "--language", "de"], "give --transcript too"),
+        ([*MOTION, "--transcript", "so", "--language", "German"], "give its code"),
+        ([*BATCH, "--transcript", "none.TextGrid"], "none.TextGrid: there is no such transcript"),
+        (["generate", "talk.wav", "--transcript", "plan.json", "--out", "plan.json"], "--out would overwrite --transc"),
         ([*MOTION, *HINTED, "--plan", "p.json"], "p.json: the plan cannot be read"),
         ([*MOTION, "--hint-motion", "b.npz", "--plan", "plan.json"], "the reference motion has 20 frames"),
         ([*MOTION, "--speaker", "9"], "no speaker 9"),

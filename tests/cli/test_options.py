@@ -15,8 +15,8 @@ PICTURE = (
     "panel-height panel-width renderer samples size yaw-degrees"
 )
 TAKE = (
-    "device end-s hint-fill hint-motion hint-seam-frames hint-shift-s plan seam-frames seed speaker start-s "
-    "temperature timing top-k translation use-audio no-use-audio weights"
+    "device end-s hint-fill hint-motion hint-seam-frames hint-shift-s language plan seam-frames seed speaker start-s "
+    "temperature timing top-k transcript translation use-audio no-use-audio weights"
 )
 OPTIONS = {
     "": "",
@@ -36,6 +36,8 @@ HEAVY = {
     "huggingface_hub",
     "imageio_ffmpeg",
     "soundfile",
+    "pocketsphinx",
+    "num2words",
 }
 
 

@@ -12,7 +12,7 @@ from praatio import textgrid
 
 from emage.errors import EmageError, HintError
 from emage.recording.examples import load_examples
-from emage.recording.transcript import Word, load_passages, load_words, split_tokens
+from emage.recording.transcript import Word, load_passages, load_words, split_tokens, write_words
 from emage.recording.transcript_files import Passage
 
 WORDS = [(0.0, 0.25, ""), (0.25, 0.5, 'say "hi"'), (0.5, 1.0, "Straße")]
@@ -107,10 +107,10 @@ def test_a_long_form_that_is_cut_off(tmp_path, share):
 )
 def test_hostile_text_takes_no_more_time_than_it_is_long(tmp_path, hostile):
     (tmp_path / "no.TextGrid").write_text(HEAD + '0\n1\n<exists>\n1\n"IntervalTier"\n' + hostile)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(EmageError):
         load_words(tmp_path / "no.TextGrid")
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_words_that_make_no_sense():
@@ -282,7 +282,14 @@ def test_a_transcript_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("name", ["a.srt", "a.txt", "a.json"])
 def test_hostile_captions_take_no_more_time_than_they_are_long(tmp_path, name, hostile):
     (tmp_path / name).write_text("00:00:01,0 --> 00:00:02,0\n" + hostile)
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(EmageError):
         load_passages(tmp_path / name)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
+
+
+def test_written_words_come_back(tmp_path):
+    words = (Word("hi", 0.1 + 0.2, 1 / 3, 0.25), Word("🙂 “so”", 0.5, 0.5), Word("end", 2.0, 3.0, 1.0))
+    path = tmp_path / "talk.words.json"
+    path.write_text(write_words(words), "utf-8")
+    assert load_words(path) == words

@@ -325,10 +325,18 @@ def write_tier(*lines: str) -> bytes:
         (write_tier("1", "1e999", "2", '"a"'), "inf"),
         (write_tier("1e999", "0", "1", '"a"'), "is damaged"),
         (write_tier("1", "0.5", "0.2", '"a"'), "its end must lie behind its start"),
-        (write_tier("1", "7", "8", '"late"'), "Choose the transcript of this recording."),
         (load_examples()[0].audio.with_suffix(".TextGrid").read_bytes()[:900], "is damaged"),
     ],
 )
 def test_transcripts(caller, audio, text, words):
     caller.get_values("show_recording", audio, *SHOWN)
     assert words in caller.get_fault("take_words", caller.upload_as("words.TextGrid", text))
+
+
+def test_a_transcript_of_another_recording_loses_nothing(caller, audio):
+    caller.get_values("show_recording", audio, *SHOWN)
+    late = caller.upload_as("words.TextGrid", write_tier("1", "7", "8", '"late"'))
+    timeline, text, note = caller.get_values("take_words", late)
+    assert json.loads(timeline["props"]["backdrop"]["words"]) == [["late", 7.0, 8.0, None]]
+    assert text == "late"
+    assert "Is it the transcript of this recording?" in note

@@ -60,7 +60,15 @@ def test_seams_are_set_stored_and_shown(settings, choice, frames, samples):
     values = ["", 0, samples, 0, 1.0, 0, "as-generated", choice]
     read = settings.read_take(*values)
     assert read.seam_frames == frames
-    assert settings.show_take(read) == values
+    assert settings.show_take(read) == [*values, False]
+
+
+def test_no_audio_is_set_stored_and_shown(settings):
+    values = ["", 0, False, 0, 1.0, 0, "as-generated", "weights"]
+    assert settings.read_take(*values).use_audio
+    read = settings.read_take(*values, True)
+    assert not read.use_audio
+    assert settings.show_take(read) == [*values, True]
 
 
 def test_the_page_brings_nothing_of_itself_into_the_users_copies(tiny):

@@ -43,7 +43,7 @@ KINDS: tuple[str, ...] = tuple(GESTURES)
 WRIST_M, HAND_RAD, FINGERS_M = 0.07, np.radians(30), 0.02
 """What counts as one unit of distance between two poses of a hand: of its wrist's place, of its turn, and of its
 fingertips in root mean square. The upper body's codes lose more of the first two than of the last."""
-MAX_DISTANCE = 1.5
+MAX_DISTANCE = 1.25
 """A pose farther from a gesture's, in root mean square of its hands, is not that gesture."""
 MARGIN = 0.2
 """Gestures no farther than this behind the nearest cannot be told from it, and are found too."""

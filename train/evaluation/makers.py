@@ -69,12 +69,14 @@ def make_text_rows(pipe: EmagePipeline, config: Evaluation) -> dict[Row, Maker]:
     def maker(words_of: Callable[[HeldOutClip], Sequence[Word]]) -> Maker:
         return lambda clip: generate(pipe, clip.audio, clip.speaker, config, words_of(clip))
 
-    return {
+    rows = {
         Row.TEXT: maker(lambda clip: clip.words),
         Row.TEXT_WRONG_WORDS: maker(lambda clip: clip.other_words),
         Row.TEXT_RECOGNISED: maker(lambda clip: recognise_words(clip.audio)[0]),
-        Row.TEXT_NO_WORDS: maker(lambda clip: ()),
     }
+    if not pipe.generator.config.waveform:  # else it would be the audio model's
+        rows[Row.TEXT_NO_WORDS] = maker(lambda clip: ())
+    return rows
 
 
 def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:

@@ -1,6 +1,6 @@
-"""`generate` for programs: plain arguments, in components that no browser shows."""
+"""`generate` and `words` for programs: plain arguments, in components that no browser shows."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,8 @@ from emage.generation.take import Request
 from emage.hints import HintPlan, Placement, place_hints
 from emage.motion import FPS, Motion
 from emage.recording.audio import second_to_frame
+from emage.recording.recording import Recording
+from emage.recording.transcript import AUTO
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.timeline import TimelineValue
@@ -34,11 +36,18 @@ class _Part:
     end_s: _Second | None = None
 
 
-_KINDS = (TakeSettings, RenderSettings, Placement, _Part)
+@checked(EmageError)
+class _Spoken:
+    """language: that the transcript is in, as in `en` or `de`; by default an example's own, and else English."""
+
+    language: Annotated[str, Field(max_length=30)] | None = None
+
+
+_KINDS = (TakeSettings, RenderSettings, Placement, _Part, _Spoken)
 
 
 class ProgramsSection(Section):
-    """The endpoint."""
+    """The endpoints."""
 
     def build(self) -> None:
         with gr.Row(visible=False):
@@ -47,12 +56,23 @@ class ProgramsSection(Section):
                 gr.Textbox(label="plan"),
                 gr.File(type="filepath", label="hint_motion"),
                 gr.JSON(label="settings"),
+                gr.Textbox("", label="transcript"),
+                gr.File(type="filepath", label="transcript_file"),
+            ]
+            self.later = self._inputs[-2:]
+            self._of_words = [
+                self._inputs[0],
+                *self.later,
+                gr.Textbox("", label="language"),
             ]
             self._outputs = [gr.Video(label="video"), gr.File(label="motion"), gr.JSON(label="report")]
-            self._button = gr.Button("generate")
+            self._words = gr.JSON(label="words")
+            self._buttons = [gr.Button("generate"), gr.Button("words")]
 
     def wire(self) -> None:
-        self._button.click(self.generate, self._inputs, self._outputs, api_name="generate", **MAKING)
+        generate, words = self._buttons
+        generate.click(self.generate, self._inputs, self._outputs, api_name="generate", **MAKING)
+        words.click(self.find_words, self._of_words, self._words, api_name="words", **MAKING)
 
     @tell
     def generate(
@@ -61,19 +81,31 @@ class ProgramsSection(Section):
         plan: str | None,
         hint_motion: str | None,
         settings: dict | None,
-        request: gr.Request,
+        transcript: str | None = None,
+        transcript_file: str | None = None,
+        request: gr.Request = None,
         bar: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it over
     ) -> tuple[str | None, str, dict]:
-        """A take from plain values: its mp4, its npz in BEAT2's format, and what was done."""
+        """A take from plain values: its mp4, its npz in BEAT2's format, and what was done.
+
+        transcript: what is said, or "auto" to listen for it; transcript_file: the same as a file of any form.
+        """
         if not audio:
             raise EmageError(NOTHING_RECORDED)
         user = self.service.user(request)
-        wanted = self._read(user, user.receive(audio), plan, hint_motion and user.receive(hint_motion), settings)
+        wanted, spoken = self._read(
+            user, user.receive(audio), plan, hint_motion and user.receive(hint_motion), settings
+        )
         registry = self.service.registry
         weights = registry.choice(wanted.takes[0].settings.weights)
         if not registry.offers(weights):
             registry.pipeline(weights)  # raises, with what is offered
         try:
+            first = wanted.takes[0]
+            recording, notices = self._hear(
+                first.recording, transcript, transcript_file, spoken.language, user, request, bar
+            )
+            wanted = replace(wanted, takes=[replace(first, recording=recording)])
             take, note = next(iter(self.service.make(wanted, request, bar)))
         except Cancelled as error:
             raise EmageError(CANCELLED) from error
@@ -82,13 +114,64 @@ class ProgramsSection(Section):
             "frames": take.num_frames,
             "seconds_by_stage": dict(take.stages_s),
             "command": take.command,
-            "note": note,
+            "note": "\n\n".join(filter(None, [*notices, note])),
+            "words": _write_words(recording),
         }
         return None if take.video is None else str(take.video), str(take.motion), report
 
-    def _read(self, user: User, audio: Path, plan: str | None, hint_motion: Path | None, settings: Any) -> PageRequest:
-        """`settings` are the fields of TakeSettings, RenderSettings and Placement, and start_s and end_s of the part of
-        the recording that is used; the plan counts from the recording's beginning.
+    @tell
+    def find_words(
+        self,
+        audio: str | None,
+        transcript: str | None = None,
+        transcript_file: str | None = None,
+        language: str | None = None,
+        request: gr.Request = None,
+        bar: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[str, Any]:
+        """The words of a recording with their times: of a transcript, or recognised where none is given.
+
+        language: as in `en` or `de`; by default an example's own, and else English.
+        """
+        if not audio:
+            raise EmageError(NOTHING_RECORDED)
+        user = self.service.user(request)
+        recording = self.service.decode(user, user.receive(audio))
+        given = transcript or (None if transcript_file else AUTO)
+        try:
+            recording, notices = self._hear(recording, given, transcript_file, language or None, user, request, bar)
+        except Cancelled as error:
+            raise EmageError(CANCELLED) from error
+        return {"words": _write_words(recording), "notices": notices}
+
+    def _hear(
+        self,
+        recording: Recording,
+        transcript: str | None,
+        transcript_file: str | None,
+        language: str | None,
+        user: User,
+        request: gr.Request,
+        bar: gr.Progress,
+    ) -> tuple[Recording, tuple[str, ...]]:
+        """A recording with the words of a transcript, if any is given, and sentences on them.
+
+        Raises:
+            EmageError: both a text and a file, or what the library says of them. Cancelled.
+        """
+        if transcript and transcript_file:
+            raise EmageError("There are a transcript and a transcript_file: give one of them.")
+        if not (transcript or transcript_file):
+            return recording, ()
+        given = user.receive(transcript_file) if transcript_file else None if transcript == AUTO else transcript
+        heard = self.service.hear(recording, given, language, request, bar)
+        return heard.recording, heard.notices
+
+    def _read(
+        self, user: User, audio: Path, plan: str | None, hint_motion: Path | None, settings: Any
+    ) -> tuple[PageRequest, _Spoken]:
+        """`settings` are the fields of TakeSettings, RenderSettings and Placement, start_s and end_s of the part of the
+        recording that is used, and the language of the transcript; the plan counts from the recording's beginning.
 
         Raises:
             EmageError: a field that none of them has, or what they raise.
@@ -98,7 +181,7 @@ class ProgramsSection(Section):
         known = {field.name for kind in _KINDS for field in fields(kind)}
         if not set(settings) <= known:
             raise EmageError(f"The settings must be an object with no other fields than {', '.join(sorted(known))}.")
-        take, picture, placement, part = (
+        take, picture, placement, part, spoken = (
             build(
                 kind, {name: settings[name] for name in settings if name in kind.__dataclass_fields__}, EmageError, ""
             )
@@ -110,9 +193,14 @@ class ProgramsSection(Section):
         reference = None if hint_motion is None else Motion.load(hint_motion).resample(FPS)
         value = TimelineValue(recording.num_frames, HintPlan.from_json(plan) if plan else HintPlan())  # with its limits
         hints = place_hints(recording, value.plan, reference, placement)
-        return PageRequest(
+        wanted = PageRequest(
             takes=[Request(recording, take, hints)],
             picture=check_picture(picture),
             reference_name="reference.npz" if hint_motion is None else hint_motion.name,
             placement=placement,
         )
+        return wanted, spoken
+
+
+def _write_words(recording: Recording) -> list[dict[str, Any]]:
+    return [asdict(word) for word in recording.words]

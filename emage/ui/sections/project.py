@@ -15,6 +15,7 @@ from emage.ui.sections.section import Section
 from emage.ui.sections.settings import read_picture, show_picture
 from emage.ui.sections.speech import show_recording
 from emage.ui.sections.take_list import show_list
+from emage.ui.sections.transcript import show_transcript
 
 FILE_NAME = "emage-session.zip"
 _CLICK_SESSION_FILE = "() => setTimeout(() => document.querySelector('#session-file')?.click(), 300)"
@@ -48,6 +49,7 @@ class ProjectSection(Section):
             [
                 speech.audio, hints.timeline, speech.note, *hints.forms, hints.shift_s, hints.fill,
                 *settings.of_take, *settings.of_picture, *list_outputs, self.note,
+                settings.without_audio, *inputs.transcript.outputs,
             ],
             api_name="load_session",
             show_progress_on=self.note,
@@ -61,12 +63,12 @@ class ProjectSection(Section):
         reference = load_reference(choice, user)
         project = Project(plan=value.plan, reference=None if reference is None else reference.motion, takes=user.takes)
         if audio:
-            *of_take, renderer, camera, face, size, quality, _ = settings
+            *of_take, renderer, camera, face, size, quality, _, without_audio, _, _ = settings
             project = replace(
                 project,
                 recording=self._inputs.read_recording(user, audio, value),
                 placement=read_placement(shift_s, fill),
-                settings=self._inputs.settings.read_take(*of_take),
+                settings=self._inputs.settings.read_take(*of_take, without_audio),
                 picture=read_picture(renderer, camera, face, size, quality),
             )
         path = project.save(user.new_folder() / FILE_NAME)
@@ -100,6 +102,8 @@ class ProjectSection(Section):
             note += f" Its weights, {project.settings.weights}, are not offered here: the page's own are chosen."
         rows, _, keep = show_list(user)
         choices = list_references(user)
+        *of_take, without_audio = self._inputs.settings.show_take(project.settings)
+        text, _, told = show_transcript(() if shown is None else shown.recording.words)
         return (
             None if shown is None else str(shown.recording.file),
             Timeline.show(value, None if shown is None else shown.backdrop),
@@ -107,10 +111,14 @@ class ProjectSection(Section):
             *show_plan_forms(value.plan),
             frame_to_second(project.placement.shift_frames),
             project.placement.fill,
-            *self._inputs.settings.show_take(project.settings),
+            *of_take,
             *show_picture(project.picture),
             rows,
             gr.update(choices=choices, value=choices[0][1] if choices else None),
             keep,
             note,
+            without_audio,
+            text,
+            gr.skip(),
+            told,
         )

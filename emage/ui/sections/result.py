@@ -25,7 +25,8 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import next_seed
 from emage.ui.sections.speech import PLAYERS
 from emage.ui.sections.take_list import show_list
-from emage.ui.service.users import User
+from emage.ui.service.users import Shown, User
+from emage.ui.service.words import WORDS_SUFFIX
 
 FIRST_STEP = "A recording is in already: press **Generate**, and the result appears here."
 
@@ -52,6 +53,7 @@ class ResultSection(Section):
                 self.mp4 = make_download_button("Video (mp4)", "mp4")
                 self.npz = make_download_button("Motion (npz)", "npz")
                 self.plan = make_download_button("Plan (json)", "plan-file")
+                self.words = make_download_button("Words (json)", "words-json")
             with gr.Accordion("The command that repeats this take", open=False, elem_id="command-panel"):
                 self.command = gr.Code(
                     language="shell", label="Command", elem_id="command", wrap_lines=True, buttons=["copy"]
@@ -66,7 +68,7 @@ class ResultSection(Section):
         """list_outputs: in the order of `show_list`."""
         self._inputs = inputs
         settings = inputs.settings
-        outputs = [*self.outputs, *list_outputs, inputs.hints.timeline]
+        outputs = [*self.outputs, *list_outputs, inputs.hints.timeline, self.words]
         making = {**MAKING, "show_progress_on": self.video, "js": _SHOW_RESULT}
         made = self.go.click(self.generate, inputs.components, outputs, api_name="generate_on_page", **making)
         seeded = self.another.click(
@@ -84,11 +86,12 @@ class ResultSection(Section):
         """Make a take, show it and add it to the list."""
         user = self.service.user(request)
         wanted = self._inputs.read(user, *values)
+        before = user.shown
         with suppress(Cancelled):
             for take, note in self.service.make(wanted, request, bar):
-                yield *show_take(take, note), *show_list(user), _follow_video(user, take)
+                yield *show_take(take, note), *show_list(user), _follow(user, take, before), offer_words(take)
             return
-        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(8))
+        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(9))
 
     def next_seed(self, seed: float | None) -> tuple:
         """Another sample than the one that is set."""
@@ -110,6 +113,12 @@ def show_take(take: StoredTake, note: str = "") -> list[Any]:
     ]
 
 
+def offer_words(take: StoredTake) -> dict[str, Any]:
+    """For the button of the words that the weights of a take have heard."""
+    words = take.motion.with_name(take.motion.stem + WORDS_SUFFIX)
+    return offer(words if words.is_file() else None)
+
+
 def _describe(take: StoredTake, note: str) -> str:
     made = f"**{take.caption}** · {take.duration_s:.1f} s of speech, {take.num_frames} frames"
     if take.took_s is not None:
@@ -120,10 +129,16 @@ def _describe(take: StoredTake, note: str) -> str:
     return "\n\n".join(lines)
 
 
-def _follow_video(user: User, take: StoredTake) -> dict[str, Any]:
-    """The timeline, where the video of this take starts at another frame than the one before."""
+def _follow(user: User, take: StoredTake, before: Shown | None) -> dict[str, Any]:
+    """The timeline, where the video of this take starts at another frame than the one before, or words came to it.
+
+    before: what was shown when the take was asked for.
+    """
     start_frame = 0 if take.recording is None else take.recording.start_frame
     media = (Media(PLAYERS[0]), Media(PLAYERS[1], start_frame))
-    if user.shown is None or user.shown.backdrop.media == media:
+    if user.shown is None:
+        return gr.skip()
+    backdrop = user.shown.backdrop
+    if backdrop.media == media and before is not None and before.backdrop.words is backdrop.words:
         return gr.skip()
     return gr.update(backdrop=user.change_backdrop(media=media).to_json())

@@ -1,7 +1,7 @@
 """What the sections share."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -35,8 +35,8 @@ class Section:
         raise NotImplementedError
 
 
-def make_cancel_button(elem_id: str, scale: int | None = None) -> gr.Button:
-    return gr.Button("Cancel", variant="stop", elem_id=elem_id, scale=scale, min_width=80)
+def make_cancel_button(elem_id: str, scale: int | None = None, size: Literal["sm", "lg"] = "lg") -> gr.Button:
+    return gr.Button("Cancel", variant="stop", elem_id=elem_id, scale=scale, size=size, min_width=80)
 
 
 def make_download_button(label: str, elem_id: str) -> gr.DownloadButton:

@@ -105,6 +105,12 @@ class SettingsSection(Section):
             "more.",
             elem_id="seams",
         )
+        self.without_audio = Checkbox(
+            False,
+            label="No audio: complete the body from the hints alone",
+            info="Masked gesture reconstruction. The face follows the speech all the same.",
+            elem_id="without-audio",
+        )
 
     def _build_picture(self) -> None:
         self.renderer = Radio(
@@ -146,7 +152,7 @@ class SettingsSection(Section):
 
     @property
     def of_take(self) -> list[gr.components.Component]:
-        """In the order of `read_take`."""
+        """In the order of `read_take`; its last is `without_audio`, which stands apart, for it came later."""
         return [
             self.weights, self.speaker, self.sample, self.seed, self.temperature, self.top_k, self.translation,
             self.seams,
@@ -158,7 +164,7 @@ class SettingsSection(Section):
         return [self.renderer, self.camera, self.face, self.size, self.quality]
 
     def wire(self) -> None:
-        self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers", **LOADING)
+        self.loaded = self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers", **LOADING)
 
     @tell
     def show_speakers(self, weights: str, request: gr.Request, bar: gr.Progress = gr.Progress()) -> dict:  # noqa: B008
@@ -184,6 +190,7 @@ class SettingsSection(Section):
         top_k: float | None,
         translation: str,
         seams: str | None,
+        without_audio: bool = False,
     ) -> TakeSettings:
         """Raises EmageError for what is out of range."""
         sampled = {
@@ -196,11 +203,13 @@ class SettingsSection(Section):
             speaker=int(speaker or 0),
             translation=translation,
             seam_frames=None if seams in (None, _SEAMS_OF_WEIGHTS) else int(seams),
+            use_audio=not without_audio,
             **(sampled if sample else {}),
         )
 
     def show_take(self, settings: TakeSettings) -> list[Any]:
-        """For `of_take`, from the settings of a project; weights that are not offered are not shown."""
+        """For `of_take` and `without_audio`, from the settings of a project. Weights that are not offered are not
+        shown."""
         registry = self.service.registry
         weights = registry.choice(settings.weights)
         return [
@@ -212,6 +221,7 @@ class SettingsSection(Section):
             settings.top_k or 0,
             settings.resolved_translation,
             _SEAMS_OF_WEIGHTS if settings.seam_frames is None else str(settings.seam_frames),
+            not settings.use_audio,
         ]
 
 

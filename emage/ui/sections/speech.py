@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 import soundfile
 
-from emage.errors import AudioError, EmageError
-from emage.recording.audio import SOUND_RATE_HZ, frame_to_second, second_to_frame
+from emage.errors import EmageError
+from emage.recording.audio import SOUND_RATE_HZ
 from emage.recording.examples import Example, load_examples
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word, load_words
@@ -17,6 +17,7 @@ from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValu
 from emage.ui.sections.hints import HintsSection, show_plan_forms
 from emage.ui.sections.section import QUIETLY, Section
 from emage.ui.sections.settings import SettingsSection
+from emage.ui.sections.transcript import TranscriptSection, show_transcript
 from emage.ui.service.users import Shown, User
 
 PLAYERS = ("#speech", "#video")
@@ -43,26 +44,22 @@ class SpeechSection(Section):
             buttons=[],
         )
         self.examples: list[tuple[Example, gr.Button]] = []
-        if examples:
-            with gr.Row(elem_id="examples", elem_classes="chips"):
+        with gr.Row(elem_id="examples", elem_classes="chips"):
+            if examples:
                 gr.Markdown("Try:", elem_classes="chips-label")
-                self.examples = [
-                    (example, gr.Button(example.title, size="sm", elem_id=f"example-{example.name}", min_width=0))
-                    for example in examples
-                ]
-        self.note = gr.Markdown(_quote(first), elem_id="transcript")
-        with gr.Row(elem_classes="chips"):
+            self.examples = [
+                (example, gr.Button(example.title, size="sm", elem_id=f"example-{example.name}", min_width=0))
+                for example in examples
+            ]
             self.video = gr.UploadButton(
                 "Sound of a video…", file_types=["video"], size="sm", elem_id="speech-video", min_width=0
             )
-            self.words = gr.UploadButton(
-                "Words (TextGrid)…", file_types=[".TextGrid", ".textgrid"], size="sm", elem_id="words-file", min_width=0
-            )
+        self.note = gr.Markdown(elem_id="speech-note")
 
-    def wire(self, hints: HintsSection, settings: SettingsSection) -> None:
+    def wire(self, hints: HintsSection, settings: SettingsSection, transcript: TranscriptSection) -> None:
         self._hints, self._settings = hints, settings
         inputs = [hints.timeline, *hints.reference_inputs]
-        outputs = [hints.timeline, self.note, *hints.forms]
+        outputs = [hints.timeline, self.note, *hints.forms, *transcript.outputs]
         gr.on(
             [self.audio.upload, self.audio.stop_recording, self.audio.clear],
             self.show_recording,
@@ -78,7 +75,6 @@ class SpeechSection(Section):
             api_name="take_video",
             show_progress_on=self.audio,
         )
-        self.words.upload(self.take_words, self.words, hints.timeline, api_name="take_words", show_progress="hidden")
         for example, button in self.examples:
             button.click(
                 self._taking(example),
@@ -117,39 +113,45 @@ class SpeechSection(Section):
 
         @tell
         def take_example(request: gr.Request, weights: str | None, value: TimelineValue, *reference) -> tuple:
-            user, text, speaker = self.service.user(request), _quote(example), gr.update(value=example.speaker)
+            user, note, speaker = self.service.user(request), "", gr.update(value=example.speaker)
             if not self._settings.knows_speaker(weights, example.speaker):
-                speaker, text = gr.skip(), f"{text}\n\n{SPEAKER_STAYS}"
+                speaker, note = gr.skip(), SPEAKER_STAYS
             recording = replace(self.service.decode(user, example.audio), words=load_example_words(example))
             user.remember(recording)
-            return str(example.audio), speaker, *self._show(user, recording, text, value, reference)
+            shown = self._show(user, recording, note, value, reference, show_transcript_of(example))
+            return str(example.audio), speaker, *shown
 
         return take_example
 
     def _show(
-        self, user: User, recording: Recording | None, text: str, value: TimelineValue, reference: Sequence[Any]
+        self,
+        user: User,
+        recording: Recording | None,
+        note: str,
+        value: TimelineValue,
+        reference: Sequence[Any],
+        transcript: Sequence[Any] | None = None,
     ) -> tuple:
-        """For timeline, note and the plan's forms."""
+        """For timeline, note, the plan's forms and the transcript."""
         shown = None if recording is None else show_recording(recording)
         value = user.show(shown, value)
         backdrop = self._hints.mark_reference(user, reference)
-        return Timeline.show(value, backdrop), text, *show_plan_forms(value.plan)
-
-    @tell
-    def take_words(self, path: str, request: gr.Request) -> dict[str, Any]:
-        """The words of a transcript onto the timeline."""
-        user = self.service.user(request)
-        words = load_words(user.receive(path))
-        if user.shown is None:
-            raise EmageError("Choose the recording first, then its transcript.")
-        _check_words(words, user.shown.recording)
-        return gr.update(backdrop=user.add_words(words).to_json())
+        if transcript is None:  # the language that is set is likely that of the next recording, too
+            text, _, told = show_transcript(() if recording is None else recording.words)
+            transcript = text, gr.skip(), told
+        return Timeline.show(value, backdrop), note, *show_plan_forms(value.plan), *transcript
 
 
 def show_recording(recording: Recording) -> Shown:
     """With its waveform, and the players that the playhead follows."""
     media = [Media(player) for player in PLAYERS]
     return Shown(recording, Backdrop.from_audio(recording.samples, recording.words, media=media))
+
+
+def show_first_transcript() -> list[Any]:
+    """For `TranscriptSection.outputs`: of the first example, which is in already."""
+    examples = load_examples()
+    return show_transcript_of(examples[0]) if examples else show_transcript(())
 
 
 def show_first() -> Shown | None:
@@ -165,15 +167,6 @@ def load_example_words(example: Example) -> tuple[Word, ...]:
     return load_words(path) if path.is_file() else ()
 
 
-def _quote(example: Example | None) -> str:
-    return f"*“{example.text}”*" if example else ""
-
-
-def _check_words(words: tuple[Word, ...], recording: Recording) -> None:
-    """Raise AudioError where the words are of another, longer recording."""
-    last_s = max((word.start_s for word in words), default=0.0)
-    if second_to_frame(last_s) > recording.num_frames:
-        raise AudioError(
-            f"The last word begins at {last_s:.1f} s, but the recording lasts "
-            f"{frame_to_second(recording.num_frames):.1f} s. Choose the transcript of this recording."
-        )
+def show_transcript_of(example: Example) -> list[Any]:
+    """For `TranscriptSection.outputs`."""
+    return show_transcript(load_example_words(example), example.text, example.language)

@@ -19,7 +19,7 @@ from emage.ui.components.takes import TakeList
 from emage.ui.components.timeline import TimelineValue
 from emage.ui.sections.hints import HintsSection, choice_of_take, load_reference
 from emage.ui.sections.inputs import PageInputs
-from emage.ui.sections.result import ResultSection, show_take
+from emage.ui.sections.result import ResultSection, offer_words, show_take
 from emage.ui.sections.section import (
     CANCELLED,
     MAKING,
@@ -92,7 +92,9 @@ class TakesSection(Section):
         self._inputs = inputs
         settings, list_outputs = inputs.settings, self.list_outputs(inputs.hints)
         self.list.input(self.edit_takes, self.list, api_name="edit_takes", **QUIETLY)
-        self.list.select(self.show_take, None, result.outputs, api_name="show_take", show_progress="hidden")
+        self.list.select(
+            self.show_take, None, [*result.outputs, result.words], api_name="show_take", show_progress="hidden"
+        )
         self.list.delete(
             self.remove_take,
             inputs.hints.reference,
@@ -146,7 +148,8 @@ class TakesSection(Section):
 
     @tell
     def show_take(self, event: gr.EventData, request: gr.Request) -> list:
-        return show_take(_find_take(event, self.service.user(request)))
+        take = _find_take(event, self.service.user(request))
+        return [*show_take(take), offer_words(take)]
 
     @tell
     def remove_take(self, reference: str | None, event: gr.EventData, request: gr.Request) -> tuple:
@@ -176,14 +179,14 @@ class TakesSection(Section):
         if not takes:
             raise EmageError("Choose one take or more in the list: tick the box before it.")
         try:
-            path, reports, series = self.service.compare(
+            path, reports, series, shares = self.service.compare(
                 takes, with_hints, read_picture(*picture), accepts_licence(body), request, progress
             )
         except Cancelled:
             return CANCELLED, *(gr.skip() for _ in range(6))
         table, csv, note = _show_numbers(user, reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, series, strict=True)]
-        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown), csv, note
+        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown, shares), csv, note
 
     # --- the grid
 

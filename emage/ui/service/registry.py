@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emage.batch import make_unlike
 from emage.errors import Cancelled, WeightsError
-from emage.hub import DEFAULT_REPO, EMBEDDED_NAME, WeightsSource
+from emage.hub import DEFAULT_REPO, EMBEDDED_NAME, WeightsSource, need_of_words, say_need_of_words
 from emage.pipeline import EmagePipeline, Progress
 
 OWN = ""
@@ -70,6 +70,16 @@ class WeightsRegistry:
         """The pipeline of a name where it is in memory; nothing is fetched."""
         name = (name or OWN).strip()
         return self.own if name in (OWN, self._own_name) else self._loaded.get(name)
+
+    def need_of_words(self, name: str | None = None) -> str | None:
+        """What a transcript is to weights, see `emage.hub.need_of_words`; None where that is not known yet. Nothing is
+        loaded."""
+        pipeline = self.loaded(name)
+        if pipeline is not None:
+            config = pipeline.generator.config
+            return say_need_of_words(config.vocabulary > 0, config.waveform)
+        name = (name or OWN).strip()
+        return need_of_words(self._named.get(name, name)) if self.offers(name) else None
 
     def pipeline(self, name: str | None = None, progress: Progress | None = None) -> EmagePipeline:
         """The pipeline of a name. Weights that are being loaded keep those waiting who asked for them, and nobody else.

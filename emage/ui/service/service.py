@@ -15,18 +15,27 @@ from emage.body import Body, load_body
 from emage.cli.command import generate_command
 from emage.errors import EmageError, RenderError, VideoError
 from emage.evaluation.report import MotionSeries, TakeReport, report_takes, take_series
+from emage.evaluation.words import WordShares, share_by_word
+from emage.files import write_text
 from emage.generation.settings import TakeSettings
 from emage.generation.take import Request, StoredTake, Take
 from emage.hints import LOCK, HintPlan, Hints, Placement, Span
+from emage.hub import WORDS_UNUSED
 from emage.motion import FLAME2020
 from emage.motion.skeleton import DISJOINT_PARTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
 from emage.project import MAX_TAKES
+from emage.recording.hearing import Heard, hear, listen
+from emage.recording.pronunciation import ENGLISH, check_language
+from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
+from emage.recording.revision import says_the_same
+from emage.recording.transcript import Word, write_words
 from emage.render.settings import RenderSettings
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.users import Shown, User, Users
+from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
 MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
@@ -66,7 +75,8 @@ class PageSettings:
 class PageRequest:
     """Takes of one recording that the page asks for, and how to show them.
 
-    reference_name, placement: for the command that repeats a take. smplx: draw with SMPL-X.
+    reference_name, placement: for the command that repeats a take. smplx: draw with SMPL-X. text, language: of the
+    transcript, where the recording may have other words yet.
     """
 
     takes: Sequence[Request]
@@ -74,6 +84,8 @@ class PageRequest:
     reference_name: str
     placement: Placement
     smplx: bool = False
+    text: str = ""
+    language: str = ENGLISH
 
 
 class Service:
@@ -116,6 +128,46 @@ class Service:
         with self.users.tokens.running(session_of(request)) as token:
             return self.registry.pipeline(name, ProgressBar(bar, token))
 
+    # --- words
+
+    def hear(
+        self,
+        recording: Recording,
+        transcript: str | Path | None,
+        language: str | None,
+        request: gr.Request,
+        bar: gr.Progress,
+    ) -> Heard:
+        """A recording with the words of a transcript: a file's path, or the text itself, which is never the name of a
+        file of this machine. None: an example's own words, and else recognised ones.
+
+        Raises:
+            EmageError: see `emage.recording.hearing.hear`. Cancelled: the user has asked to stop.
+        """
+        with self._working(request, bar) as progress:
+            if transcript is None:
+                return listen(recording, language, progress)
+            if isinstance(transcript, Path):
+                return hear(recording, transcript, language, progress)
+            return align_text(recording, transcript, language, progress)
+
+    def recognise(
+        self, recording: Recording, language: str, request: gr.Request, bar: gr.Progress
+    ) -> tuple[tuple[Word, ...], tuple[str, ...]]:
+        """A guess of the words, and a sentence on who guessed. Raises as `hear`."""
+        with self._working(request, bar) as progress:
+            words, notice = recognise_words(recording.samples, language, progress)
+            return words, (notice,)
+
+    @contextmanager
+    def _working(self, request: gr.Request, bar: gr.Progress) -> Iterator[ProgressBar]:
+        """In the user's turn, until they ask to stop."""
+        session = session_of(request)
+        with self.users.tokens.running(session) as token:
+            progress = ProgressBar(bar, token)
+            with self._queue.place(session, progress.wait):
+                yield progress
+
     # --- bodies
 
     def body(self, smplx: bool = False) -> Body:
@@ -146,6 +198,7 @@ class Service:
         if len(user.takes) + len(wanted.takes) > MAX_TAKES:
             raise EmageError(f"The list holds {MAX_TAKES} takes at most. Remove some, or save the session first.")
         with self.users.tokens.running(session) as token:
+            wanted, notices = self._with_words(wanted, session, user, ProgressBar(bar, token))
             count = len(wanted.takes)
             for number, each in enumerate(wanted.takes, start=1):
                 prefix = "" if count == 1 else f"{number} of {count} ({each.caption}): "
@@ -154,7 +207,29 @@ class Service:
                 self.registry.pipeline(weights, progress)
                 with self._queue.place(session, progress.wait):
                     take, note = self._make(weights, each, wanted, user, progress)
-                yield user.add_take(take), note
+                told = [*notices, describe_heard(self.registry.pipeline(weights), take.recording), note]
+                yield user.add_take(take), "\n\n".join(filter(None, told))
+
+    def _with_words(
+        self, wanted: PageRequest, session: str, user: User, progress: ProgressBar
+    ) -> tuple[PageRequest, tuple[str, ...]]:
+        """With the words of the transcript's text, where that has changed and some of the weights hear words."""
+        recording = wanted.takes[0].recording
+        names = {self.registry.choice(each.settings.weights) for each in wanted.takes}
+        if not wanted.text.strip() or says_the_same(wanted.text, recording.words):
+            return wanted, ()
+        if not any(self.registry.pipeline(name, progress).hears_words for name in names):
+            return wanted, ()
+        try:
+            check_language(wanted.language)
+        except EmageError as error:  # words can come to it by a file with times alone
+            return wanted, (f"**Without its words**: {error}",)
+        with self._queue.place(session, progress.wait):
+            heard = align_text(recording, wanted.text, wanted.language, progress)
+        if user.shown is not None and user.shown.recording.file == recording.file:
+            user.add_words(heard.words)
+        takes = [replace(each, recording=replace(each.recording, words=heard.words)) for each in wanted.takes]
+        return replace(wanted, takes=takes), heard.notices
 
     def _make(
         self, weights: str, request: Request, wanted: PageRequest, user: User, progress: Progress
@@ -175,7 +250,10 @@ class Service:
                 render_video(video, [shown], body, request.recording, wanted.picture, progress)
         except (RenderError, VideoError) as error:  # the motion is there all the same
             video, note = None, f"**No video: {error}**"
-        stored = take.store(folder, stem, video, _write_command(request, wanted))
+        words = None
+        if take.recording.words and self.registry.pipeline(weights).hears_words:
+            words = write_text(folder / f"{stem}{WORDS_SUFFIX}", write_words(take.recording.words))
+        stored = take.store(folder, stem, video, _write_command(request, wanted, words))
         return replace(stored, stages_s=tuple(stages)), note
 
     def compare(
@@ -186,39 +264,48 @@ class Service:
         smplx: bool,
         request: gr.Request,
         bar: gr.Progress,
-    ) -> tuple[Path, list[tuple[str, TakeReport]], list[MotionSeries]]:
-        """Takes in one video, to the sound of the first, their metrics, and what to plot of each.
+    ) -> tuple[Path, list[tuple[str, TakeReport]], list[MotionSeries], WordShares | None]:
+        """Takes in one video, to the sound of the first, their metrics, and what to plot of each and of their words.
 
         Raises:
             EmageError: too many, or one whose recording is not known. Cancelled: the user has asked to stop.
         """
-        session, user = session_of(request), self.user(request)
-        body = self.body(smplx)
-        with self.users.tokens.running(session) as token:
-            progress = ProgressBar(bar, token)
-            with self._queue.place(session, progress.wait):
-                loaded = [self._load(take, user) for take in takes]
-                shown = stand_beside(loaded, with_hints)
-                size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
-                picture = replace(picture, panel_width=size, panel_height=size)
-                path = user.new_folder() / "compared.mp4"
-                render_video(path, shown, body, loaded[0].recording, picture, progress)
-                reports = self._measure(loaded, progress)
-                series = []
-                for number, take in enumerate(loaded):
-                    progress(_STAGE_MEASURE, len(takes) + number, 2 * len(takes))
-                    series.append(take_series(take.motion, take.recording.part_samples, self.registry.own.body))
-        return path, reports, series
+        user, body = self.user(request), self.body(smplx)
+        with self._working(request, bar) as progress:
+            loaded = [self._load(take, user) for take in takes]
+            shown = stand_beside(loaded, with_hints)
+            size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
+            picture = replace(picture, panel_width=size, panel_height=size)
+            path = user.new_folder() / "compared.mp4"
+            render_video(path, shown, body, loaded[0].recording, picture, progress)
+            reports = self._measure(loaded, progress)
+            series = []
+            for number, take in enumerate(loaded):
+                progress(_STAGE_MEASURE, len(takes) + number, 2 * len(takes))
+                series.append(take_series(take.motion, take.recording.part_samples, self.registry.own.body))
+            shares = self._share_by_word(loaded, progress)
+        return path, reports, series, shares
+
+    def _share_by_word(self, takes: Sequence[Take], progress: Progress) -> WordShares | None:
+        """Of the first take whose weights have heard words; None where none has."""
+        for take in takes:
+            name = self.registry.choice(take.settings.weights)
+            known = self.registry.offers(name) and self.registry.need_of_words(name) != WORDS_UNUSED
+            if not (known and take.recording.words and take.settings.use_audio):
+                continue
+            pipeline = self.registry.pipeline(name, progress)
+            if pipeline.hears_words:
+                share = pipeline.content_share(take.recording, take.settings.timing)
+                return share_by_word(take.caption, take.recording, share)
+        return None
 
     def measure(
         self, takes: Sequence[StoredTake], request: gr.Request, bar: gr.Progress
     ) -> list[tuple[str, TakeReport]]:
         """The metrics of takes that are to be compared. Raises as `compare`."""
-        session, user = session_of(request), self.user(request)
-        with self.users.tokens.running(session) as token:
-            progress = ProgressBar(bar, token)
-            with self._queue.place(session, progress.wait):
-                return self._measure([self._load(take, user) for take in takes], progress)
+        user = self.user(request)
+        with self._working(request, bar) as progress:
+            return self._measure([self._load(take, user) for take in takes], progress)
 
     def _load(self, stored: StoredTake, user: User) -> Take:
         """With its motion, and with its sound: that of its video, where it came with a project of another recording.
@@ -287,7 +374,7 @@ def _show_hint(take: Take, caption: str) -> Take:
     return Take(motion, caption, Hints(motion, HintPlan(spans)))
 
 
-def _write_command(request: Request, wanted: PageRequest) -> str:
+def _write_command(request: Request, wanted: PageRequest, words: Path | None) -> str:
     """Repeats the take; plans and placements count from the whole recording's beginning."""
     recording, hints = request.recording, request.hints
     is_hinted = hints is not None and bool(hints.plan.spans)
@@ -302,6 +389,7 @@ def _write_command(request: Request, wanted: PageRequest) -> str:
         motion=f"{recording.stem}-take.npz",
         out=f"{recording.stem}-take.mp4",
         picture=wanted.picture,
+        transcript=None if words is None else Path(words.name),
     )
 
 

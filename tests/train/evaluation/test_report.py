@@ -92,7 +92,7 @@ def test_errors_of_the_whole_body_are_the_planted_ones(body):
     points = BodyPoints(body, "face", 1, ARKIT52)
     motion = torch.zeros(2, 5, MOTION_CHANNELS)
     motion[..., :330] = axis_angle_to_rotation_6d(torch.zeros(165))
-    window = Window(motion, torch.zeros(2, 5, 100), torch.zeros(2, 5, 3), *(torch.zeros(2),) * 3)
+    window = Window(motion, torch.zeros(2, 5, 100), torch.zeros(2, 5, 3), *(torch.zeros(2),) * 5)
     jaw = body_errors(TurningCodec((22,), 3), [window], points)
     assert (jaw.body_mm, jaw.fingertips_mm, jaw.jaw_degrees) == (0, 0, pytest.approx(3, rel=1e-3))
     # The arms of the body at rest stretch along x, so that a turn about z moves what hangs on them by a chord.
@@ -144,7 +144,10 @@ def test_the_command_writes_all_scores(config, trained, talk, tmp_path, monkeypa
     assert {name: note["step"] for name, note in found["trained"].items()} == {
         name: config.steps for name, config in trained.items()
     }
-    assert set(found["held_out"]["rows"]) == {str(row) for row in Row}
+    assert set(found["held_out"]["rows"]) == {str(row) for row in Row if "text model" not in row}
+    assert found["held_out"]["gestures"]["generated"]["recall"] is None  # nothing is known of this corpus's words
+    assert set(found["hinting"]["rows"]) == {f"audio model, {row}" for row in ("no hints", "hints", "hints, no audio")}
+    assert len(found["targets"]["hinting"]) == 2
     assert [one["seconds"] for one in found["speech"]["generated"]] == [5, 5]
     assert found["speech"]["recorded"][0]["jaw_lag_frames"] == 1
     assert found["reconstruction"]["windows"] == 2 + 3 + 3 + 1

@@ -98,8 +98,8 @@ def test_the_report_has_the_text_models_rows_and_its_targets(
     assert made.gestures[Row.CORPUS].hand_correlation.value == pytest.approx(1)
     assert made.gestures[Row.FROZEN].recall == Interval(0, 0, 0)
     assert made.gestures[Row.TEXT] == made.gestures[Row.TEXT_SUM]  # the same weights
-    (words,) = report.spoken
-    assert (words.transcript, words.words, [one.word for one in words.gestures]) == ("recognition", 1, ["three"])
+    (talked,) = report.spoken
+    assert (talked.transcript, talked.words, [one.word for one in talked.gestures]) == ("recognition", 1, ["three"])
     assert set(report.hinting.rows) == {
         f"{model}, {row}" for model in ("audio model", "text model") for row in ("no hints", "hints", "hints, no audio")
     }

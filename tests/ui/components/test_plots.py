@@ -1,5 +1,6 @@
 """The values of the plots and of the table of metrics."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -9,9 +10,10 @@ import pytest
 
 from emage.errors import EmageError
 from emage.evaluation.report import GIVEN_MEAN_SPEED, OWN_MEAN_SPEED, MotionSeries, SpanDeviation, TakeReport
+from emage.evaluation.words import WordShare, WordShares
 from emage.hints import LOCK, HintPlan, Span
 from emage.ui.components.plots import MAX_TAKES, Plots, describe_metrics, tabulate_metrics
-from emage.ui.components.plots.value import MAX_POINTS, TAKE_COLORS, build_curve
+from emage.ui.components.plots.value import MAX_POINTS, MAX_SHARES, TAKE_COLORS, build_curve
 
 TWENTY_MINUTES = 36_000
 NO_PLAN = HintPlan()
@@ -72,7 +74,16 @@ def test_takes_become_a_value():
 
 
 def test_no_takes():
-    assert Plots.show([]) == Plots().value == {"takes": [], "loudness": None, "onsets_s": ""}
+    assert Plots.show([]) == Plots().value == {"takes": [], "loudness": None, "onsets_s": "", "shares": None}
+
+
+def test_shares_of_content_word_by_word():
+    heard = tuple(WordShare(f"w{number}", number, number + 0.25, 1 / 3, 0.5) for number in range(MAX_SHARES + 3))
+    shares = Plots.show([("a", series_of(3), NO_PLAN)], WordShares("a", heard))["shares"]
+    assert (shares["caption"], shares["num_words"]) == ("a", MAX_SHARES + 3)
+    words = json.loads(shares["words"])
+    assert len(words) == MAX_SHARES
+    assert words[2] == ["w2", 2, 2.25, 0.333, 0.5]
 
 
 def test_twenty_minutes_of_all_takes_are_small():

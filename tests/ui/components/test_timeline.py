@@ -14,7 +14,7 @@ from emage.errors import HintError
 from emage.hints import FOLLOW, LOCK, HintPlan, Span
 from emage.motion.skeleton import HINT_PARTS
 from emage.recording.transcript import Word
-from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
+from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, read_words
 from emage.ui.components.timeline.value import MAX_BLEND_FRAMES, MAX_SPANS
 from tests.conftest import make_speech
 
@@ -152,14 +152,45 @@ def test_waveform_of_a_recording():
     assert len(backdrop.warnings) == 1
     assert "first at 6.2" in backdrop.warnings[0]
     sent = json.loads(json.dumps(backdrop.to_json()))
-    assert sent["words"] == [["hello", 30, 45], ["end", 297, 300]]
+    assert json.loads(sent["words"]) == [["hello", 1.0, 1.5, None], ["end", 9.9, 10.4, None]]
     assert sent["media"] == [{"selector": "#video", "start_frame": 30}]
     assert sent["reference_frames"] == 200
 
 
-def test_a_word_that_never_ends_ends_with_the_recording():
-    backdrop = Backdrop.from_audio(make_speech(160000), [Word("on", 9.0, 1e308)])  # whose frames are no number
-    assert json.loads(json.dumps(backdrop.to_json()))["words"] == [["on", 270, 300]]
+class Edited(gr.EventData):
+    """What the timeline's event `edit` brings."""
+
+    def __init__(self, data):
+        super().__init__(None, data)
+
+
+def test_words_come_back_as_they_went():
+    words = (Word("on", 9.0, 1e308), Word("a b", 1 / 3, 0.1 + 0.7, 0.25), Word("🙂", 0.5, 0.5, 1.0))
+    sent = json.loads(Backdrop.from_audio(make_speech(160000), words).to_json()["words"])
+    assert read_words(Edited({"num_frames": 300, "words": sent}), 300) == words
+    assert read_words(Edited({"num_frames": 300, "words": []}), 300) == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (None, "brings no words"),
+        ({"words": []}, "brings no words"),
+        ({"num_frames": 299, "words": []}, "a recording that is no longer there"),
+        ({"num_frames": 300, "words": "no"}, "words is 'no'; it must be a list"),
+        ({"num_frames": 300, "words": [["a", 0, 1]]}, "missing"),
+        ({"num_frames": 300, "words": [["", 0, 1, None]]}, "1 or more characters"),
+        ({"num_frames": 300, "words": [["a" * 201, 0, 1, None]]}, "200 characters at most"),
+        ({"num_frames": 300, "words": [["a", -1, 1, None]]}, "0 or more"),
+        ({"num_frames": 300, "words": [["a", 0, float("nan"), None]]}, "a"),
+        ({"num_frames": 300, "words": [["a", 2, 1, None]]}, "its end must lie behind its start"),
+        ({"num_frames": 300, "words": [["a", 0, 1, 1.5]]}, "1 at most"),
+        ({"num_frames": 300, "words": [["a", 0, 1, None]] * 20_001}, "20000 at most"),
+    ],
+)
+def test_words_that_a_browser_may_not_send(data, told):
+    with pytest.raises(HintError, match=told):
+        read_words(Edited(data), 300)
 
 
 @pytest.mark.parametrize("num_samples", [1, 7, 533, 800, 16000, 20 * 60 * 16000])

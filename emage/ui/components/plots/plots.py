@@ -5,11 +5,14 @@ from typing import Any, Literal
 
 from emage.errors import EmageError
 from emage.evaluation.report import MotionSeries
+from emage.evaluation.words import WordShares
 from emage.hints import HintPlan
 from emage.motion.skeleton import HINT_PARTS
 from emage.ui import web
 from emage.ui.components.plots.value import EMPTY, MAX_TAKES, build_value
 from emage.ui.components.shared import Component
+
+_SHARES = {"caption": "string", "num_words": "integer", "words": "string"}
 
 
 class Plots(Component):
@@ -17,6 +20,7 @@ class Plots(Component):
 
     Above: the speed of the hands, and the audio's onsets. Below: how far the jaw is open, and the audio's loudness.
     Shaded: hints of the upper body, which carries the wrists, and of the face; in rows below, all hints of each plan.
+    At the bottom, the transcript: how much of what was heard of each word was its content, and how much its rhythm.
 
         video = gr.Video(elem_id="video")
         plots = Plots(video_id="video")
@@ -29,6 +33,7 @@ class Plots(Component):
     """
 
     NAME = "plots"
+    STYLES = ("plots/shares",)
     SCRIPTS = (
         "shared/dom",
         "shared/players",
@@ -37,6 +42,7 @@ class Plots(Component):
         "plots/state",
         "plots/charts",
         "plots/words",
+        "plots/shares",
         "plots/controls",
         "plots/plots",
     )
@@ -65,13 +71,14 @@ class Plots(Component):
         )
 
     @staticmethod
-    def show(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str, Any]:
-        """What a handler returns: caption, series and plan of each take, 8 at most, of one recording.
+    def show(takes: Sequence[tuple[str, MotionSeries, HintPlan]], shares: WordShares | None = None) -> dict[str, Any]:
+        """What a handler returns: caption, series and plan of each take, 8 at most, of one recording; and of one of
+        them how much of what was heard of each word was content.
 
         Raises:
             EmageError: too many takes, or a series with other than finite numbers.
         """
-        return build_value(takes)
+        return build_value(takes, shares)
 
     def read(self, payload: Any) -> None:
         raise EmageError("The plots only show what they are given.")
@@ -95,7 +102,8 @@ class Plots(Component):
             }
         )
         takes = {"type": "array", "items": take, "maxItems": MAX_TAKES}
-        return _object({"takes": takes, "loudness": curve, "onsets_s": numbers}) | {
+        shares = _object({name: {"type": kind} for name, kind in _SHARES.items()})
+        return _object({"takes": takes, "loudness": curve, "onsets_s": numbers, "shares": shares}) | {
             "description": "hand_speed in m/s, jaw in degrees, at 30 frames a second"
         }
 

@@ -43,6 +43,7 @@ function readValue() {
   showTakes();
   showHints();
   showSummary();
+  showShares(value?.shares ?? null);
   showTime();
   drawSoon();
 }

@@ -1,5 +1,6 @@
 """What the plots show: curves of takes and of their recording, small enough for a browser."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from emage.errors import EmageError
 from emage.evaluation.report import MotionSeries
+from emage.evaluation.words import WordShares
 from emage.hints import HintPlan
 
 MAX_POINTS = 4000
@@ -16,18 +18,24 @@ TAKE_COLORS = ("#2f74d0", "#c2570c", "#12825c", "#c2388f", "#8355d8", "#8a6d00",
 """Of the takes in their order. Each has a contrast of 3:1 at least on the light and on the dark page."""
 MAX_TAKES = len(TAKE_COLORS)
 
-EMPTY = {"takes": [], "loudness": None, "onsets_s": ""}
+MAX_SHARES = 2000
+"""Words whose shares are shown, from the first on."""
 
-_SPEED_DIGITS, _DEGREE_DIGITS, _LOUDNESS_DIGITS, _TIME_DIGITS = 3, 2, 3, 3
+EMPTY = {"takes": [], "loudness": None, "onsets_s": "", "shares": None}
+
+_SPEED_DIGITS, _DEGREE_DIGITS, _LOUDNESS_DIGITS, _TIME_DIGITS, _SHARE_DIGITS = 3, 2, 3, 3, 3
 
 
-def build_value(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str, Any]:
+def build_value(
+    takes: Sequence[tuple[str, MotionSeries, HintPlan]], shares: WordShares | None = None
+) -> dict[str, Any]:
     """Takes of one recording as JSON, in the order of their colours; what is heard is taken from the longest.
 
     20 minutes of 8 takes are about half a megabyte.
 
     Args:
         takes: caption, series and plan of each.
+        shares: of content and rhythm in what was heard of each word, for one of them.
 
     Raises:
         EmageError: too many takes, or a series with other than finite numbers.
@@ -41,6 +49,7 @@ def build_value(takes: Sequence[tuple[str, MotionSeries, HintPlan]]) -> dict[str
         "takes": [_build_take(*take, color) for take, color in zip(takes, TAKE_COLORS, strict=False)],
         "loudness": build_curve(heard.loudness, _LOUDNESS_DIGITS),
         "onsets_s": _write(np.round(np.asarray(heard.onsets_s, np.float64), _TIME_DIGITS)),
+        "shares": None if shares is None else _build_shares(shares),
     }
 
 
@@ -91,6 +100,21 @@ def _build_take(caption: str, series: MotionSeries, plan: HintPlan, color: str) 
             if span.start_frame < frames
         ],
     }
+
+
+def _build_shares(shares: WordShares) -> dict[str, Any]:
+    """The words as a JSON text: text, start and end in seconds, share of content for face and body of each."""
+    words = [
+        [
+            word.text,
+            round(word.start_s, _TIME_DIGITS),
+            round(word.end_s, _TIME_DIGITS),
+            round(word.face, _SHARE_DIGITS),
+            round(word.body, _SHARE_DIGITS),
+        ]
+        for word in shares.words
+    ]
+    return {"caption": shares.caption, "num_words": len(words), "words": json.dumps(words[:MAX_SHARES])}
 
 
 def _write(numbers: np.ndarray) -> str:

@@ -147,6 +147,7 @@ function showTime() {
     write(1, take.hands, 2);
     write(3, take.jawOpen, 1);
   });
+  showHeard(frame);
   describeCursor();
 }
 

@@ -38,14 +38,15 @@ class Component(gr.HTML):
 
     NAME: of the folder, and of its html and css files. SCRIPTS: js files, as "folder/file". They become one function
     body below the constant SETTINGS, in this order: a constant stands above its use, and functions know each other
-    everywhere. SETTINGS: what JavaScript is to know besides what all components are told. LIBRARIES: source of
-    third-party scripts, above all that.
+    everywhere. STYLES: css files besides that of its name, likewise. SETTINGS: what JavaScript is to know besides what
+    all components are told. LIBRARIES: source of third-party scripts, above all that.
 
     A subclass says with `read` what a handler gets.
     """
 
     NAME: ClassVar[str]
     SCRIPTS: ClassVar[tuple[str, ...]]
+    STYLES: ClassVar[tuple[str, ...]] = ()
     SETTINGS: ClassVar[dict[str, Any]] = {}
 
     def __init__(
@@ -71,7 +72,8 @@ class Component(gr.HTML):
         folder = _COMPONENTS / self.NAME
         settings = f"const SETTINGS = {json.dumps(_SETTINGS | self.SETTINGS)};"
         scripts = [(_COMPONENTS / f"{script}.js").read_text("utf-8") for script in self.SCRIPTS]
-        styles = [file.read_text("utf-8") for file in (_COMPONENTS / "shared/shared.css", folder / f"{self.NAME}.css")]
+        named = ("shared/shared", f"{self.NAME}/{self.NAME}", *self.STYLES)
+        styles = [(_COMPONENTS / f"{style}.css").read_text("utf-8") for style in named]
         super().__init__(
             value,
             label=label,

@@ -3,5 +3,6 @@
 from emage.ui.components.timeline.backdrop import Backdrop, Media
 from emage.ui.components.timeline.timeline import Timeline
 from emage.ui.components.timeline.value import TimelineValue
+from emage.ui.components.timeline.words import read_words
 
-__all__ = ["Backdrop", "Media", "Timeline", "TimelineValue"]
+__all__ = ["Backdrop", "Media", "Timeline", "TimelineValue", "read_words"]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from emage.motion import FPS
-from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames, second_to_frame
+from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames
 from emage.recording.transcript import Word
+from emage.ui.components.timeline.words import write_words
 
 _PEAKS_PER_FRAME = 4
 _MAX_PEAKS = 24_000
@@ -35,7 +36,7 @@ class Media:
 
 @dataclass(frozen=True, eq=False)
 class Backdrop:
-    """What the timeline shows behind the spans; nothing of it comes back from the browser.
+    """What the timeline shows behind the spans; of it, words alone come back from the browser, by the event `edit`.
 
     num_frames: length of the recording.
     peaks: (B,) uint8, the loudest sample of each of B equal stretches, 255 at full scale.
@@ -95,15 +96,11 @@ class Backdrop:
             "peaks": base64.b64encode(self.peaks.tobytes()).decode("ascii"),
             "silent": self.silent,
             "clipped": self.clipped,
-            "words": [(word.text[:80], *self._frames_of(word)) for word in self.words],
+            "words": write_words(self.words),
             "reference_frames": self.reference_frames,
             "media": [{"selector": media.selector, "start_frame": media.start_frame} for media in self.media],
             "warnings": self.warnings,
         }
-
-    def _frames_of(self, word: Word) -> tuple[int, int]:
-        end_s = frame_to_second(self.num_frames)  # a number of frames beyond it may be too large to be one
-        return tuple(second_to_frame(min(second, end_s)) for second in (word.start_s, word.end_s))
 
 
 def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:

@@ -88,7 +88,6 @@ function render(spans = drag?.spans ?? edit.spans) {
   root.classList.toggle("is-empty", isEmpty);
   part("toolbar").inert = isEmpty;
   scroller.inert = isEmpty;
-  part("of-words").hidden = !behind()?.words.length;
   if (!findSpan(spans, selectedId)) selectedId = null;
   renderRows(spans);
   renderTools(spans);
@@ -100,6 +99,7 @@ function render(spans = drag?.spans ?? edit.spans) {
   place(limit(), "beyond");
   part("beyond").hidden = !numFrames || limit() >= numFrames;
   renderCursor();
+  renderWords();
   renderWarnings();
   drawSoon();
 }

@@ -7,6 +7,7 @@ const NEW_SPAN_FRAMES = SETTINGS.fps;
 
 /** @param {number | null} id */
 function select(id) {
+  if (id !== null) selectWord(null);
   if (selectedId === id) return;
   selectedId = id;
   render();
@@ -68,7 +69,7 @@ function zoomBy(factor, anchor = null) {
 /** @param {number | null} exceptId */
 function edges(exceptId = null) {
   const frames = new Set([0, numFrames, limit(), edit.trimStart, edit.trimEnd]);
-  for (const [, start, end] of behind()?.words ?? []) frames.add(start).add(end);
+  for (const word of shownWords()) for (const frame of framesOfWord(word)) frames.add(Math.round(frame));
   for (const span of edit.spans) if (span.id !== exceptId) frames.add(span.start).add(span.end);
   return [...frames].toSorted((a, b) => a - b);
 }

@@ -17,7 +17,7 @@ function listenToKeys() {
 /** Whether it has done something. @param {KeyboardEvent} event */
 function handleKey(event) {
   const target = targetOf(event);
-  const isTyping = target.matches("input[type=number]");
+  const isTyping = target.matches("input:not([type=radio])");
   const isCommand = event.ctrlKey || event.metaKey;
   if (isCommand && !isTyping && /^[zy]$/i.test(event.key)) {
     if (event.key.toLowerCase() === "y" || event.shiftKey) redo();
@@ -39,6 +39,7 @@ function handleKey(event) {
     return frame + direction * (event.shiftKey ? 10 : 1);
   };
   if (node) return handleSpanKey(event, spanOf(node), direction, shift);
+  if (target.closest("[data-part=words]")) return handleWordKey(event, direction, shift);
   const trimEdge = /** @type {HTMLElement | null} */ (target.closest(".trim"))?.dataset.part;
   if (trimEdge && direction) {
     commitTrim(trimmed(trimEdge, shift(trimEdge === "trim-start" ? edit.trimStart : edit.trimEnd)), true);

@@ -17,8 +17,8 @@ function startDrag(event, handlers) {
   if (event.button !== 0 || drag || !numFrames) return;
   sendWhatIsUnsent();
   const { pointerId, clientX: x } = event;
-  const { spans, trimStart, trimEnd } = edit;
-  drag = { ...handlers, pointerId, downX: x, x, hasMoved: false, spans, trim: [trimStart, trimEnd] };
+  const { spans, words, trimStart, trimEnd } = edit;
+  drag = { ...handlers, pointerId, downX: x, x, hasMoved: false, spans, words, trim: [trimStart, trimEnd] };
   targetOf(event).setPointerCapture(pointerId);
 }
 

@@ -15,7 +15,7 @@ const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 // What the value holds. `edit` is never changed in place, so that undoing is to go back to an earlier one.
 let numFrames = 0;
 /** @type {Edit} */
-let edit = { spans: [], blendFrames: SETTINGS.blendFrames, trimStart: 0, trimEnd: 0 };
+let edit = { spans: [], words: [], blendFrames: SETTINGS.blendFrames, trimStart: 0, trimEnd: 0 };
 /** @type {Edit[]} */
 let past = [];
 /** @type {Edit[]} */
@@ -26,6 +26,7 @@ let future = [];
 let backdrop = null;
 let shownValue = "";
 let shownBackdrop = "";
+let knownWords = "[]"; // as they came last or were sent
 /** @type {number | null} */
 let selectedId = null;
 let mode = SETTINGS.follow; // of new spans
@@ -56,6 +57,11 @@ function behind() {
   return backdrop?.num_frames === numFrames ? backdrop : null;
 }
 
+// Those of the recording; where one is being moved, as it would be.
+function shownWords() {
+  return behind() ? (drag?.words ?? edit.words) : [];
+}
+
 // How far spans can be painted.
 function limit() {
   return Math.min(numFrames, behind()?.reference_frames ?? Infinity);
@@ -72,8 +78,21 @@ function readBackdrop(given) {
   if (JSON.stringify(given) === shownBackdrop) return;
   shownBackdrop = JSON.stringify(given);
   backdrop = "peaks" in given ? { ...given, peaks: decodePeaks(given.peaks) } : null;
+  readWords("words" in given ? JSON.parse(given.words) : []);
   layOut();
   findMedia();
+}
+
+// Undoing never brings back the words of another transcript.
+/** @param {Word[]} words */
+function readWords(words) {
+  if (JSON.stringify(words) === knownWords) return;
+  knownWords = JSON.stringify(words);
+  cancelDrag();
+  selectWord(null);
+  edit = { ...edit, words };
+  past = past.map((each) => ({ ...each, words }));
+  future = future.map((each) => ({ ...each, words }));
 }
 
 /** @param {TimelineJson | null} value */
@@ -93,6 +112,7 @@ function readValue(value) {
   numFrames = value?.num_frames ?? 0;
   edit = {
     spans: value ? spansOfPlan(value.plan) : [],
+    words: edit.words,
     blendFrames: value?.plan.blend_frames ?? SETTINGS.blendFrames,
     trimStart: value?.trim.start_frame ?? 0,
     trimEnd: value?.trim.end_frame ?? 0,
@@ -109,11 +129,19 @@ function readValue(value) {
 function send() {
   clearTimeout(unsent);
   unsent = 0;
+  sendWords();
   const value = valueOf();
   if (JSON.stringify(value) === shownValue) return;
   shownValue = JSON.stringify(value);
   props.value = value;
   trigger("input");
+}
+
+function sendWords() {
+  const words = JSON.stringify(edit.words);
+  if (words === knownWords) return;
+  knownWords = words;
+  trigger("edit", { num_frames: numFrames, words: edit.words });
 }
 
 function sendWhatIsUnsent() {
@@ -127,12 +155,14 @@ function remember() {
 
 /** @param {Edit} a @param {Edit} b */
 function isSameEdit(a, b) {
-  const text = (/** @type {Edit} */ { spans, ...rest }) => JSON.stringify([planOfSpans(spans, rest.blendFrames), rest]);
-  return a === b || text(a) === text(b);
+  const text = (/** @type {Edit} */ { spans, words, ...rest }) =>
+    JSON.stringify([planOfSpans(spans, rest.blendFrames), rest]);
+  const areWordsSame = a.words === b.words || JSON.stringify(a.words) === JSON.stringify(b.words);
+  return a === b || (areWordsSame && text(a) === text(b));
 }
 
 /**
- * The one way in which the user's edits reach the value. Those of a key that is held down become one step and one
+ * The one way in which the user's edits reach the value and the words. Those of a key that is held down become one step and one
  * event, sent when it is let go.
  * @param {Partial<Edit>} changes
  * @param {string | (() => string)} text what is read out

@@ -17,6 +17,7 @@ makeRows();
 listenToPointers();
 listenToKeys();
 listenToTools();
+listenToWords();
 new ResizeObserver(() => layOut()).observe(scroller);
 attend(drawSoon, findMedia);
 watch(Object.keys({ value: 0, backdrop: 0 }), readProps); // quoted names would become Gradio events of the component

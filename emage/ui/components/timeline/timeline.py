@@ -8,16 +8,19 @@ from gradio.components.base import server
 from emage.hints import LOCK, MODES, HintPlan
 from emage.motion.skeleton import DISJOINT_PARTS, DISJOINT_PARTS_OF, HINT_PARTS
 from emage.recording.audio import frame_to_second
+from emage.recording.transcript import MAX_WORD_CHARACTERS
 from emage.ui.components.shared import Component
 from emage.ui.components.timeline.backdrop import Backdrop
 from emage.ui.components.timeline.value import MAX_BLEND_FRAMES, MAX_FRAMES, MAX_SPANS, TimelineValue
+from emage.ui.components.timeline.words import UNSURE_BELOW
 
 
 class Timeline(Component):
     """Rows of the body over the time of a recording, on which spans of hints are painted.
 
     Handlers get and return a `TimelineValue`. The events are `input`, once for every edit in the browser, and
-    `change`, which also comes after a handler has set the value. A page that shows the plan in other forms too listens
+    `change`, which also comes after a handler has set the value; and `edit`, once for every edit of the words, with
+    what `read_words` takes. A page that shows the plan in other forms too listens
     to `input` of each form and sets the others, and nothing goes in circles:
 
         timeline = Timeline(elem_id="timeline")
@@ -51,20 +54,25 @@ class Timeline(Component):
         "shared/players",
         "shared/ruler",
         "timeline/plan",
+        "timeline/words",
         "timeline/waveform",
         "timeline/state",
         "timeline/drawing",
         "timeline/editing",
         "timeline/pointers",
         "timeline/keys",
+        "timeline/word_editing",
         "timeline/timeline",
     )
+    STYLES = ("timeline/words",)
     SETTINGS = {  # noqa: RUF012
         "rows": DISJOINT_PARTS,
         "leavesOf": DISJOINT_PARTS_OF,
         "blendFrames": HintPlan.blend_frames,
         "maxBlendFrames": MAX_BLEND_FRAMES,
         "maxSpans": MAX_SPANS,
+        "maxWordCharacters": MAX_WORD_CHARACTERS,
+        "unsureBelow": UNSURE_BELOW,
     }
 
     def __init__(

@@ -4,6 +4,8 @@ declare const SETTINGS: SharedSettings & {
   blendFrames: number;
   maxBlendFrames: number;
   maxSpans: number;
+  maxWordCharacters: number;
+  unsureBelow: number; // a word's confidence
 };
 declare const props: { label: string; value: TimelineJson | null; backdrop: BackdropJson | {} };
 declare const server: { last_backdrop(): Promise<BackdropJson | {}> };
@@ -15,17 +17,19 @@ type BackdropJson = {
   peaks: string; // bytes in base64
   silent: [start: number, end: number][];
   clipped: [start: number, end: number][];
-  words: [text: string, start: number, end: number][];
+  words: string; // Word[] as JSON
   reference_frames: number | null;
   media: { selector: string; start_frame: number }[];
   warnings: string[];
 };
-type Backdrop = Omit<BackdropJson, "peaks"> & { peaks: Uint8Array };
+/** confidence: 0 to 1, of who recognised it; null: a person gave it. */
+type Word = [text: string, start_s: number, end_s: number, confidence: number | null];
+type Backdrop = Omit<BackdropJson, "peaks" | "words"> & { peaks: Uint8Array };
 
 /** Frames, the end exclusive; `leaf` is the row that it lies in. */
 type Span = { id: number; leaf: string; start: number; end: number; mode: string; group: { part: string } | null };
 type Edge = "start" | "end";
-type Edit = { spans: Span[]; blendFrames: number; trimStart: number; trimEnd: number };
+type Edit = { spans: Span[]; words: Word[]; blendFrames: number; trimStart: number; trimEnd: number };
 
 /** What a pointer that is down does, and what it has done until now. */
 type DragHandlers = {
@@ -39,6 +43,7 @@ type Drag = DragHandlers & {
   x: number;
   hasMoved: boolean;
   spans: Span[];
+  words: Word[];
   trim: [start: number, end: number];
   paints?: number; // id of the span that comes to be
 };

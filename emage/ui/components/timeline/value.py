@@ -16,7 +16,7 @@ MAX_SPANS = 2000
 """More than a person paints, and few enough for a browser to draw."""
 MAX_BLEND_FRAMES = 10 * FPS
 
-_Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
+Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
 
 
 @checked(HintError, "The timeline's")
@@ -34,10 +34,10 @@ class TimelineValue:
         HintError: a length, trim or plan that does not fit the others, or is larger than the timeline takes.
     """
 
-    num_frames: _Frame = 0
+    num_frames: Frame = 0
     plan: HintPlan = HintPlan()
-    trim_start_frame: _Frame = 0
-    trim_end_frame: _Frame | None = None
+    trim_start_frame: Frame = 0
+    trim_end_frame: Frame | None = None
 
     def __post_init__(self):
         if self.trim_end_frame is None:
@@ -97,12 +97,12 @@ class TimelineValue:
 
 @checked(HintError)
 class _TrimJson:
-    start_frame: _Frame = 0
-    end_frame: _Frame | None = None
+    start_frame: Frame = 0
+    end_frame: Frame | None = None
 
 
 @checked(HintError)
 class _ValueJson:
-    num_frames: _Frame
+    num_frames: Frame
     trim: _TrimJson = _TrimJson()
     plan: dict[str, Any] = Field(default_factory=lambda: {"spans": []})

@@ -1,4 +1,4 @@
-// The ruler, the waveform and the words, drawn for what is in view.
+// The ruler and the waveform, drawn for what is in view.
 
 const RULER_HEIGHT = 22;
 const WAVE_HEIGHT = 60;
@@ -22,7 +22,7 @@ function draw() {
   const width = laneWidth();
   const font = `11px ${getComputedStyle(root).fontFamily}`;
   const view = { width, first: pixelsPerFrame ? scroller.scrollLeft / pixelsPerFrame : 0, font };
-  const hasWords = Boolean(shown?.words.length);
+  const hasWords = shownWords().length > 0;
   const height = RULER_HEIGHT + WAVE_HEIGHT + (hasWords ? WORDS_HEIGHT : 0);
   const density = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * density) || canvas.height !== Math.round(height * density)) {
@@ -40,7 +40,7 @@ function draw() {
   drawRuler(context, view);
   if (!shown) return;
   drawWave(context, view, shown);
-  drawWords(context, view, shown.words);
+  drawWords(context, view);
 }
 
 /** @param {CanvasRenderingContext2D} context @param {View} view */
@@ -102,34 +102,4 @@ function drawWave(context, { width, first }, { peaks, silent, clipped }) {
       context.fillRect(x, RULER_HEIGHT + WAVE_HEIGHT - 2, BAR_PITCH, 2);
     }
   }
-}
-
-/** @param {CanvasRenderingContext2D} context @param {View} view @param {Backdrop["words"]} words */
-function drawWords(context, { width, first }, words) {
-  const [ground, ink] = [color("--word"), color("--body-text-color")];
-  const [currentGround, currentInk] = [color("--focus"), color("--background-fill-primary")];
-  const top = RULER_HEIGHT + WAVE_HEIGHT + 2;
-  const height = WORDS_HEIGHT - 5;
-  for (const [text, start, end] of words) {
-    const left = (start - first) * pixelsPerFrame;
-    const right = (end - first) * pixelsPerFrame;
-    if (right < 0 || left > width || right <= left) continue;
-    const isCurrent = start <= cursor && cursor < end;
-    context.fillStyle = isCurrent ? currentGround : ground;
-    context.beginPath();
-    context.roundRect(left + 0.5, top, Math.max(1, right - left - 1), height, 4);
-    context.fill();
-    if (right - left < 14) continue;
-    context.save();
-    context.clip();
-    context.fillStyle = isCurrent ? currentInk : ink;
-    const textWidth = context.measureText(text).width;
-    context.fillText(text, Math.max(left + 4, (left + right - textWidth) / 2), top + height / 2 + 0.5);
-    context.restore();
-  }
-}
-
-/** The word that is said at a frame. @param {number} frame */
-function wordAt(frame) {
-  return behind()?.words.find(([, start, end]) => start <= frame && frame < end) ?? null;
 }

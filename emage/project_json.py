@@ -1,0 +1,51 @@
+"""What session.json of a project's zip says."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from emage.errors import SessionError
+from emage.generation.settings import TakeSettings
+from emage.hints import Placement
+from emage.motion import MAX_FRAMES
+from emage.recording.transcript import MAX_WORDS
+from emage.render.settings import RenderSettings
+from emage.validation import checked
+
+VERSION = 2
+"""Version 1 has no words."""
+MAX_TAKES = 64
+MAX_CAPTION_CHARACTERS = 200
+
+_Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
+
+
+@checked(SessionError)
+class TakeJson:
+    caption: Annotated[str, Field(max_length=MAX_CAPTION_CHARACTERS)]
+    motion: str
+    video: str | None
+    reference: str | None
+    plan: dict[str, Any] | None
+    settings: TakeSettings
+    took_s: Annotated[float, Field(ge=0, lt=1e9)] | None
+    words: str | None = None
+
+
+WordsJson = Annotated[
+    list[tuple[str, Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], float | None]],
+    Field(max_length=MAX_WORDS),
+]
+
+
+@checked(SessionError)
+class ProjectJson:
+    version: int
+    recording: str | None
+    trim: tuple[_Frame, _Frame | None]
+    reference: str | None
+    placement: Placement
+    settings: TakeSettings
+    picture: RenderSettings
+    takes: Annotated[list[TakeJson], Field(max_length=MAX_TAKES)]
+    words: str | None = None
