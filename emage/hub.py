@@ -1,7 +1,7 @@
 """Where weights come from: a folder, the Hugging Face Hub or the embedded default."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from emage.models.checkpoint import (
     PAPER_NAMES,
     PAPER_VQ_FILES,
     WEIGHTS_NAMES,
+    WHOLE_FOLDERS,
     load_config,
     unreadable,
 )
@@ -37,12 +38,18 @@ WORDS_NEEDED, WORDS_USED, WORDS_UNUSED = "needed", "used", "unused"
 """What a transcript is to weights: without one they hear the rhythm alone; or the sound; or they hear no words."""
 _NEEDS_OF_REPOS = {DEFAULT_REPO: WORDS_UNUSED, PAPER_REPO: WORDS_NEEDED}
 
-_RELEASED_FILES = {
-    network: [
-        [name if folder == "." else f"{folder}/{name}" for name in names] for names in ([CONFIG_NAME], WEIGHTS_NAMES)
-    ]
-    for network, folder in NETWORK_FOLDERS.items()
-}
+
+def _released_files(folders: Mapping[str, str]) -> dict[str, list[list[str]]]:
+    return {
+        network: [
+            [name if folder == "." else f"{folder}/{name}" for name in names]
+            for names in ([CONFIG_NAME], WEIGHTS_NAMES)
+        ]
+        for network, folder in folders.items()
+    }
+
+
+_RELEASED_FILES = _released_files(NETWORK_FOLDERS)
 _PAPER_FILES = {"generator": PAPER_NAMES, **{network: (name,) for network, name in PAPER_VQ_FILES.items()}}
 _EITHER_FILES = [[*names, *_PAPER_FILES[network]] for network, choices in _RELEASED_FILES.items() for names in choices]
 """Of each list one file is needed, the first that is there: as released, or as the paper has it."""
@@ -202,20 +209,25 @@ def _hears_words(root: Path) -> bool:
     return bool(load_config(root).get("vocabulary"))
 
 
+def _is_whole_body(root: Path) -> bool:
+    return (root / CONFIG_NAME).is_file() and bool(load_config(root).get("whole_body"))
+
+
 def _complete_folders(root: Path) -> dict[str, Path]:
     try:
         is_file = root.is_file()
         is_paper = any((root / name).is_file() for name in PAPER_NAMES)
         found: dict[str, Path] = {}
         missing: list[str] = []
-        for network, choices in _RELEASED_FILES.items():
+        folders = WHOLE_FOLDERS if _is_whole_body(root) else NETWORK_FOLDERS
+        for network, choices in _released_files(folders).items():
             lacking = [names for names in choices if not any((root / name).is_file() for name in names)]
-            own = next((name for name in _PAPER_FILES[network] if (root / name).is_file()), None)
-            found[network] = root / NETWORK_FOLDERS[network]
+            own = next((name for name in _PAPER_FILES.get(network, ()) if (root / name).is_file()), None)
+            found[network] = root / folders[network]
             if lacking and own is not None:
                 found[network] = root if network == "generator" else root / own
             elif lacking:
-                lacking = lacking if not is_paper else [[*lacking[0], *_PAPER_FILES[network]]]
+                lacking = lacking if not is_paper else [[*lacking[0], *_PAPER_FILES.get(network, ())]]
                 missing += [" or ".join(names) for names in lacking]
     except OSError as error:
         raise unreadable(root, error) from error

@@ -35,12 +35,19 @@ from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
-from emage.models.checkpoint import CONFIG_NAME, NETWORK_FOLDERS, load_config, load_networks, save_network
+from emage.models.checkpoint import (
+    CONFIG_NAME,
+    NETWORK_FOLDERS,
+    WHOLE_FOLDERS,
+    load_config,
+    load_networks,
+    save_network,
+)
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
 from emage.motion import FLAME2020, FPS, Motion
-from emage.motion.skeleton import DISJOINT_PARTS, NETWORK_PARTS, NUM_BETAS, TRANSLATION
+from emage.motion.skeleton import DISJOINT_PARTS, NUM_BETAS, TRANSLATION
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
 from emage.postprocess.smoothing import low_pass, smooth_seams
@@ -356,10 +363,8 @@ class EmagePipeline(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """The released layout, with safetensors; `save_pretrained` and `push_to_hub` come from ModelHubMixin."""
-        networks = {"generator": self.generator, "global": self.codec.global_motion}
-        networks.update({part: self.codec.parts[part] for part in NETWORK_PARTS})
-        for name, network in networks.items():
-            save_network(network, save_directory / NETWORK_FOLDERS[name])
+        for name, network in {"generator": self.generator, **self.codec.networks}.items():
+            save_network(network, save_directory / (WHOLE_FOLDERS | NETWORK_FOLDERS)[name])
         save_sampling(self.sampling, save_directory)
         if self.vocabulary is not None:
             self.vocabulary.save(save_directory / VOCABULARY_NAMES[0])

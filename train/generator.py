@@ -10,130 +10,48 @@ With --hears words it hears rhythm and words (EMAGE, section 4.1) in place of th
 with --hears both, which ones by turns, so that one generator does with a transcript and without.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal, NamedTuple, Self
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from emage.body import Body, load_body
-from emage.errors import EmageError, WeightsError
+from emage.errors import EmageError
 from emage.generation.settings import AS_GENERATED
-from emage.hub import find_weights
-from emage.models.checkpoint import NETWORK_FOLDERS, load_generator
-from emage.models.codec import MotionCodec, part_vectors
-from emage.models.content_rhythm import Fusion, SpeechFeatures
-from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
+from emage.models.checkpoint import NETWORK_FOLDERS
+from emage.models.codec import MotionCodec
+from emage.models.generator import Generator
 from emage.models.parts import Parts
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
-from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
-from train.data.augment import Augmentation
+from emage.recording.vocabulary import VOCABULARY_NAMES
 from train.data.cache import Cache
 from train.data.masking import MaskedWindow, Passes, mask_passes, sample_mask
-from train.data.transcripts import TranscriptNoise, Transcripts, collect_vocabulary
-from train.data.windows import Window, Windows, codec_motion, iterate_once, split_windows
+from train.data.transcripts import Transcripts, collect_vocabulary
+from train.data.windows import Windows, iterate_once, split_windows
+from train.modelling.beginning import new_generator
+from train.modelling.passes import (
+    Targets,
+    ThreePasses,
+    compare_pass,
+    compare_passes,
+    encode_heard,
+    encode_targets,
+    own_pasts,
+    true_pasts,
+)
+from train.modelling.settings import GeneratorTraining, mask_ratio
 from train.run.checkpoints import load_codec
 from train.run.command import run_stage
-from train.run.config import RunConfig
-from train.run.log import Losses, mean_of, scalars
+from train.run.log import mean_of, scalars
 from train.run.training import Run
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneratorTraining(RunConfig):
-    """Train the generator on trained VQ-VAEs."""
-
-    hidden: int = 768
-    """Width of the transformers."""
-    audio_width: int = 256
-    seed_frames: int = 4
-    latent_weight: Parts[float] = field(default_factory=lambda: Parts(3.0, 3.0, 3.0, 3.0))
-    """Of the mean squared difference of each part's latents."""
-    class_weight: Parts[float] = field(default_factory=lambda: Parts(face=0.0, upper=1.0, hands=1.0, lower=1.0))
-    """Of the negative log-likelihood of each part's codes. A part with 0 is decoded from its latents."""
-    hears: Literal["sound", "words", "both"] = "sound"
-    """The waveform, as released; rhythm and words (EMAGE, section 4.1); or half of the windows this way, half that."""
-    word_width: int = 300
-    """Of the word embeddings, where words are heard."""
-    fusion: Fusion = "attention"
-    """How content and rhythm become one, where words are heard."""
-    word_vectors: Path | None = None
-    """Begin from these word embeddings (text as fastText's, or the published vocab.pkl); by default at random."""
-    aligned_audio: bool = False
-    """Give each frame's query the audio of that frame (see GeneratorConfig); False is the released network."""
-    initial_weights: str | None = None
-    """Begin from the generator of these weights (a folder, a repo id on the Hub, or "demo"): its tensors of the same
-    name and shape are taken, such as encoders and transformers; the rest, as the heads of another codebook, is new."""
-    new_heads: bool = False
-    """Begin anew with what gives latents and codes, where the initial weights know other codes of the same number."""
-    hint_stride: int = 1
-    """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
-    first_mask_ratio: float = 0.05
-    """The share hidden at the first step; it grows evenly to all of it at the last."""
-    first_window_chance: float = 0.15
-    """How often a window is treated as a recording's first."""
-    shift_m: float = 1.0
-    """How far hints are moved about the ground, at most, in x and in z."""
-    dropout: float = 0.1
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    transcript_noise: TranscriptNoise = field(default_factory=TranscriptNoise)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.hint_stride < 1:
-            raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
-
-    @property
-    def share_windows(self) -> int:
-        """A micro-batch has a multiple of so many windows, for every kind of pass to have its even share."""
-        return self.hint_stride * (2 if self.hears == "both" else 1)
-
-    def hears_words(self, sample_index: int) -> bool:
-        """Whether that item of the training is heard as rhythm and words."""
-        return self.hears == "words" or (self.hears == "both" and sample_index // self.hint_stride % 2 == 0)
-
-    def shrink(self) -> Self:
-        return replace(super().shrink(), hidden=32, audio_width=16, word_width=16, hint_stride=min(self.hint_stride, 2))
-
-    def network(self, codec: MotionCodec, cache: Cache, vocabulary: Vocabulary | None) -> GeneratorConfig:
-        return GeneratorConfig(
-            hidden=self.hidden,
-            audio_width=self.audio_width,
-            motion_width=codec.face.config.width,
-            codebook_size=codec.face.config.codebook_size,
-            window_frames=self.window_frames,
-            seed_frames=self.seed_frames,
-            window_stride_frames=self.stride_frames,
-            speakers=len(cache.speakers),
-            expression_basis=cache.expression_basis,
-            aligned_audio=self.aligned_audio,
-            waveform=self.hears != "words",
-            vocabulary=len(vocabulary) if vocabulary else 0,
-            word_width=self.word_width,
-            fusion=self.fusion,
-            latent_weight=self.latent_weight,
-            class_weight=self.class_weight,
-        )
-
-
-# --- what is visible --------------------------------------------------------------------------------------------------
-
 
 VALIDATIONS = {"sound": [("val", False)], "words": [("val", True)], "both": [("val", True), ("val_sound", False)]}
 """What is logged of the validation windows, by what a generator hears, and whether it hears them by their words."""
-
-
-def mask_ratio(step: int, config: GeneratorTraining) -> float:
-    """Of step 0, 1, ...: `first_mask_ratio` growing evenly to 1 at the last step."""
-    progress = min(1.0, step / max(1, config.steps - 1))
-    return config.first_mask_ratio + (1 - config.first_mask_ratio) * progress
 
 
 class MaskedWindows(Dataset):
@@ -159,145 +77,10 @@ class MaskedWindows(Dataset):
         )
 
 
-class Targets(NamedTuple):
-    """What the trained VQ-VAEs make of a batch: latents (B, T, D) and codes (B, T) of each part; seed (B, S, 337), the
-    motion that the codes of the seed frames decode to."""
-
-    latents: Parts[Tensor]
-    codes: Parts[Tensor]
-    seed: Tensor
-
-
-@torch.no_grad()
-def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targets:
-    vectors = part_vectors(codec_motion(window), window.expressions)
-    latents = Parts.of(lambda part: codec.parts[part].encoder(vectors[part]))
-    codes = Parts.of(lambda part: codec.parts[part].quantizer.nearest(latents[part]))
-    # A decoded frame depends on so many after it; more need not be decoded.
-    needed = seed_frames + max(part.reach_frames for part in codec.parts)
-    return Targets(latents, codes, codec.channels(codes.map(lambda index: index[:, :needed]))[:, :seed_frames])
-
-
-# --- losses -----------------------------------------------------------------------------------------------------------
-
-
-def encode_heard(generator: Generator, window: Window, by_words: bool) -> SpeechFeatures:
-    """Of a batch, either by rhythm and words or by the waveform."""
-    return generator.encode_speech(*((window.rhythm, window.words) if by_words else (window.audio,)))
-
-
-class ThreePasses(nn.Module):
-    """The generator's three passes as one call, as training in several processes needs it."""
-
-    def __init__(self, generator: Generator):
-        super().__init__()
-        self.generator = generator
-        for part, weight in zip(NETWORK_PARTS, generator.config.class_weight, strict=True):
-            if weight == 0:  # it has no loss to learn from
-                _classifier(generator, part).requires_grad_(False)
-
-    def forward(self, window: Window, shown: Passes, by_words: Tensor) -> tuple[GeneratorOutput, ...]:
-        """by_words: (B,) bool, which windows are heard by rhythm and words.
-
-        -> outputs with the seed alone, with hints and speech, with hints and no speech for the body.
-        """
-        groups = [rows for rows in (by_words, ~by_words) if rows.any()]
-        outputs = [self._pass_three_times(window, shown, rows, bool(by_words[rows][0])) for rows in groups]
-        hinted = [rows[shown.hinted] for rows in groups]
-        rows_of_pass = (groups, hinted, hinted)
-        return tuple(_join(parts, rows) for parts, rows in zip(zip(*outputs, strict=True), rows_of_pass, strict=True))
-
-    def _pass_three_times(
-        self, window: Window, shown: Passes, rows: Tensor, by_words: bool
-    ) -> tuple[GeneratorOutput, ...]:
-        features = encode_heard(self.generator, Window(*(item[rows] for item in window)), by_words)
-        speaker, hinted, own = window.speaker[rows], shown.hinted[rows], rows[shown.hinted]
-        hints = (features.rows(hinted), shown.hint_motion[own], shown.hint_mask[own], speaker[hinted])
-        return (
-            self.generator.generate(features, shown.seed_motion[rows], shown.seed_mask[rows], speaker),
-            self.generator.generate(*hints),
-            self.generator.generate(*hints, use_audio=False),
-        )
-
-
-def _join(outputs: Sequence[GeneratorOutput], rows: Sequence[Tensor]) -> GeneratorOutput:
-    """Outputs of groups of a batch, in the batch's order. rows: (B,) bool of each group."""
-    order = torch.cat([group.nonzero().flatten() for group in rows]).argsort()
-
-    def join(kind: str) -> Parts[Tensor]:
-        return Parts.of(lambda part: torch.cat([getattr(output, kind)[part] for output in outputs])[order])
-
-    return GeneratorOutput(join("latents"), join("logits"))
-
-
-def set_dropout(network: nn.Module, share: float) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
-        elif isinstance(module, nn.MultiheadAttention):
-            module.dropout = share
-
-
-def _classifier(generator: Generator, part: str) -> nn.Module:
-    return generator.face_cls if part == "face" else getattr(generator, f"motion_cls_{part}")
-
-
-@dataclass(frozen=True)
-class PassLosses:
-    """Of one pass: latent and code losses times their weights, scalars."""
-
-    latent: Tensor
-    code: Tensor
-
-
-def compare_pass(output: GeneratorOutput, targets: Targets, config: GeneratorTraining) -> PassLosses:
-    latent = [
-        config.latent_weight[part] * functional.mse_loss(output.latents[part].float(), targets.latents[part].float())
-        for part in NETWORK_PARTS
-    ]
-    code = [
-        config.class_weight[part]
-        * functional.cross_entropy(output.logits[part].float().flatten(0, 1), targets.codes[part].flatten())
-        for part in NETWORK_PARTS
-        if config.class_weight[part] > 0
-    ]
-    return PassLosses(sum(latent), sum(code, latent[0].new_zeros(())))
-
-
-@dataclass(frozen=True)
-class GeneratorLosses(Losses):
-    """Of the three passes: with the seed alone, with hints, with hints and without the audio."""
-
-    seed_latent: Tensor
-    seed_code: Tensor
-    hint_latent: Tensor
-    hint_code: Tensor
-    silent_latent: Tensor
-    silent_code: Tensor
-
-
-def compare_passes(
-    outputs: tuple[GeneratorOutput, ...], targets: Targets, hinted: Tensor, config: GeneratorTraining
-) -> GeneratorLosses:
-    """hinted: (B,) bool, the windows that the second and third output are of."""
-    of_hinted = Targets(
-        targets.latents.map(lambda latent: latent[hinted]),
-        targets.codes.map(lambda index: index[hinted]),
-        targets.seed[hinted],
-    )
-    seed, hint, silent = (
-        compare_pass(output, of_pass, config)
-        for output, of_pass in zip(outputs, (targets, of_hinted, of_hinted), strict=True)
-    )
-    return GeneratorLosses(seed.latent, seed.code, hint.latent, hint.code, silent.latent, silent.code)
-
-
-# --- the stage --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class GeneratorReport:
-    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes."""
+    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes; not
+    a number where there are no codes."""
 
     latent: float
     code: float
@@ -307,51 +90,8 @@ class GeneratorReport:
     right_lower: float
 
 
-_HEADS = ("face_out_proj.", "face_cls.", "motion_out_proj_", "motion_cls_")
-
-
-@torch.no_grad()
-def begin_from(generator: Generator, state: dict[str, Tensor], new_heads: bool = False) -> list[str]:
-    """Copy the tensors of `state` whose name and shape are those of the generator's; returns their names.
-
-    new_heads: leave out what gives latents and codes.
-
-    Raises:
-        WeightsError: there are none.
-    """
-    own = generator.state_dict()
-    left_out = _HEADS if new_heads else ()
-    fitting = [
-        name
-        for name, tensor in own.items()
-        if name in state and state[name].shape == tensor.shape and not name.startswith(left_out)
-    ]
-    if not fitting:
-        raise WeightsError(
-            "The initial weights have no tensor of this generator's shapes. Give hidden and audio_width."
-        )
-    for name in fitting:
-        own[name].copy_(state[name])
-    return fitting
-
-
-@torch.no_grad()
-def begin_with_vectors(generator: Generator, vocabulary: Vocabulary, file: Path | None) -> None:
-    """Copy the embeddings of the words that a file of vectors has, where one is given.
-
-    Raises:
-        WeightsError: it has none, or vectors of another width.
-    """
-    if file is None:
-        return
-    pretrained = load_vocabulary(file, set(vocabulary.words))
-    width = generator.config.word_width
-    if pretrained.vectors is None or pretrained.vectors.shape[1] != width:
-        raise WeightsError(f"{file} has no word vectors of width {width}. Give --word-width as the file has it.")
-    for word, vector in zip(pretrained.words, torch.from_numpy(pretrained.vectors), strict=True):
-        for content in (generator.content_face, generator.content_body):
-            if (index := vocabulary.index(word)) > UNK:
-                content.embedding.weight[index] = vector
+def share_right(codes: Tensor, truth: Tensor) -> float:
+    return math.nan if truth.is_floating_point() else float((codes == truth).float().mean())
 
 
 @torch.no_grad()
@@ -363,20 +103,40 @@ def validate(
     device: torch.device,
     by_words: bool = False,
 ) -> GeneratorReport:
-    """by_words: whether the windows are heard by rhythm and words, or by the waveform."""
+    """by_words: whether the windows are heard by rhythm and words, or by the waveform. An autoregressive generator is
+    given the true past.
+    """
     generator.eval()
     results = []
     for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
         shown = mask_passes(item, targets.seed)
         features = encode_heard(generator, item.window, by_words)
-        output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker)
+        past = None if config.autoregressive == "no" else true_pasts(codec, targets, shown.hinted)[0]
+        output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker, previous=past)
         losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
-        right = {f"right_{part}": float((codes[part] == targets.codes[part]).float().mean()) for part in NETWORK_PARTS}
+        right = {f"right_{part}": share_right(codes[part], targets.codes[part]) for part in NETWORK_PARTS}
         results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code), **right}))
     generator.train()
     return GeneratorReport(**mean_of(results))
+
+
+def make_pasts(
+    generator: Generator,
+    codec: MotionCodec,
+    item: MaskedWindow,
+    shown: Passes,
+    targets: Targets,
+    config: GeneratorTraining,
+) -> list[Parts[Tensor]]:
+    """What an autoregressive generator is given of the frames before, in each pass; nothing for others."""
+    if config.autoregressive == "no":
+        return []
+    truth = true_pasts(codec, targets, shown.hinted)
+    if config.autoregressive == "teacher-forced":
+        return truth
+    return own_pasts(generator, codec, item.window, shown, item.by_words, truth)
 
 
 def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
@@ -394,25 +154,21 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     training, validation = split_windows(cache, config, config.augmentation, transcripts)
     dataset = MaskedWindows(training, config)
     held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
-    codec = load_codec(config.weights).to(run.device)
+    codec = load_codec(config.weights, config.whole_body).to(run.device)
     folder = config.weights / NETWORK_FOLDERS["generator"]
-    new_generator = Generator(config.network(codec, cache, vocabulary))
-    if config.initial_weights is not None:
-        first = load_generator(find_weights(config.initial_weights).folders["generator"])
-        begin_from(new_generator, first.state_dict(), config.new_heads)
-    if vocabulary:
+    network = new_generator(config, config.network(codec, cache, vocabulary), vocabulary)
+    if vocabulary and run.is_main:
         vocabulary.save(folder / VOCABULARY_NAMES[0])
-        begin_with_vectors(new_generator, vocabulary, config.word_vectors)
-    set_dropout(new_generator, config.dropout)
-    model, optimizer = run.prepare(ThreePasses(new_generator))
+    model, optimizer = run.prepare(ThreePasses(network))
     generator: Generator = run.accelerator.unwrap_model(model).generator
 
     for batches in run.steps(dataset, optimizer):
         for item in batches:
             targets = encode_targets(codec, item.window, config.seed_frames)
             with run.accelerator.accumulate(model):
-                shown = mask_passes(item, targets.seed, config.hint_stride)
-                outputs = model(item.window, shown, item.by_words)
+                shown = mask_passes(item, targets.seed, config.hint_stride if config.masked else None)
+                pasts = make_pasts(generator, codec, item, shown, targets, config)
+                outputs = model(item.window, shown, item.by_words, pasts)
                 losses = compare_passes(outputs, targets, shown.hinted, config)
                 run.descend(losses.total, model, optimizer)
             run.record(losses)

@@ -22,9 +22,10 @@ from emage.motion.skeleton import (
     LOWER_TRANSLATION,
     PART_CHANNELS,
     PART_JOINTS,
+    WHOLE,
 )
 from train.data.cache import Cache
-from train.data.windows import Window, Windows, iterate_once, part_vector, split_windows, spread_sample
+from train.data.windows import Window, Windows, code_part, iterate_once, part_vector, split_windows, spread_sample
 from train.run.checkpoints import load_part
 from train.run.command import run_stage
 from train.run.config import RunConfig
@@ -40,6 +41,8 @@ class GlobalMotionTraining(RunConfig):
 
     width: int = 256
     layers: int = 4
+    whole_body: bool = False
+    """Of the legs as the one VQ-VAE of the whole body decodes them, not as that of the lower body does."""
     velocity_weight: float = 1.0
     """Mean difference of x and z velocity, m/s."""
     height_weight: float = 5.0
@@ -88,7 +91,7 @@ def _path_distance(made: Tensor, truth: Tensor) -> Tensor:
 @torch.no_grad()
 def decode_lower(lower: VQVAE, window: Window) -> Tensor:
     """(B, T, 61) as the codec hands it to the predictor."""
-    return lower.decode(lower.encode(part_vector(window, "lower")))
+    return code_part(lower, window, "lower")[1]
 
 
 def decode_feet(vector: Tensor, window: Window, points: BodyPoints) -> Tensor:
@@ -143,7 +146,7 @@ def train(config: GlobalMotionTraining, body: Body | None = None) -> GlobalMotio
     body = body or load_body()
     dataset, held_out = split_windows(cache, config)
     points = BodyPoints(body, "lower", 1, cache.expression_basis).to(run.device)
-    lower = load_part(config.weights, "lower").to(run.device)
+    lower = load_part(config.weights, WHOLE if config.whole_body else "lower").to(run.device)
     folder = config.weights / NETWORK_FOLDERS["global"]
     new = GlobalMotionPredictor(VQVAEConfig(PART_CHANNELS["lower"], config.width, config.layers))
     begin_at_data(new, spread_sample(dataset, lambda window: part_vector(window, "lower")))

@@ -1,4 +1,4 @@
-"""Stage 1: the VQ-VAE of one body part. Run it four times, for face, upper, hands and lower.
+"""Stage 1: the VQ-VAE of one body part. Run it four times, for face, upper, hands and lower; or once, for whole.
 
 python -m train.vqvae --part upper --cache CACHE --weights WEIGHTS --out runs/upper
 accelerate launch --num_processes 2 -m train.vqvae ...
@@ -7,7 +7,8 @@ The codebook is not trained by gradients: each code follows the mean of the late
 2017, appendix A.1), and a code that nobody chooses is put where a latent is.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
@@ -16,20 +17,23 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.models.checkpoint import NETWORK_FOLDERS
-from emage.models.codec import integrate_root
-from emage.models.quantizer import Quantizer, code_usage, perplexity
+from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS
+from emage.models.codec import integrate_root, split_vectors
+from emage.models.quantizer import Quantized, Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
 from emage.motion import FPS
 from emage.motion.rotations import angle_between, matrix_to_rotation_6d
 from emage.motion.skeleton import (
     CONTACT_JOINTS,
     LOWER_TRANSLATION,
+    NETWORK_PARTS,
     PART_CHANNELS,
     PART_JOINTS,
+    WHOLE,
+    WHOLE_CHANNELS,
 )
 from train.data.cache import Cache
-from train.data.windows import Window, Windows, iterate_once, part_vector, split_windows, spread_sample
+from train.data.windows import Window, Windows, code_part, iterate_once, part_vector, split_windows, spread_sample
 from train.run.command import run_stage
 from train.run.config import RunConfig
 from train.run.kinematics import BodyPoints, Points, measure_sliding, replace_rotations, to_matrices
@@ -42,12 +46,13 @@ from train.run.training import Run
 class VQVAETraining(RunConfig):
     """Train the VQ-VAE of one part. The weights of the losses are named for what they weigh."""
 
-    part: Literal["face", "upper", "hands", "lower"]
+    part: Literal["face", "upper", "hands", "lower", "whole"]
+    """whole: one VQ-VAE for all four parts, for ablations; its losses are the sums of theirs."""
     width: int = 256
     """Of a latent; one for all parts and the generator."""
     codebook_size: int = 256
     layers: int | None = None
-    """Convolution layers each way; by default 4 for lower, else 2, as released."""
+    """Convolution layers each way; by default 4 for lower and whole, else 2, as released."""
 
     channel_weight: float = 1.0
     """Mean difference of the channels as the decoder gives them; it holds where angles have no slope."""
@@ -71,6 +76,10 @@ class VQVAETraining(RunConfig):
     """Mean speed of feet that stand, m/s; lower alone."""
     commitment_weight: float = 0.25
     """Mean squared distance of latents from their codes."""
+    quantized: bool = True
+    """False trains a plain VAE in place of a VQ-VAE, for ablations."""
+    divergence_weight: float = 1e-3
+    """Mean divergence of a plain VAE's channels from the standard normal distribution."""
 
     posed_stride: int = 4
     """One window in so many is posed on the body for the position losses."""
@@ -83,18 +92,23 @@ class VQVAETraining(RunConfig):
     def shrink(self) -> Self:
         return replace(super().shrink(), width=16, codebook_size=16, skin_points=16)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is coded."""
+        return NETWORK_PARTS if self.part == WHOLE else (self.part,)
+
     def network(self) -> VQVAEConfig:
-        layers = self.layers or (4 if self.part == "lower" else 2)
-        return VQVAEConfig(PART_CHANNELS[self.part], self.width, layers, self.codebook_size)
+        layers = self.layers or (4 if self.part in ("lower", WHOLE) else 2)
+        channels = WHOLE_CHANNELS if self.part == WHOLE else PART_CHANNELS[self.part]
+        return VQVAEConfig(channels, self.width, layers, self.codebook_size, self.quantized)
 
 
 class Reconstruction(NamedTuple):
-    """motion (B, T, C), latent (B, T, D) of the encoder, index (B, T), commitment ()."""
+    """motion (B, T, C), latent (B, T, D) of the encoder, and what became of it."""
 
     motion: Tensor
     latent: Tensor
-    index: Tensor
-    commitment: Tensor
+    quantized: Quantized
 
 
 class TrainedVQVAE(nn.Module):
@@ -103,7 +117,8 @@ class TrainedVQVAE(nn.Module):
     def __init__(self, config: VQVAEConfig):
         super().__init__()
         self.vqvae = VQVAE(config)
-        self.vqvae.quantizer.requires_grad_(False)
+        if config.quantized:
+            self.vqvae.quantizer.requires_grad_(False)
         self.codebook = CodebookAverages(config.codebook_size, config.width)
 
     def forward(self, vector: Tensor) -> Reconstruction:
@@ -112,7 +127,7 @@ class TrainedVQVAE(nn.Module):
             latent = latent.float()
             quantized = self.vqvae.quantizer.quantize(latent)
         motion = self.vqvae.decoder(quantized.latent)
-        return Reconstruction(motion, latent, quantized.index, quantized.commitment)
+        return Reconstruction(motion, latent, quantized)
 
 
 class CodebookAverages(nn.Module):
@@ -171,15 +186,37 @@ class VQVAELosses(Losses):
     vertex: Tensor
     sliding: Tensor
     commitment: Tensor
+    divergence: Tensor
 
 
 def compare_reconstruction(
-    made: Tensor, vector: Tensor, commitment: Tensor, window: Window, points: BodyPoints, config: VQVAETraining
+    made: Tensor,
+    vector: Tensor,
+    quantized: Quantized,
+    window: Window,
+    points: Mapping[str, BodyPoints],
+    config: VQVAETraining,
 ) -> VQVAELosses:
-    """made, vector: (B, T, C) decoded and true channels of the part."""
+    """made, vector: (B, T, C) decoded and true channels; points: of each part that is coded."""
+    if config.part == WHOLE:
+        mades, vectors = split_vectors(made), split_vectors(vector)
+        losses = [compare_part(mades[part], vectors[part], window, points[part], part, config) for part in points]
+    else:
+        losses = [compare_part(made, vector, window, points[config.part], config.part, config)]
+    return VQVAELosses(
+        **{name: sum(each[name] for each in losses) for name in losses[0]},
+        commitment=config.commitment_weight * quantized.commitment,
+        divergence=config.divergence_weight * quantized.divergence,
+    )
+
+
+def compare_part(
+    made: Tensor, vector: Tensor, window: Window, points: BodyPoints, part: str, config: VQVAETraining
+) -> dict[str, Tensor]:
+    """Losses by their names in `VQVAELosses`, of made and vector (B, T, C), decoded and true channels of the part."""
     channel = (made - vector).abs().mean()
-    made = orthonormalize(made, config.part)
-    turns = 6 * len(PART_JOINTS[config.part])
+    made = orthonormalize(made, part)
+    turns = 6 * len(PART_JOINTS[part])
     angle = angle_between(to_matrices(made[..., :turns]), to_matrices(vector[..., :turns])).mean()
     change, true_change = made.diff(dim=1), vector.diff(dim=1)
     # Chosen by their sample index, and summed: so the loss is the same however a batch is shared out among processes.
@@ -187,25 +224,24 @@ def compare_reconstruction(
     share = config.posed_stride / len(posed)
     position, vertex, sliding = (
         loss.sum() * share
-        for loss in _compare_positions(made[posed], Window(*(item[posed] for item in window)), points, config.part)
+        for loss in _compare_positions(made[posed], Window(*(item[posed] for item in window)), points, part)
     )
     zero = angle.new_zeros(())
-    is_face, is_lower = config.part == "face", config.part == "lower"
+    is_face, is_lower = part == "face", part == "lower"
     difference = (made - vector)[..., turns:]
     translation = difference[..., :3].abs().mean() if is_lower else zero
-    return VQVAELosses(
-        channel=config.channel_weight * channel,
-        rotation=config.rotation_weight * angle,
-        expression=config.expression_weight * difference.abs().mean() if is_face else zero,
-        translation=config.translation_weight * translation,
-        contact=config.contact_weight * difference[..., 3:].square().mean() if is_lower else zero,
-        velocity=config.velocity_weight * (change - true_change).abs().mean(),
-        acceleration=config.acceleration_weight * (change - true_change).diff(dim=1).abs().mean(),
-        position=config.position_weight * position,
-        vertex=config.vertex_weight * vertex,
-        sliding=config.sliding_weight * sliding,
-        commitment=config.commitment_weight * commitment,
-    )
+    return {
+        "channel": config.channel_weight * channel,
+        "rotation": config.rotation_weight * angle,
+        "expression": config.expression_weight * difference.abs().mean() if is_face else zero,
+        "translation": config.translation_weight * translation,
+        "contact": config.contact_weight * difference[..., 3:].square().mean() if is_lower else zero,
+        "velocity": config.velocity_weight * (change - true_change).abs().mean(),
+        "acceleration": config.acceleration_weight * (change - true_change).diff(dim=1).abs().mean(),
+        "position": config.position_weight * position,
+        "vertex": config.vertex_weight * vertex,
+        "sliding": config.sliding_weight * sliding,
+    }
 
 
 def orthonormalize(vector: Tensor, part: str) -> Tensor:
@@ -246,7 +282,8 @@ class VQVAEReport:
     """Reconstruction of windows, one part at a time.
 
     degrees: mean angle of the part's joints; joints_mm, fingertips_mm, skin_mm: mean distances, the other parts as they
-    truly are; expression: mean difference; perplexity; codes_in_use: share of the codebook.
+    truly are; expression: mean difference; perplexity; codes_in_use: share of the codebook. The last two are not a
+    number where there are no codes.
     """
 
     degrees: float
@@ -260,18 +297,19 @@ class VQVAEReport:
 
 @torch.no_grad()
 def validate(network: VQVAE, batches: Iterable[Window], points: BodyPoints, part: str) -> VQVAEReport:
-    """How well a part's motion comes back from its codes, over all batches."""
+    """How well a part's motion comes back from its codes, or those of the whole body, over all batches."""
     codes = network.config.codebook_size
     usage = torch.zeros(codes, device=points.weights.device)
     results = []
     joints = list(PART_JOINTS[part])
     for window in batches:
         vector = part_vector(window, part)
-        index = network.encode(vector)
-        made = orthonormalize(network.decode(index), part)
+        index, decoded = code_part(network, window, part)
+        made = orthonormalize(decoded, part)
         turns = 6 * len(joints)
         ours, truth = pose_part(made, window, points, part)
-        usage += code_usage(index, codes)
+        if network.config.quantized:
+            usage += code_usage(index, codes)
         angle = angle_between(to_matrices(made[..., :turns]), to_matrices(vector[..., :turns])).mean()
         values = {
             "degrees": float(angle.rad2deg()),
@@ -281,8 +319,10 @@ def validate(network: VQVAE, batches: Iterable[Window], points: BodyPoints, part
             "expression": float((made - vector)[..., turns:].abs().mean()) if part == "face" else 0.0,
         }
         results.append((len(vector), values))
-    in_use = float((usage > 0).float().mean())
-    return VQVAEReport(**mean_of(results), perplexity=float(perplexity(usage)), codes_in_use=in_use)
+    in_use, spread = float((usage > 0).float().mean()), float(perplexity(usage))
+    if not network.config.quantized:
+        in_use = spread = math.nan
+    return VQVAEReport(**mean_of(results), perplexity=spread, codes_in_use=in_use)
 
 
 def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
@@ -291,8 +331,10 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     run = Run(config)
     body = body or load_body()
     dataset, held_out = split_windows(cache, config)
-    points = BodyPoints(body, config.part, config.skin_points, cache.expression_basis).to(run.device)
-    folder = config.weights / NETWORK_FOLDERS[config.part]
+    points = {
+        part: BodyPoints(body, part, config.skin_points, cache.expression_basis).to(run.device) for part in config.parts
+    }
+    folder = config.weights / (NETWORK_FOLDERS | WHOLE_FOLDERS)[config.part]
     new = TrainedVQVAE(config.network())
     begin_at_data(new.vqvae, spread_sample(dataset, lambda window: part_vector(window, config.part)))
     model, optimizer = run.prepare(new)
@@ -304,18 +346,22 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
             vector = part_vector(window, config.part)
             with run.accelerator.accumulate(model):
                 made = model(vector)
-                losses = compare_reconstruction(made.motion, vector, made.commitment, window, points, config)
+                losses = compare_reconstruction(made.motion, vector, made.quantized, window, points, config)
                 run.descend(losses.total, model, optimizer)
-            codebook.collect(made.latent, made.index)
+            if config.quantized:
+                codebook.collect(made.latent, made.quantized.index)
             run.record(losses)
-        with torch.no_grad():
-            dead = codebook.update(network.quantizer, made.latent, config, run)
+        if config.quantized:
+            with torch.no_grad():
+                dead = codebook.update(network.quantizer, made.latent, config, run)
         run.end_step(network, folder)
-        if run.is_time(config.log_every):
+        if config.quantized and run.is_time(config.log_every):
             run.log("codes", {"dead": dead, "perplexity": float(perplexity(codebook.use))})
         if run.is_main and run.is_time(config.validate_every):
-            batches = iterate_once(held_out, config.batch_size, run.device)
-            run.log("val", scalars(validate(network, batches, points, config.part)))
+            for part in config.parts:
+                batches = iterate_once(held_out, config.batch_size, run.device)
+                report = validate(network, batches, points[part], part)
+                run.log(f"val_{part}" if config.part == WHOLE else "val", scalars(report))
         if run.is_main and run.is_time(config.video_every):
             _show(run, network, cache, held_out, body)
     run.close()
@@ -325,15 +371,17 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
 @torch.no_grad()
 def _show(run: Run, network: VQVAE, cache: Cache, held_out: Windows, body: Body) -> None:
     """The first validation window beside its reconstruction."""
-    part, window = run.config.part, next(iterate_once(held_out, 1, run.device))
-    made = orthonormalize(network.decode(network.encode(part_vector(window, part))), part)
-    turns = 6 * len(PART_JOINTS[part])
-    rotations = replace_rotations(window.rotations, PART_JOINTS[part], made[..., :turns])
-    expressions = made[..., turns:] if part == "face" else window.expressions
+    window = next(iterate_once(held_out, 1, run.device))
+    rotations, expressions = window.rotations, window.expressions
+    for part in run.config.parts:
+        made = orthonormalize(code_part(network, window, part)[1], part)
+        turns = 6 * len(PART_JOINTS[part])
+        rotations = replace_rotations(rotations, PART_JOINTS[part], made[..., :turns])
+        expressions = made[..., turns:] if part == "face" else expressions
     place = integrate_root(window.root_velocity, torch.zeros(1, 3, device=run.device))[0]
     truth = cache.to_motion(window.motion[0], window.expressions[0], place)
     coded = cache.to_motion(rotations[0], expressions[0], place)
-    run.log_video(part, {"true": truth, "coded": coded}, body, window.audio[0].cpu().numpy())
+    run.log_video(run.config.part, {"true": truth, "coded": coded}, body, window.audio[0].cpu().numpy())
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def choose_codes(
     time: np.ndarray | None = None,
     before: Parts[Tensor] | None = None,
 ) -> Parts[Tensor]:
-    """Codes (1, T) of each part of a window.
+    """Codes (1, T) of each part of a window; of a plain VAE the latents, for there is nothing to choose from.
 
     time: (T,) of its frames, from `sample_time`; only a sample needs it.
     before: (1, S) codes of its first frames by the window before, its seed, which Viterbi decoding keeps and goes on
@@ -87,6 +87,8 @@ def choose_codes(
 
     def choose(part: str) -> Tensor:
         transition_cost = sampling.transition_cost[part]
+        if not codec.parts[part].config.quantized:
+            return output.latents[part]
         if argmax is not None and transition_cost == 0:
             return argmax[part]
         scores = _scores(part, codec, output, config)
@@ -103,7 +105,7 @@ def choose_codes(
         path = decode_viterbi(scores[0, seed.shape[1] :], embedding, transition_cost, seed[0, -1:])
         return torch.cat([seed, path[None]], 1)
 
-    return Parts.of(choose)
+    return codec.choose(choose)
 
 
 def decode_viterbi(scores: Tensor, embedding: Tensor, transition_cost: float, before: Tensor | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emage.errors import AudioError
 from emage.generation.decoding import Sampler, choose_codes, guide, sample_time
+from emage.generation.rollout import delay, roll_out
 from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import PUBLISHED
 from emage.hints.mask import NetworkHints
@@ -187,11 +188,20 @@ def sample_windows(
         visible = mask[:, :overlap] == 0
         motion[:, :overlap] = torch.where(visible, motion[:, :overlap], seed.to(device)[:, :overlap])
         mask[:, :overlap] = 0
-        output = generator.generate(features, motion, mask, speaker_index, use_audio)
-        if use_audio and sampling.guidance > 0:
-            without_audio = generator.generate(features, motion, mask, speaker_index, use_audio=False)
-            output = guide(output, without_audio, sampling.guidance)
+
+        def infer(
+            previous: Parts[Tensor] | None = None, seen=(features, motion, mask, speaker_index)
+        ) -> GeneratorOutput:
+            output = generator.generate(*seen, use_audio, previous)
+            if use_audio and sampling.guidance > 0:
+                output = guide(output, generator.generate(*seen, False, previous), sampling.guidance)
+            return output
+
         window_time = None if time is None else time[window.start_frame : window.end_frame]
+        if config.autoregressive:
+            output = infer(_roll_out(infer, codec, config, sampler, window_time, window.frames, before))
+        else:
+            output = infer()
         codes = choose_codes(codec, output, config, sampling, sampler, window_time, before)
         is_placed = config.conventions == "paper"
         seed = codec.placed_channels(codes, start) if is_placed else codec.channels(codes)
@@ -200,6 +210,31 @@ def sample_windows(
         yield _kept(window, codes, output)
         if progress is not None:
             progress(window.start_frame + window.kept.stop, total)
+
+
+def _roll_out(
+    infer: Callable[[Parts[Tensor]], GeneratorOutput],
+    codec: MotionCodec,
+    config: GeneratorConfig,
+    sampler: Sampler,
+    time: np.ndarray | None,
+    frames: int,
+    before: Parts[Tensor] | None,
+) -> Parts[Tensor]:
+    """What each frame of a window is made of: the seed's frames of their codes in the window before, the others of
+    those chosen here, where no code has a transition cost yet."""
+    width, device = config.motion_width, codec.global_motion.encoder.main[0].weight.device
+
+    def choose(output: GeneratorOutput, frame: int) -> Parts[Tensor]:
+        own_time = None if time is None else time[frame : frame + 1]
+        return choose_codes(codec, output, config, SamplingConfig(), sampler, own_time)
+
+    past = Parts.of(lambda _: torch.zeros(1, frames, width, device=device))
+    if before is None:
+        return roll_out(infer, choose, codec, past)
+    seed = codec.lookup(before)
+    past = delay(Parts.of(lambda part: torch.cat([seed[part], past[part]], 1)[:, :frames]))
+    return roll_out(infer, choose, codec, past, before.face.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,11 +301,7 @@ def _window_hints(hints: NetworkHints | None, window: Window, device: torch.devi
 
 
 def _kept(window: Window, codes: Parts[Tensor], output: GeneratorOutput) -> WindowResult:
-    kept = GeneratorOutput(
-        output.latents.map(lambda tensor: tensor[:, window.kept]),
-        output.logits.map(lambda tensor: tensor[:, window.kept]),
-    )
-    return WindowResult(window, codes.map(lambda tensor: tensor[:, window.kept]), kept)
+    return WindowResult(window, codes.map(lambda tensor: tensor[:, window.kept]), output.frames(window.kept))
 
 
 def join_codes(results: list[Parts[Tensor]]) -> Parts[Tensor]:

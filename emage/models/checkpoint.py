@@ -21,7 +21,7 @@ from emage.models.generator import Generator, GeneratorConfig
 from emage.models.paper import is_paper_text, text_config, translate, vq_config
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
-from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
+from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS, WHOLE, WHOLE_CHANNELS
 
 NETWORK_FOLDERS: dict[str, str] = {
     "generator": ".",
@@ -32,6 +32,9 @@ NETWORK_FOLDERS: dict[str, str] = {
     "global": "emage_vq/global",
 }
 """Where each network's config and weights lie, in a folder as in a repo."""
+
+WHOLE_FOLDERS = {"generator": ".", WHOLE: "emage_vq/whole", "global": "emage_vq/global"}
+"""The same where one VQ-VAE of the whole body stands in place of four."""
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -56,18 +59,21 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
     """Load the six networks strictly, in float32, on the CPU.
 
     Args:
-        folders: of each network in `NETWORK_FOLDERS`, by its name there, the folder with config and weights, or its
-            file as the paper has it, without a config.
+        folders: of each network in `NETWORK_FOLDERS` or `WHOLE_FOLDERS`, by its name there, the folder with config and
+            weights, or its file as the paper has it, without a config.
 
     Raises:
         WeightsError: a damaged file, or weights that do not fit their config or one another.
     """
 
     generator = load_generator(folders["generator"])
-    parts = Parts.of(lambda part: _load_vq(folders[part], part, VQVAE))
-    global_motion = _load_vq(folders["global"], "global", GlobalMotionPredictor)
-    _check_sizes(generator, parts, global_motion)
-    return generator, MotionCodec(parts, global_motion)
+    if WHOLE in folders:
+        parts = _load_vq(folders[WHOLE], WHOLE, VQVAE)
+    else:
+        parts = Parts.of(lambda part: _load_vq(folders[part], part, VQVAE))
+    codec = MotionCodec(parts, _load_vq(folders["global"], "global", GlobalMotionPredictor))
+    _check_sizes(generator, codec)
+    return generator, codec
 
 
 def load_generator(folder: str | Path) -> Generator:
@@ -117,18 +123,30 @@ class _Uninitialised(TorchFunctionMode):
         return function(*arguments, **named)
 
 
-def _check_sizes(generator: Generator, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor) -> None:
-    for part in NETWORK_PARTS:
-        ours = parts[part].config
-        facts = (ours.channels, ours.width, ours.codebook_size)
-        needed = (PART_CHANNELS[part], generator.config.motion_width, generator.config.codebook_size)
+def _check_sizes(generator: Generator, codec: MotionCodec) -> None:
+    if generator.config.whole_body != codec.is_whole:
+        works_with = "one VQ-VAE of the whole body" if generator.config.whole_body else "four VQ-VAEs"
+        raise WeightsError(
+            f"The generator works with {works_with}, and there are others. Use what was trained together."
+        )
+    for part in (WHOLE,) if codec.is_whole else NETWORK_PARTS:
+        ours = codec.networks[part].config
+        codes = generator.config.codebook_size
+        facts = (ours.channels, ours.width, ours.codebook_size if ours.quantized else codes)
+        channels = WHOLE_CHANNELS if codec.is_whole else PART_CHANNELS[part]
+        needed = (channels, generator.config.motion_width, codes)
         if facts != needed:
             raise WeightsError(
                 f"{part}: this VQ-VAE has (channels, width, codes) {facts}, but the generator works with {needed}. "
                 "Use networks that were trained together."
             )
-    if global_motion.config.channels != PART_CHANNELS["lower"]:
-        raise WeightsError(f"global: it has {global_motion.config.channels} channels; the lower body has 61.")
+        if not ours.quantized and generator.config.class_weight["upper" if codec.is_whole else part] > 0:
+            raise WeightsError(
+                f"{part}: this is a plain VAE without codes, but the generator gives it codes by class. Use networks "
+                "that were trained together."
+            )
+    if codec.global_motion.config.channels != PART_CHANNELS["lower"]:
+        raise WeightsError(f"global: it has {codec.global_motion.config.channels} channels; the lower body has 61.")
 
 
 def save_network(network: Network, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """MotionCodec: the four parts' codes <-> motion."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,11 +24,14 @@ from emage.motion.skeleton import (
     LOWER_ROTATIONS,
     LOWER_TRANSLATION,
     MOTION_CHANNELS,
+    NETWORK_PARTS,
     NUM_JOINTS,
+    PART_CHANNELS,
     PART_JOINTS,
     POSE_CHANNELS,
     ROTATION_CHANNELS,
     TRANSLATION,
+    WHOLE,
     rotation_channels,
 )
 
@@ -45,20 +49,43 @@ class DecodedMotion:
 
 
 class MotionCodec(nn.Module):
-    """Four VQ-VAEs and the global motion predictor. The eyes belong to none of them and stay at rest."""
+    """Four VQ-VAEs and the global motion predictor. The eyes belong to none of them and stay at rest.
 
-    def __init__(self, parts: Parts[VQVAE], global_motion: GlobalMotionPredictor):
+    parts: or one VQ-VAE of the whole body (for ablations), whose latent and code are then those of every part.
+    """
+
+    def __init__(self, parts: Parts[VQVAE] | VQVAE, global_motion: GlobalMotionPredictor):
         super().__init__()
-        self.face, self.upper, self.hands, self.lower = parts
+        self.is_whole = isinstance(parts, VQVAE)
+        if self.is_whole:
+            self.whole = parts
+        else:
+            self.face, self.upper, self.hands, self.lower = parts
         self.global_motion = global_motion
 
     @property
     def parts(self) -> Parts[VQVAE]:
+        """The VQ-VAE that each part's code is of."""
+        if self.is_whole:
+            return Parts.of(lambda _: self.whole)
         return Parts(self.face, self.upper, self.hands, self.lower)
+
+    @property
+    def networks(self) -> dict[str, VQVAE | GlobalMotionPredictor]:
+        """By their names in `emage.models.checkpoint`."""
+        vqvaes = {WHOLE: self.whole} if self.is_whole else vars(self.parts)
+        return {**vqvaes, "global": self.global_motion}
+
+    def choose(self, choose: Callable[[str], Tensor]) -> Parts[Tensor]:
+        """Each part's codes from its name; those of the upper body for every part of a whole body."""
+        if self.is_whole:
+            codes = choose("upper")
+            return Parts.of(lambda _: codes)
+        return Parts.of(choose)
 
     def codes(self, output: GeneratorOutput, class_weight: Parts[float]) -> Parts[Tensor]:
         """The argmax codes (B, T) of each part: by class, or nearest to the latent where the class has no weight."""
-        return Parts.of(
+        return self.choose(
             lambda part: (
                 output.logits[part].argmax(-1)
                 if class_weight[part] > 0
@@ -66,17 +93,38 @@ class MotionCodec(nn.Module):
             )
         )
 
+    def latents(self, motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
+        """motion (B, T, 337), expressions (B, T, 100) -> the encoders' latents (B, T, D) of each part."""
+        vectors = part_vectors(motion, expressions)
+        if self.is_whole:
+            latent = self.whole.encoder(join_vectors(vectors))
+            return Parts.of(lambda _: latent)
+        return Parts.of(lambda part: self.parts[part].encoder(vectors[part]))
+
+    def nearest(self, latents: Parts[Tensor]) -> Parts[Tensor]:
+        """Latents (B, T, D) of each part -> codes (B, T)."""
+        return Parts.of(lambda part: self.parts[part].quantizer.nearest(latents[part]))
+
+    def lookup(self, codes: Parts[Tensor]) -> Parts[Tensor]:
+        """Codes (B, T) of each part -> their latents (B, T, D)."""
+        return Parts.of(lambda part: self.parts[part].quantizer.lookup(codes[part]))
+
     def encode(self, motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
         """motion (B, T, 337), expressions (B, T, 100) -> codes (B, T) of each part."""
-        vectors = part_vectors(motion, expressions)
-        return Parts.of(lambda part: self.parts[part].encode(vectors[part]))
+        return self.nearest(self.latents(motion, expressions))
+
+    def decode_vectors(self, codes: Parts[Tensor]) -> Parts[Tensor]:
+        """Codes (B, T) of each part -> what each decoder gives, (B, T, 106 | 78 | 180 | 61)."""
+        if self.is_whole:
+            return split_vectors(self.whole.decode(codes.face))
+        return Parts.of(lambda part: self.parts[part].decode(codes[part]))
 
     def channels(self, codes: Parts[Tensor]) -> Tensor:
         """Codes (B, T) of each part -> (B, T, 337) as the generator sees motion.
 
         Rotations are made orthonormal; translation and contacts are left as the lower decoder gives them.
         """
-        decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
+        decoded = self.decode_vectors(codes)
         motion = decoded.lower.new_zeros(*decoded.lower.shape[:2], MOTION_CHANNELS)
         motion[..., :ROTATION_CHANNELS] = _joint_channels(decoded)
         motion[..., TRANSLATION] = decoded.lower[..., LOWER_TRANSLATION]
@@ -117,7 +165,7 @@ class MotionCodec(nn.Module):
 
     def _decode_chunk(self, codes: Parts[Tensor], conventions: str) -> tuple[Tensor, Tensor, Tensor]:
         """-> poses (B, T, 165), expressions (B, T, 100), root_velocity (B, T, 3): x velocity, height, z velocity."""
-        decoded = Parts.of(lambda part: self.parts[part].decode(codes[part]))
+        decoded = self.decode_vectors(codes)
         joints = _joint_channels(decoded)
         lower = decoded.lower
         if conventions == "paper":
@@ -144,6 +192,16 @@ def part_vectors(motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
             [motion[..., rotation_channels(PART_JOINTS["lower"])], motion[..., TRANSLATION], motion[..., CONTACTS]], -1
         ),
     )
+
+
+def join_vectors(vectors: Parts[Tensor]) -> Tensor:
+    """Of each part -> (B, T, 425) of the whole body."""
+    return torch.cat(list(vectors), -1)
+
+
+def split_vectors(whole: Tensor) -> Parts[Tensor]:
+    """(B, T, 425) -> of each part; what `join_vectors` undoes."""
+    return Parts(*whole.split([PART_CHANNELS[part] for part in NETWORK_PARTS], -1))
 
 
 def _joint_channels(decoded: Parts[Tensor]) -> Tensor:

@@ -4,15 +4,15 @@ One architecture for the released audio network and for the paper's, which hears
 Names of submodules are those of the released state dict of the audio network.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, overload
+from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from emage.errors import WeightsError
-from emage.models.content_rhythm import ContentRhythm, Fusion, SpeechFeatures, unused_prefixes
+from emage.models.content_rhythm import ContentRhythm, SpeechFeatures, unused_prefixes
+from emage.models.generator_config import GeneratorConfig
 from emage.models.layers import (
     MLP,
     ConvEncoder,
@@ -25,145 +25,12 @@ from emage.models.layers import (
     transformer_encoder,
 )
 from emage.models.parts import Parts
-from emage.models.vqvae import config_field
-from emage.motion import FLAME2020, FPS
-from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS, ROTATION_CHANNELS
-from emage.recording.audio import SAMPLE_RATE_HZ
-from emage.validation import checked
+from emage.motion.skeleton import MOTION_CHANNELS, WHOLE
 
 NEVER_CALLED = ("transformer_en_layer.", "transformer_de_layer.", "audio_motion_cross_attn_layer.")
 """Template layers that the published files store and no forward pass of the published code calls."""
 
 BODY_PARTS = ("upper", "hands", "lower")
-_WEIGHT_KEYS = Parts(face="f", upper="u", hands="h", lower="l")
-
-
-_PUBLISHED_NAMES = {
-    "hidden": "hidden_size",
-    "audio_width": "audio_f",
-    "motion_width": "motion_f",
-    "codebook_size": "vae_codebook_size",
-    "window_frames": "pose_length",
-    "seed_frames": "seed_frames",
-    "window_stride_frames": "stride",
-    "speakers": "speaker_dims",
-    "expression_basis": "expression_basis",
-    "aligned_audio": "aligned_audio",
-    "waveform": "waveform",
-    "vocabulary": "vocabulary",
-    "word_width": "word_dims",
-    "fusion": "fusion",
-    "wiring": "wiring",
-    "body_path": "body_path",
-    "conventions": "conventions",
-}
-"""Of the fields in the released config.json."""
-_MAY_LACK = (
-    "stride", "expression_basis", "aligned_audio", "waveform", "vocabulary", "word_dims", "fusion", "wiring",
-    "body_path", "conventions",
-)  # fmt: skip
-
-PAPER_DEFAULTS: dict[str, Any] = {
-    "seed_frames": 4,
-    "wiring": "text",
-    "conventions": "paper",
-    **{f"l{key}": 3 for key in _WEIGHT_KEYS},
-    **{f"c{key}": int(key != "f") for key in _WEIGHT_KEYS},
-}
-"""What a config.json of the paper's text network leaves unsaid: it has the network's sizes alone."""
-
-Size = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0)]
-
-
-@checked(WeightsError, "Generator config:")
-class GeneratorConfig:
-    """The architecture of the generator, and the weights of its losses.
-
-    hidden: width of the transformers; audio_width, motion_width: of the encoders' features (motion_width is also the
-    latents'); codebook_size: K; window_frames, seed_frames, window_stride_frames (training); speakers: table length;
-    expression_basis: what the face's 100 expression channels mean;
-    aligned_audio: whether each frame's query carries the audio of that frame. The released network lets the frames find
-    their audio by attention alone, over features that carry no positions;
-    waveform: whether it can hear the sound alone, as a waveform; vocabulary: how many words it knows, by which it can
-    hear rhythm (amplitude and onsets) and what is said; 0 for none. One that hears both ways has encoders for each;
-    word_width: of the word embeddings; fusion: of content and rhythm, see `emage.models.content_rhythm`;
-    wiring: details in which the published networks differ. "audio": the body attends to speech by a query with the
-    speaker, and the query goes on. "text": the query has positions only, the features go on without them; positions
-    are in the queries of the parts' last decoders too; the MLPs leak 0.2 in place of 0.1;
-    body_path: how speech comes to the body (EMAGE, figure 5): "emage" refines the hints by self-attention and lets them
-    attend to speech; "fusion" lets the frames' positions alone attend to speech and hints; "self-attention" has speech
-    and hints, joined frame by frame, attend to one another;
-    conventions: what it was shown in training. "released": seeds as their codes decode, with the root velocity in place
-    of a translation; onsets at their samples. "paper", of the paper's text network: seeds whose translation is a
-    position along the root trajectory, jaw at rest; onsets as the published code places them; and beside it a global
-    motion predictor that is given orthonormal rotations and no translation;
-    latent_weight, class_weight: of the parts' losses. A part with class weight 0 is decoded from the code nearest to
-    its latent, the others from the class with the largest logit.
-
-    Raises:
-        WeightsError: a value of another kind, out of range, or that does not fit the others.
-    """
-
-    hidden: Size = 768
-    audio_width: Size = 256
-    motion_width: Size = 256
-    codebook_size: Size = 256
-    window_frames: Size = 64
-    seed_frames: Size = 4
-    window_stride_frames: Size = 20
-    speakers: Size = 1
-    expression_basis: Literal["flame2020", "arkit52"] = FLAME2020
-    aligned_audio: bool = False
-    waveform: bool = True
-    vocabulary: Annotated[int, Field(ge=0)] = 0
-    word_width: Size = 300
-    fusion: Fusion = "attention"
-    wiring: Literal["audio", "text"] = "audio"
-    body_path: Literal["emage", "fusion", "self-attention"] = "emage"
-    conventions: Literal["released", "paper"] = "released"
-    latent_weight: Parts[Weight] = field(default_factory=lambda: Parts(3, 3, 3, 3))
-    class_weight: Parts[Weight] = field(default_factory=lambda: Parts(face=0, upper=1, hands=1, lower=1))
-
-    def __post_init__(self):
-        if self.hidden % 8 or self.audio_width % 4:
-            raise WeightsError("Generator config: hidden_size must be a multiple of 8 and audio_f a multiple of 4.")
-        if self.seed_frames >= self.window_frames:
-            raise WeightsError("Generator config: seed_frames must be smaller than pose_length.")
-        if not (self.waveform or self.vocabulary):
-            raise WeightsError("Generator config: without a waveform it needs a vocabulary, or it hears nothing.")
-
-    @classmethod
-    def from_json(cls, published: dict[str, Any]) -> "GeneratorConfig":
-        """From the released config.json, or one of the paper's text network; raises WeightsError for a missing field or
-        a rate we do not serve.
-        """
-        if "vocabulary" in published and "speakers" in published:
-            published = {**PAPER_DEFAULTS, "speaker_dims": published["speakers"], **published}
-        published = {"waveform": not published.get("vocabulary"), **published}
-        if (published.get("audio_sr", SAMPLE_RATE_HZ), published.get("pose_fps", FPS)) != (SAMPLE_RATE_HZ, FPS):
-            raise WeightsError("config.json: only audio_sr 16000 with pose_fps 30 can be sampled here.")
-        fields = {
-            name: config_field(published, key)
-            for name, key in _PUBLISHED_NAMES.items()
-            if key in published or key not in _MAY_LACK
-        }
-        return cls(
-            **fields,
-            latent_weight=Parts.of(lambda part: config_field(published, f"l{_WEIGHT_KEYS[part]}")),
-            class_weight=Parts.of(lambda part: config_field(published, f"c{_WEIGHT_KEYS[part]}")),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields under the names of the released config.json."""
-        return {
-            **{key: getattr(self, name) for name, key in _PUBLISHED_NAMES.items()},
-            "pose_dims": ROTATION_CHANNELS,
-            "audio_sr": SAMPLE_RATE_HZ,
-            "pose_fps": FPS,
-            **{f"l{_WEIGHT_KEYS[part]}": self.latent_weight[part] for part in NETWORK_PARTS},
-            **{f"c{_WEIGHT_KEYS[part]}": self.class_weight[part] for part in NETWORK_PARTS},
-        }
 
 
 @dataclass(frozen=True)
@@ -172,6 +39,12 @@ class GeneratorOutput:
 
     latents: Parts[Tensor]
     logits: Parts[Tensor]
+
+    def frames(self, kept: slice) -> "GeneratorOutput":
+        """Those of some frames."""
+        return GeneratorOutput(
+            self.latents.map(lambda tensor: tensor[:, kept]), self.logits.map(lambda tensor: tensor[:, kept])
+        )
 
 
 class Generator(nn.Module):
@@ -184,23 +57,29 @@ class Generator(nn.Module):
         slope = 0.2 if config.wiring == "text" else 0.1
         self.mask_embedding = nn.Parameter(torch.zeros(1, 1, MOTION_CHANNELS))
         nn.init.normal_(self.mask_embedding, 0, motion**-0.5)
-        if config.waveform:
-            self.audio_encoder_face, self.audio_encoder_body = WaveEncoder(audio), WaveEncoder(audio)
+        sides = ("body",) if config.whole_body else ("face", "body")
+        for side in sides if config.waveform else ():
+            self.add_module(f"audio_encoder_{side}", WaveEncoder(audio))
         if config.vocabulary:
-            self.rhythm_encoder_face, self.rhythm_encoder_body = WaveEncoder(audio, 2), WaveEncoder(audio, 2)
-            sizes = (config.vocabulary, config.word_width, audio, config.fusion)
-            self.content_face, self.content_body = ContentRhythm(*sizes), ContentRhythm(*sizes)
-        self.speaker_embedding_face = nn.Embedding(config.speakers, hidden)
-        self.speaker_embedding_body = nn.Embedding(config.speakers, hidden)
+            for side in sides:
+                self.add_module(f"rhythm_encoder_{side}", WaveEncoder(audio, 2))
+            for side in sides:
+                sizes = (config.vocabulary, config.word_width, audio, config.fusion)
+                self.add_module(f"content_{side}", ContentRhythm(*sizes))
+        for side in sides:
+            self.add_module(f"speaker_embedding_{side}", nn.Embedding(config.speakers, hidden))
         self.motion_encoder = ConvEncoder(MOTION_CHANNELS, motion, 3)
-        self.bodyhints_face = MLP(motion, hidden, motion, slope)
-        self.bodyhints_body = MLP(motion, hidden, motion, slope)
+        for side in sides:
+            self.add_module(f"bodyhints_{side}", MLP(motion, hidden, motion, slope))
         self.position_embeddings = PeriodicPositions(hidden, config.window_frames)
+        for side in sides if config.autoregressive else ():
+            self.add_module(f"previous_{side}", nn.Linear(motion * (1 if config.whole_body else 4), hidden))
 
-        self.audio_face_motion_proj = nn.Linear(audio + motion, hidden)
-        self.face_motion_decoder = transformer_decoder(hidden, 4)
-        self.face_out_proj = nn.Linear(hidden, motion)
-        self.face_cls = MLP(motion, hidden, config.codebook_size, slope)
+        if not config.whole_body:
+            self.audio_face_motion_proj = nn.Linear(audio + motion, hidden)
+            self.face_motion_decoder = transformer_decoder(hidden, 4)
+            self.face_out_proj = nn.Linear(hidden, motion)
+            self.face_cls = MLP(motion, hidden, config.codebook_size, slope)
 
         self.moton_proj = nn.Linear(motion, hidden)
         if config.body_path != "fusion":
@@ -208,7 +87,7 @@ class Generator(nn.Module):
         self.audio_body_motion_proj = nn.Linear(audio, hidden)
         if config.body_path != "self-attention":
             self.audio_motion_cross_attn = transformer_decoder(hidden, 8)
-        for part in BODY_PARTS:
+        for part in (WHOLE,) if config.whole_body else BODY_PARTS:
             self.add_module(f"motion2latent_{part}", MLP(hidden, hidden, hidden, slope))
             self.add_module(f"body_motion_decoder_{part}", transformer_decoder(hidden, 1))
             self.add_module(f"motion_out_proj_{part}", nn.Linear(hidden, motion))
@@ -238,6 +117,7 @@ class Generator(nn.Module):
         use_audio: bool = True,
         rhythm: Tensor | None = None,
         words: Tensor | None = None,
+        previous: Parts[Tensor] | None = None,
     ) -> GeneratorOutput:
         """One window.
 
@@ -249,9 +129,11 @@ class Generator(nn.Module):
             use_audio: False leaves the body without speech, as in the third training pass.
             rhythm: (B, N, 2) amplitude and onsets at 16 kHz, and words: (B, T) indices into the vocabulary, for a
                 generator that knows words.
+            previous: for one that is autoregressive, of each part (B, T, motion_width) the latents of the frame before
+                each frame, 0 for the first.
         """
         features = self.encode_speech(audio if rhythm is None else rhythm, words)
-        return self.generate(features, motion, mask, speaker, use_audio)
+        return self.generate(features, motion, mask, speaker, use_audio, previous)
 
     def encode_speech(self, sound: Tensor, words: Tensor | None = None) -> SpeechFeatures:
         """Speech -> features; once a step serves all passes of training.
@@ -259,22 +141,59 @@ class Generator(nn.Module):
         Args:
             sound: (B, N) waveform at 16 kHz or, with words, (B, N, 2) amplitude and onsets.
             words: (B, T) indices into the vocabulary.
+
+        Raises:
+            WeightsError: it does not hear what is given, or rhythm is given without words, or words without rhythm.
         """
-        if words is None:
-            return SpeechFeatures(self.audio_encoder_face(sound), self.audio_encoder_body(sound))
-        face, body = self.rhythm_encoder_face(sound), self.rhythm_encoder_body(sound)
-        to_frames = at_frames if self.config.aligned_audio else cover_frames
-        face, face_content = self.content_face(to_frames(face, words.shape[1]), words)
-        body, body_content = self.content_body(to_frames(body, words.shape[1]), words)
+        self._check_heard(sound, words)
+        if self.config.whole_body:
+            body, body_content = self._encode_side("body", sound, words)
+            return SpeechFeatures(body, body, body_content, body_content)
+        (face, face_content), (body, body_content) = (
+            self._encode_side(side, sound, words) for side in ("face", "body")
+        )
         return SpeechFeatures(face, body, face_content, body_content)
 
+    def _encode_side(self, side: str, sound: Tensor, words: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if words is None:
+            return self.get_submodule(f"audio_encoder_{side}")(sound), None
+        rhythm = self.get_submodule(f"rhythm_encoder_{side}")(sound)
+        to_frames = at_frames if self.config.aligned_audio else cover_frames
+        return self.get_submodule(f"content_{side}")(to_frames(rhythm, words.shape[1]), words)
+
+    def _check_heard(self, sound: Tensor, words: Tensor | None) -> None:
+        has_rhythm = sound.ndim == 3
+        if has_rhythm != (words is not None):
+            raise WeightsError(
+                f"Here {'rhythm is without words' if has_rhythm else 'words are without rhythm'}. Give rhythm "
+                "(B, N, 2) and words (B, T) together, or a waveform (B, N) alone."
+            )
+        if has_rhythm and not self.config.vocabulary:
+            raise WeightsError("This generator hears a waveform alone, and knows no words. Give it audio.")
+        if not has_rhythm and not self.config.waveform:
+            raise WeightsError("This generator hears rhythm and words, and no waveform. Give it rhythm and words.")
+
     def generate(
-        self, features: SpeechFeatures, motion: Tensor, mask: Tensor, speaker: Tensor, use_audio: bool = True
+        self,
+        features: SpeechFeatures,
+        motion: Tensor,
+        mask: Tensor,
+        speaker: Tensor,
+        use_audio: bool = True,
+        previous: Parts[Tensor] | None = None,
     ) -> GeneratorOutput:
         """As `forward`, with the speech already encoded; it must cover the motion's frames."""
+        if (previous is not None) != self.config.autoregressive:
+            kind, remedy = ("is", "Give previous") if self.config.autoregressive else ("is not", "Leave out previous")
+            raise WeightsError(f"This generator {kind} autoregressive. {remedy}, the latents of the frames before.")
         hint = self.motion_encoder(torch.where(mask == 1, self.mask_embedding, motion))
-        face = self._face_latent(features, hint, speaker)
-        upper, hands, lower = self._body_latents(features if use_audio else None, hint, speaker)
+        past = None if previous is None else self._look_back(previous)
+        if self.config.whole_body:
+            (latent,) = self._body_latents(features if use_audio else None, hint, speaker, past)
+            logits = self.motion_cls_whole(latent)
+            return GeneratorOutput(Parts.of(lambda _: latent), Parts.of(lambda _: logits))
+        face = self._face_latent(features, hint, speaker, past)
+        upper, hands, lower = self._body_latents(features if use_audio else None, hint, speaker, past)
         latents = Parts(face, upper, hands, lower)
         logits = Parts(
             self.face_cls(face),
@@ -284,7 +203,13 @@ class Generator(nn.Module):
         )
         return GeneratorOutput(latents, logits)
 
-    def _face_latent(self, features: SpeechFeatures, hint: Tensor, speaker: Tensor) -> Tensor:
+    def _look_back(self, previous: Parts[Tensor]) -> "_Past":
+        is_whole = self.config.whole_body
+        latents = previous.upper if is_whole else torch.cat(list(previous), -1)  # (B, T, D | 4 D)
+        later = torch.ones(latents.shape[1], latents.shape[1], dtype=torch.bool, device=latents.device).triu(1)
+        return _Past(None if is_whole else self.previous_face(latents), self.previous_body(latents), later)
+
+    def _face_latent(self, features: SpeechFeatures, hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
         frames, speech = hint.shape[1], features.face
         if self.config.aligned_audio and not features.is_by_frame:
             speech = at_frames(speech, frames)
@@ -292,41 +217,50 @@ class Generator(nn.Module):
         query = self.speaker_embedding_face(speaker)[:, None].expand(-1, frames, -1)
         if self.config.aligned_audio:
             query = query + memory
-        decoded = self.face_motion_decoder(self.position_embeddings(query), memory)
+        if past is not None:
+            query = query + past.face
+        decoded = self.face_motion_decoder(self.position_embeddings(query), memory, past and past.later)
         return self.face_out_proj(decoded)
 
     def _body_latents(
-        self, features: SpeechFeatures | None, hint: Tensor, speaker: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, features: SpeechFeatures | None, hint: Tensor, speaker: Tensor, past: "_Past | None"
+    ) -> tuple[Tensor, ...]:
+        """Of upper body, hands and lower body, or of the whole body."""
         speaker_body = self.speaker_embedding_body(speaker)[:, None]
         hint = self.moton_proj(self.bodyhints_body(hint))
         memory = None if features is None else self._remember(features, hint.shape[1])
         follow = {"emage": self._emage_path, "fusion": self._fusion_path, "self-attention": self._self_attention_path}
-        spatial = follow[self.config.body_path](memory, hint, speaker_body)
+        spatial = follow[self.config.body_path](memory, hint, speaker_body, past)
+        later = past and past.later
+        if self.config.whole_body:
+            whole = self.motion2latent_whole(spatial)
+            return (self._refine(WHOLE, whole, whole, speaker_body, later),)
         upper, hands, lower = (
             self.motion2latent_upper(spatial),
             self.motion2latent_hands(spatial),
             self.motion2latent_lower(spatial),
         )
         return (
-            self._refine("upper", upper, hands + lower, speaker_body),
-            self._refine("hands", hands, upper + lower, speaker_body),
-            self._refine("lower", lower, upper + hands, speaker_body),
+            self._refine("upper", upper, hands + lower, speaker_body, later),
+            self._refine("hands", hands, upper + lower, speaker_body, later),
+            self._refine("lower", lower, upper + hands, speaker_body, later),
         )
 
     def _remember(self, features: SpeechFeatures, frames: int) -> "_Memory":
         speech = self.audio_body_motion_proj(features.body)
         return _Memory(speech, speech[:, :frames] if features.is_by_frame else at_frames(speech, frames))
 
-    def _refine(self, part: str, own: Tensor, others: Tensor, speaker: Tensor) -> Tensor:
+    def _refine(self, part: str, own: Tensor, others: Tensor, speaker: Tensor, later: Tensor | None) -> Tensor:
         query = own + speaker
         if self.config.wiring == "text":
             query = self.position_embeddings(query)
-        refined = getattr(self, f"body_motion_decoder_{part}")(query, others)
+        refined = getattr(self, f"body_motion_decoder_{part}")(query, others, later, later)
         return getattr(self, f"motion_out_proj_{part}")(own + refined)
 
-    def _emage_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
+    def _emage_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
         spatial = self.motion_self_encoder(self.position_embeddings(hint) + speaker)
+        if past is not None:
+            spatial = spatial + past.body
         if self.config.wiring == "text":  # published: its sum with the speaker is overwritten
             query, goes_on = self.position_embeddings(spatial), spatial
         else:
@@ -335,17 +269,27 @@ class Generator(nn.Module):
             return goes_on
         if self.config.aligned_audio:
             query, goes_on = query + memory.of_frames, goes_on + memory.of_frames
-        return goes_on + self.audio_motion_cross_attn(query, memory.speech)
+        return goes_on + self.audio_motion_cross_attn(query, memory.speech, past and past.later)
 
-    def _fusion_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
-        query = self.position_embeddings(speaker.expand_as(hint))
-        return self.audio_motion_cross_attn(query, self._join(memory, hint))
+    def _fusion_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
+        query = speaker.expand_as(hint) if past is None else speaker + past.body
+        return self.audio_motion_cross_attn(
+            self.position_embeddings(query), self._join(memory, hint), past and past.later
+        )
 
-    def _self_attention_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor) -> Tensor:
+    def _self_attention_path(
+        self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None"
+    ) -> Tensor:
         return self.motion_self_encoder(self.position_embeddings(self._join(memory, hint) + speaker))
 
     def _join(self, memory: "_Memory | None", hint: Tensor) -> Tensor:
         return hint if memory is None else hint + memory.of_frames
+
+    def classifier(self, part: str) -> nn.Module:
+        """The head that gives a part's logits."""
+        if self.config.whole_body:
+            return self.motion_cls_whole
+        return self.face_cls if part == "face" else self.get_submodule(f"motion_cls_{part}")
 
     def load_weights(self, state: dict[str, Tensor], name: str) -> None:
         """Strictly, but for what the published files store and nobody calls, and what this fusion does not; raises
@@ -360,3 +304,12 @@ class _Memory(NamedTuple):
 
     speech: Tensor
     of_frames: Tensor
+
+
+class _Past(NamedTuple):
+    """The frame before each frame, as the queries for face and body carry it (B, T, hidden); and (T, T) which frames a
+    frame must not see, for they come later."""
+
+    face: Tensor | None
+    body: Tensor
+    later: Tensor

@@ -1,4 +1,4 @@
-"""Latents <-> code indices."""
+"""Latents <-> what stands for them: code indices, or in a plain VAE the latents themselves."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,15 @@ from torch import Tensor, nn
 
 
 class Quantized(NamedTuple):
-    """latent (B, T, D): the code's vector, with the gradient handed straight through to the encoder's latent;
-    index (B, T); commitment: the mean squared distance that pulls the encoder to its codes."""
+    """latent (B, T, D): the code's vector, with the gradient handed straight through to the encoder's latent, or of a
+    plain VAE a sample; index (B, T); commitment: the mean squared distance that pulls the encoder to its codes;
+    divergence: of the samples' distributions from the standard normal one, a mean over channels. What does not apply is
+    None or 0."""
 
     latent: Tensor
-    index: Tensor
+    index: Tensor | None
     commitment: Tensor
+    divergence: Tensor
 
 
 class Quantizer(nn.Module):
@@ -41,7 +44,32 @@ class Quantizer(nn.Module):
         index = self.nearest(latent)
         code = self.lookup(index)
         commitment = (latent - code.detach()).square().mean()
-        return Quantized(latent + (code - latent).detach(), index, commitment)
+        return Quantized(latent + (code - latent).detach(), index, commitment, latent.new_zeros(()))
+
+
+class Gaussian(nn.Module):
+    """In place of a codebook the bottleneck of a plain VAE (Kingma and Welling 2014): latents stand for themselves, and
+    training samples around them, with a variance of each channel that a linear layer tells of them.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.log_variance = nn.Linear(width, width)
+
+    def nearest(self, latent: Tensor) -> Tensor:
+        """(B, T, D) -> the same, for it is what is decoded."""
+        return latent
+
+    def lookup(self, latent: Tensor) -> Tensor:
+        """(B, T, D) -> the same."""
+        return latent
+
+    def quantize(self, latent: Tensor) -> Quantized:
+        """(B, T, D) -> a sample, with the divergence of its distribution from the standard normal one."""
+        log_variance = self.log_variance(latent).clamp(-20, 10)
+        sample = latent + (log_variance / 2).exp() * torch.randn_like(latent)
+        divergence = (latent.square() + log_variance.exp() - 1 - log_variance).mean() / 2
+        return Quantized(sample, None, latent.new_zeros(()), divergence)
 
 
 def code_usage(index: Tensor, codebook_size: int) -> Tensor:

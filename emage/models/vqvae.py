@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from emage.errors import WeightsError
 from emage.models.layers import ConvDecoder, ConvEncoder, load_strictly
-from emage.models.quantizer import Quantizer
+from emage.models.quantizer import Gaussian, Quantizer
 from emage.validation import checked
 
 
@@ -15,13 +15,15 @@ from emage.validation import checked
 class VQVAEConfig:
     """Size of a VQVAE or, with no codebook, of the GlobalMotionPredictor.
 
-    channels: width of a motion frame; width: of a latent; layers: convolution layers each way; codebook_size: K.
+    channels: width of a motion frame; width: of a latent; layers: convolution layers each way; codebook_size: K;
+    quantized: False for a plain VAE, which decodes latents and has no codes (for ablations).
     """
 
     channels: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)] = 256
     layers: Annotated[int, Field(ge=1)] = 2
     codebook_size: Annotated[int, Field(ge=1)] = 256
+    quantized: bool = True
 
     @classmethod
     def from_json(cls, published: dict[str, Any]) -> "VQVAEConfig":
@@ -31,6 +33,7 @@ class VQVAEConfig:
             width=config_field(published, "vae_length"),
             layers=config_field(published, "vae_layer"),
             codebook_size=published.get("vae_codebook_size", 256),
+            quantized=published.get("quantized", True),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -40,11 +43,14 @@ class VQVAEConfig:
             "vae_length": self.width,
             "vae_layer": self.layers,
             "vae_codebook_size": self.codebook_size,
+            "quantized": self.quantized,
         }
 
 
 class VQVAE(nn.Module):
-    """Motion of one part <-> one code a frame; no down-sampling in time."""
+    """Motion of one part <-> one code a frame; no down-sampling in time. Of a plain VAE (see `VQVAEConfig`) a frame's
+    code is its latent (D,).
+    """
 
     model_type = "emage_vqvaeconv"
 
@@ -52,7 +58,7 @@ class VQVAE(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = ConvEncoder(config.channels, config.width, config.layers)
-        self.quantizer = Quantizer(config.codebook_size, config.width)
+        self.quantizer = Quantizer(config.codebook_size, config.width) if config.quantized else Gaussian(config.width)
         self.decoder = ConvDecoder(config.width, config.channels, config.layers)
 
     @property
@@ -61,11 +67,11 @@ class VQVAE(nn.Module):
         return 4 + self.config.layers + 1
 
     def encode(self, motion: Tensor) -> Tensor:
-        """(B, T, C) -> (B, T) code indices."""
+        """(B, T, C) -> (B, T) code indices, or (B, T, D) latents of a plain VAE."""
         return self.quantizer.nearest(self.encoder(motion))
 
     def decode(self, index: Tensor) -> Tensor:
-        """(B, T) code indices -> (B, T, C)."""
+        """(B, T) code indices, or (B, T, D) latents of a plain VAE -> (B, T, C)."""
         return self.decoder(self.quantizer.lookup(index))
 
     def load_weights(self, state: dict[str, Tensor], name: str) -> None:

@@ -82,6 +82,9 @@ LOWER_ROTATIONS = slice(0, 54)
 LOWER_TRANSLATION = slice(54, 57)
 LOWER_CONTACTS = slice(57, 61)
 PART_CHANNELS: dict[str, int] = {"face": FACE_CHANNELS, "upper": 78, "hands": 180, "lower": 61}
+WHOLE = "whole"
+"""In place of a network part: all of them as one, their channels end to end."""
+WHOLE_CHANNELS = sum(PART_CHANNELS.values())
 
 
 def rotation_channels(joints: tuple[int, ...]) -> list[int]:

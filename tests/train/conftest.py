@@ -1,6 +1,7 @@
 """A tiny corpus, its cache, and a folder of weights that all four stages have trained: once for all tests here."""
 
 import multiprocessing
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.context import BaseContext
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from praatio import textgrid
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -91,6 +93,23 @@ def corpus(motions, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def cache(corpus, body, tmp_path_factory) -> Cache:
     return build_cache(corpus, tmp_path_factory.mktemp("cache") / "cache", body=body)
+
+
+WORDS = ("three", "big", "houses", "no", "you")
+
+
+@pytest.fixture(scope="session")
+def spoken_cache(corpus, body, tmp_path_factory) -> Cache:
+    """The same clips with a transcript: one of `WORDS` after the other, each half a second long."""
+    spoken = shutil.copytree(corpus, tmp_path_factory.mktemp("spoken") / "corpus")
+    (spoken / "textgrid").mkdir()
+    for motion in sorted((spoken / "smplxflame_30").iterdir()):
+        grid = textgrid.Textgrid(0, 4)
+        spans = [(i / 2, i / 2 + 0.4, WORDS[i % len(WORDS)]) for i in range(8)]
+        grid.addTier(textgrid.IntervalTier("words", spans, 0, 4))
+        path = spoken / "textgrid" / f"{motion.stem}.TextGrid"
+        grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
+    return build_cache(spoken, spoken.parent / "cache", body=body)
 
 
 def settings(kind: type, cache: Cache, folder: Path, **changes):

@@ -23,13 +23,8 @@ from tests.train.conftest import settings
 from train import generator
 from train.data.masking import MaskedWindow, mask_passes, sample_mask
 from train.data.windows import Window, codec_motion, iterate_once, split_windows
-from train.generator import (
-    GeneratorTraining,
-    Targets,
-    compare_passes,
-    encode_targets,
-    mask_ratio,
-)
+from train.modelling.passes import Targets, compare_passes, encode_targets
+from train.modelling.settings import GeneratorTraining, mask_ratio
 from train.run.checkpoints import load_codec
 
 

@@ -18,8 +18,9 @@ from emage.pipeline import EmagePipeline
 from tests.conftest import make_speech
 from tests.train.conftest import QUIET, logged, settings
 from train import fgd_encoder, generator, global_motion, vqvae
-from train.generator import GeneratorTraining
 from train.global_motion import GlobalMotionTraining
+from train.modelling.beginning import begin_from
+from train.modelling.settings import GeneratorTraining
 from train.run.checkpoints import git_revision, load_codec
 from train.vqvae import VQVAETraining
 
@@ -89,15 +90,15 @@ def test_a_generator_begins_from_other_weights_where_they_fit(trained):
     state = load_file(weights / "model.safetensors")
     config = EmagePipeline.from_pretrained(weights).generator.config
     same, other = Generator(config), Generator(replace(config, codebook_size=32))
-    assert generator.begin_from(same, state) == list(same.state_dict())
+    assert begin_from(same, state) == list(same.state_dict())
     assert all(torch.equal(tensor, state[name].float()) for name, tensor in same.state_dict().items())
     heads = {name: tensor.clone() for name, tensor in other.state_dict().items() if tensor.shape != state[name].shape}
-    taken = generator.begin_from(other, state)
+    taken = begin_from(other, state)
     assert heads
     assert set(taken) == set(state) - set(heads)
     assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in heads.items())
     with pytest.raises(WeightsError, match="initial weights"):
-        generator.begin_from(other, {"elsewhere": torch.zeros(3)})
+        begin_from(other, {"elsewhere": torch.zeros(3)})
 
 
 def test_initial_weights_are_those_that_the_setting_names(trained, cache, body, tmp_path):

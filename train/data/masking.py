@@ -58,8 +58,10 @@ class Passes(NamedTuple):
     hint_mask: Tensor
 
 
-def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passes:
-    """Lay out what the generator sees. seed: (B, S, 337) decoded. One window in `hint_stride` has passes with hints."""
+def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int | None = 1) -> Passes:
+    """Lay out what the generator sees. seed: (B, S, 337) decoded. One window in `hint_stride` has passes with hints;
+    None for none.
+    """
     frames, seed_frames = item.mask.shape[1], seed.shape[1]
     seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
     seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
@@ -71,5 +73,6 @@ def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int = 1) -> Passe
     hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
     hint_mask = item.mask.clone()
     hint_mask[:, :seed_frames] = 0
-    hinted = item.window.sample_index % hint_stride == 0
+    index = item.window.sample_index
+    hinted = torch.zeros_like(index, dtype=torch.bool) if hint_stride is None else index % hint_stride == 0
     return Passes(seed_motion, seed_mask, hinted, hint_motion[hinted], hint_mask[hinted])

@@ -9,8 +9,9 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from emage.models.codec import part_vectors
-from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION
+from emage.models.codec import join_vectors, part_vectors, split_vectors
+from emage.models.vqvae import VQVAE
+from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION, WHOLE, WHOLE_CHANNELS
 from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample
 from train.data.augment import Augmentation, augment
 from train.data.cache import Cache
@@ -142,8 +143,17 @@ def codec_motion(window: Window) -> Tensor:
 
 
 def part_vector(window: Window, part: str) -> Tensor:
-    """(B, T, C) channels of a part: what its VQ-VAE takes and gives."""
-    return part_vectors(codec_motion(window), window.expressions)[part]
+    """(B, T, C) channels of a part, or of the whole body: what its VQ-VAE takes and gives."""
+    vectors = part_vectors(codec_motion(window), window.expressions)
+    return join_vectors(vectors) if part == WHOLE else vectors[part]
+
+
+def code_part(network: VQVAE, window: Window, part: str) -> tuple[Tensor, Tensor]:
+    """Codes (B, T), and the channels (B, T, C) of a part that they decode to, by its VQ-VAE or the whole body's."""
+    is_whole = network.config.channels == WHOLE_CHANNELS
+    codes = network.encode(part_vector(window, WHOLE if is_whole else part))
+    decoded = network.decode(codes)
+    return codes, split_vectors(decoded)[part] if is_whole else decoded
 
 
 def spread_sample(dataset: Windows, select: Callable[[Window], Tensor]) -> Tensor:

@@ -13,13 +13,13 @@ from emage.errors import WeightsError
 from emage.generation.sampling import load_sampling
 from emage.hints import Hints
 from emage.hints.mask import foot_contacts, motion_channels
-from emage.models.checkpoint import NETWORK_FOLDERS, load_config, load_generator
+from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS, load_config, load_generator
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
 from emage.motion import Motion
 from emage.motion.rotations import matrix_to_axis_angle
-from emage.motion.skeleton import NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION
+from emage.motion.skeleton import NUM_BETAS, NUM_JOINTS, ROTATION_CHANNELS, TRANSLATION, WHOLE
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.recording.recognition import recognise_words
@@ -85,7 +85,7 @@ def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
     Raises:
         WeightsError: weights are missing or damaged, without a vocabulary, or hear no words.
     """
-    if (folder / NETWORK_FOLDERS["face"]).is_dir():
+    if any((folder / name).is_dir() for name in (NETWORK_FOLDERS["face"], WHOLE_FOLDERS[WHOLE])):
         text = EmagePipeline.from_pretrained(folder, device=device_of(pipe.codec))
     else:
         generator = load_generator(folder).to(device_of(pipe.codec))
@@ -99,7 +99,7 @@ def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
     if not text.hears_words or text.vocabulary is None:
         raise WeightsError(
             f"{folder} holds no generator that hears words, or no {VOCABULARY_NAMES[0]} beside it. Give what "
-            "`python -m train.generator --words` has written."
+            "`python -m train.generator --hears words` has written."
         )
     return text
 
@@ -126,12 +126,13 @@ def new_codec(trained: MotionCodec, seed: int) -> MotionCodec:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         parts = trained.parts.map(lambda part: VQVAE(part.config))
+        parts = parts.face if trained.is_whole else parts
         global_motion = GlobalMotionPredictor(trained.global_motion.config)
     return MotionCodec(parts, global_motion).to(device_of(trained))
 
 
 def device_of(codec: MotionCodec) -> torch.device:
-    return codec.face.quantizer.embedding.weight.device
+    return next(codec.parameters()).device
 
 
 def mean_pose(cache: Cache) -> Motion:

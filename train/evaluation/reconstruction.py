@@ -65,7 +65,7 @@ class ReconstructionReport:
 
 def reconstruction_report(cache: Cache, codec: MotionCodec, body: Body, window_frames: int) -> ReconstructionReport:
     """Over windows of split test that do not overlap."""
-    device = codec.face.quantizer.embedding.weight.device
+    device = next(codec.parameters()).device
     windows = Windows(cache, cache.windows(("test",), window_frames, window_frames), window_frames, shuffled=False)
 
     def points(part: str) -> BodyPoints:

@@ -12,11 +12,11 @@ from accelerate import Accelerator
 from emage.errors import EmageError, WeightsError
 from emage.files import new_file
 from emage.generation.sampling import keep_sampling
-from emage.models.checkpoint import NETWORK_FOLDERS, Network, load_config, load_state, save_network
+from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS, Network, load_config, load_state, save_network
 from emage.models.codec import MotionCodec
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
-from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
+from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS, WHOLE
 from train.run.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,13 +79,15 @@ def write_note(folder: Path, step: int, processes: int, config: RunConfig) -> No
 
 
 def check_settings(config: RunConfig, processes: int) -> None:
-    """Compare the settings with those of the run that `out` holds. Raises EmageError where they differ."""
+    """Compare the settings with those of the run that `out` holds; one that it lacks, being of an earlier revision, had
+    today's default. Raises EmageError where they differ.
+    """
     path = config.out / NOTE
     if not (path.is_file() and list_checkpoints(config.out)):
         return
     note = json.loads(path.read_text("utf-8"))
     ours = {**config.to_json(), "number of processes": processes}
-    theirs = {**note["settings"], "number of processes": note["processes"]}
+    theirs = {**config.defaults(), **note["settings"], "number of processes": note["processes"]}
     differing = sorted(
         name for name in (ours.keys() | theirs.keys()) - _MAY_CHANGE if ours.get(name) != theirs.get(name)
     )
@@ -117,17 +119,14 @@ def save_weights(network: Network, folder: Path, half: bool) -> None:
     save_network(network, folder)
 
 
-def load_codec(weights: Path) -> MotionCodec:
-    """Load the trained VQ-VAEs of a folder of weights, frozen; the global motion predictor may be untrained.
+def load_codec(weights: Path, whole_body: bool = False) -> MotionCodec:
+    """Load the trained VQ-VAEs of a folder of weights, or that of the whole body, frozen; the global motion predictor
+    may be untrained.
 
     Raises:
         WeightsError: a part has no weights yet, or the parts differ in their latents' width or number of codes.
     """
-    parts = Parts.of(lambda part: load_part(weights, part))
-    sizes = parts.map(lambda vqvae: (vqvae.config.width, vqvae.config.codebook_size))
-    if len(set(sizes)) > 1:
-        listed = ", ".join(f"{part} {sizes[part]}" for part in NETWORK_PARTS)
-        raise WeightsError(f"{weights}: the parts' VQ-VAEs differ in (width, codes): {listed}. Train them alike.")
+    parts = load_part(weights, WHOLE) if whole_body else _load_parts(weights)
     folder = weights / NETWORK_FOLDERS["global"]
     if (folder / "config.json").is_file():
         predictor = GlobalMotionPredictor(VQVAEConfig.from_json(load_config(folder)))
@@ -137,9 +136,18 @@ def load_codec(weights: Path) -> MotionCodec:
     return MotionCodec(parts, predictor).eval().requires_grad_(False)
 
 
+def _load_parts(weights: Path) -> Parts[VQVAE]:
+    parts = Parts.of(lambda part: load_part(weights, part))
+    sizes = parts.map(lambda vae: (vae.config.width, vae.config.codebook_size if vae.config.quantized else 0))
+    if len(set(sizes)) > 1:
+        listed = ", ".join(f"{part} {sizes[part]}" for part in NETWORK_PARTS)
+        raise WeightsError(f"{weights}: the parts' VQ-VAEs differ in (width, codes): {listed}. Train them alike.")
+    return parts
+
+
 def load_part(weights: Path, part: str) -> VQVAE:
     """Load one trained VQ-VAE, frozen. Raises WeightsError where there is none."""
-    folder = weights / NETWORK_FOLDERS[part]
+    folder = weights / (NETWORK_FOLDERS | WHOLE_FOLDERS)[part]
     if not folder.is_dir():
         raise WeightsError(f"{folder} is missing. Train it first: python -m train.vqvae --part {part} ...")
     vqvae = VQVAE(VQVAEConfig.from_json(load_config(folder)))

@@ -1,6 +1,6 @@
 """The settings that every stage has, and the learning rate that follows from them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -76,6 +76,13 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         return to_jsonable_python(self)
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """As `to_json`, of the settings that need not be given."""
+        plain = {field.name: field.default for field in fields(cls) if field.default is not MISSING}
+        made = {field.name: field.default_factory() for field in fields(cls) if field.default_factory is not MISSING}
+        return to_jsonable_python(plain | made)
 
 
 def learning_rate_at(step: int, config: RunConfig) -> float:

@@ -15,7 +15,8 @@ from emage.errors import EmageError
 from tests.train.conftest import logged, settings, state_at
 from train import fgd_encoder, generator, vqvae
 from train.fgd_encoder import AutoencoderTraining
-from train.generator import GeneratorTraining
+from train.modelling.settings import GeneratorTraining
+from train.run.checkpoints import check_settings
 from train.run.config import RunConfig, learning_rate_at
 from train.run.training import Run
 from train.vqvae import TrainedVQVAE, VQVAETraining
@@ -60,6 +61,18 @@ def test_the_note_of_a_run_says_the_step_of_its_weights_and_checkpoint(cache, tm
     assert noted(config.out) == [3]
     fgd_encoder.train(replace(config, steps=5))
     assert noted(config.out, config.weights / fgd_encoder.FOLDER) == [5, 5]
+
+
+def test_a_setting_that_an_earlier_revision_did_not_have_had_its_default(cache, tmp_path):
+    config = settings(AutoencoderTraining, cache, tmp_path, steps=1)
+    fgd_encoder.train(config)
+    path = config.out / "training.json"
+    note = json.loads(path.read_text())
+    del note["settings"]["clip_norm"]
+    path.write_text(json.dumps(note))
+    check_settings(config, 1)
+    with pytest.raises(EmageError, match="holds a run with another clip_norm"):
+        check_settings(replace(config, clip_norm=0.5), 1)
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
@@ -133,12 +146,17 @@ def train_as_one_of_two(rank: int, port: int, config: RunConfig) -> None:
         (VQVAETraining, {}, "vqvae.quantizer.embedding.weight"),
         # Biases before a norm have no gradient but rounding, which Adam makes steps of; variances do not see them.
         (GeneratorTraining, {"dropout": 0.0}, "generator.audio_encoder_body.feat_extractor.0.bn1.running_var"),
+        (
+            GeneratorTraining,
+            {"dropout": 0.0, "hears": "both"},
+            "generator.rhythm_encoder_body.feat_extractor.0.bn1.running_var",
+        ),
     ],
 )
-def test_two_processes_have_the_loss_of_one(kind, changes, key, trained, cache, body, processes, tmp_path):
+def test_two_processes_have_the_loss_of_one(kind, changes, key, trained, spoken_cache, body, processes, tmp_path):
     """In the VQ-VAE with its codebook, and in the generator with its batch norms, over several steps."""
     one, two = (
-        settings(kind, cache, tmp_path / name, steps=2, batch_size=4, checkpoint_every=2, **changes)
+        settings(kind, spoken_cache, tmp_path / name, steps=2, batch_size=4, checkpoint_every=2, **changes)
         for name in ("one", "two")
     )
     for config in (one, two):
