@@ -116,11 +116,17 @@ def test_weights_that_hear_both_ways_use_words_where_there_are_some(text, record
     both.body = text.body
     said = replace(recording, words=SAID)
     assert both.content_share(said).body.shape == (recording.num_frames,)
-    with pytest.raises(EmageError, match="hear the sound alone"):
+    with pytest.raises(EmageError, match="hear no words of this recording"):
         both.content_share(recording)
     unsaid, spoken = make(both, recording), make(both, said)
     assert unsaid.shape == spoken.shape
     assert not np.array_equal(unsaid, spoken)
+    foreign = replace(recording, words=tuple(replace(word, text=f"wort{i}") for i, word in enumerate(SAID)))
+    assert not both.reads(foreign)
+    assert np.array_equal(unsaid, make(both, foreign))
+    mixed = replace(recording, words=(*foreign.words[:2], SAID[2]))
+    assert both.count_known(mixed) == 1
+    assert both.reads(mixed)
 
 
 @pytest.mark.parametrize("hears_words", [False, True])
