@@ -116,11 +116,18 @@ def check_passages(passages: tuple[Passage, ...], name: str) -> tuple[Passage, .
     """The same passages.
 
     Raises:
-        EmageError: more words than `MAX_WORDS`, or one of more than `MAX_WORD_CHARACTERS`. HintError: times that make
-            no sense.
+        EmageError: more words than `MAX_WORDS`, one of more than `MAX_WORD_CHARACTERS`, or text that no file can hold.
+            HintError: times that make no sense.
     """
     count = 0
     for passage in passages:
+        try:
+            passage.text.encode()
+        except UnicodeEncodeError as error:
+            raise EmageError(
+                f"{name} holds half a character ({passage.text[error.start]!a}), as of a text that was cut or decoded "
+                "wrongly. Give it as UTF-8."
+            ) from error
         tokens = split_tokens(passage)
         count += len(tokens)
         longest = max(tokens, key=len, default="")

@@ -106,16 +106,27 @@ def _read_vocabulary(path: Path, only: Collection[str] | None) -> Vocabulary:
         if path.suffix == ".pkl":
             if path.stat().st_size > _MAX_PICKLE_BYTES:
                 raise WeightsError(f"{path} is larger than {_MAX_PICKLE_BYTES >> 20} MB; that is no vocabulary.")
-            return _from_pickle(path.read_bytes(), path)
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            return _from_text(lines, only)
+            words, vectors = _from_pickle(path.read_bytes(), path)
+        else:
+            with path.open(encoding="utf-8", newline="\n") as lines:
+                words, vectors = _from_text(lines, only)
+    except WeightsError:  # a ValueError as well, and names the file already
+        raise
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror or error}). Give a vocabulary file.") from error
     except ValueError as error:  # UnicodeDecodeError too
         raise WeightsError(f"{path} is no vocabulary: {error}") from error
+    try:
+        return Vocabulary((*TOKENS, *words), vectors)
+    except WeightsError as error:
+        raise WeightsError(f"{path} is no vocabulary: {error}") from error
 
 
-def _from_text(lines: Iterable[str], only: Collection[str] | None) -> Vocabulary:
+_Read = tuple[list[str], np.ndarray | None]
+"""The words behind the tokens, and the vectors of all, where there are any."""
+
+
+def _from_text(lines: Iterable[str], only: Collection[str] | None) -> _Read:
     words, vectors, width = [], [], None
     for number, line in enumerate(lines, 1):
         word, *cells = line.rstrip().split(" ")
@@ -128,7 +139,7 @@ def _from_text(lines: Iterable[str], only: Collection[str] | None) -> Vocabulary
         words.append(word)
         vectors.append(np.array(cells, dtype=np.float32))
     rows = np.stack([*[np.zeros(width, np.float32)] * (UNK + 1), *vectors]) if width else None
-    return Vocabulary((*TOKENS, *words), rows)
+    return words, rows
 
 
 class _Inert:
@@ -195,7 +206,9 @@ class _InertUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
+            made = _ALLOWED[module, name]
+            # A pickle can set the attributes of a function that it is given: of this one, which nobody else has.
+            return made if isinstance(made, type) else lambda *arguments: made(*arguments)
         if name in ("Vocab", "Vocabulary") and re.fullmatch(r"[\w.]+", module):
             return _Inert
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -204,19 +217,20 @@ class _InertUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError("it asks for something outside the file")
 
 
-def _from_pickle(content: bytes, path: Path) -> Vocabulary:
+def _from_pickle(content: bytes, path: Path) -> _Read:
     try:
         loaded = _InertUnpickler(io.BytesIO(content)).load()
         facts = loaded.state if isinstance(loaded, _Inert) else loaded
-        known = {int(index): str(word) for word, index in facts["word2index"].items() if int(index) > UNK}
+        known = {int(index): word for word, index in facts["word2index"].items() if int(index) > UNK}
         size = int(facts["n_words"])
         if size > len(content) or not all(index < size for index in known):
             raise ValueError(f"{size:,} words and an index of {max(known, default=0):,}")
+        if not all(isinstance(word, str) for word in known.values()):
+            raise ValueError("a word that is no text")
         vectors = facts.get("word_embedding_weights")
         vectors = vectors.array().astype(np.float32) if isinstance(vectors, _InertArray) else None
-        words = (known.get(index, f"<{index}>") for index in range(UNK + 1, size))
-        return Vocabulary((*TOKENS, *words), vectors)
-    except (MemoryError, WeightsError):
+        return [known.get(index, f"<{index}>") for index in range(UNK + 1, size)], vectors
+    except MemoryError:
         raise
     except Exception as error:  # bytes of unknown origin make the parser fail in more ways than can be listed
         if isinstance(error, pickle.UnpicklingError) and "it asks for" in str(error):

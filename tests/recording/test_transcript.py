@@ -12,7 +12,7 @@ from praatio import textgrid
 
 from emage.errors import EmageError, HintError
 from emage.recording.examples import load_examples
-from emage.recording.transcript import Word, load_passages, load_words, split_tokens, write_words
+from emage.recording.transcript import Word, check_passages, load_passages, load_words, split_tokens, write_words
 from emage.recording.transcript_files import Passage
 
 WORDS = [(0.0, 0.25, ""), (0.25, 0.5, 'say "hi"'), (0.5, 1.0, "Straße")]
@@ -269,6 +269,13 @@ def test_transcripts_that_make_no_sense(tmp_path, name, content, words):
     (tmp_path / name).write_text(content)
     with pytest.raises(EmageError, match=words):
         load_passages(tmp_path / name)
+
+
+def test_half_a_character_is_refused(tmp_path):
+    with pytest.raises(EmageError, match=r"The transcript holds half a character \('.ud83d'\)"):
+        check_passages((Passage("well"), Passage("a smile \ud83d")), "The transcript")
+    whole = (Passage("a smile \U0001f642"),)
+    assert check_passages(whole, "The transcript") == whole
 
 
 def test_a_transcript_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import sys
 import types
 
@@ -73,12 +74,42 @@ def test_code_is_refused_and_not_run(tmp_path, published, protocol, where):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no pickle", pickle.dumps([1]), pickle.dumps({"word2index": {"a": 4}, "n_words": 10**9})]
+    "content",
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps([1]),
+        pickle.dumps({"word2index": {"a": 4}, "n_words": 10**9}),
+        pickle.dumps({"word2index": {("a", "b"): 4}, "n_words": 5}),
+    ],
 )
 def test_other_pickles_are_no_vocabulary(tmp_path, content):
     (tmp_path / "vocab.pkl").write_bytes(content)
-    with pytest.raises(WeightsError, match="no vocabulary as published"):
+    with pytest.raises(WeightsError, match=f"^{re.escape(str(tmp_path))}/vocab.pkl is no vocabulary as published"):
         load_vocabulary(tmp_path / "vocab.pkl")
+
+
+def test_a_word_twice_is_told_with_the_file(tmp_path):
+    for name, content in (
+        ("vocab.pkl", pickle.dumps({"word2index": {"<5>": 4}, "n_words": 6})),
+        ("vocabulary.txt", b"so\nso\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match=rf"{name} is no vocabulary: .* a word twice"):
+            load_vocabulary(tmp_path / name)
+
+
+def test_a_pickle_does_not_alter_what_reads_it(tmp_path):
+    """The opcode BUILD sets attributes of whatever stands before it: here, that what encodes needs no encoding."""
+    path, encode = tmp_path / "vocab.pkl", b"c_codecs\nencode\n"
+    path.write_bytes(b"\x80\x02" + encode + b"N}X\x0c\x00\x00\x00__defaults__X\x06\x00\x00\x00latin1\x85s\x86b.")
+    with pytest.raises(WeightsError, match="no vocabulary as published"):
+        load_vocabulary(path)
+    without_encoding = encode + b"X\x01\x00\x00\x00a\x85R"
+    words = pickle.dumps({"word2index": {"a": 4}, "n_words": 5}, 2)
+    path.write_bytes(b"\x80\x02" + without_encoding + b"0" + words[2:])
+    with pytest.raises(WeightsError, match="encoding"):
+        load_vocabulary(path)
 
 
 def test_text_with_and_without_vectors(tmp_path):
