@@ -42,6 +42,7 @@ MAX_SEED = 2**53
 """A larger number is another one in a browser."""
 
 _MAX_JSON_BYTES = 4 << 20
+_MAX_WORDS_BYTES = 32 << 20  # of as many words, and as long ones, as a transcript may have
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _PROJECT, _PLAN = "session.json", "plan.json"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -179,7 +180,9 @@ class _Writer:
             return None
         if recording.words not in self._words:
             name = self._words[recording.words] = f"words/{len(self._words) + 1}.json"
-            self._add_json(name, [[word.text, word.start_s, word.end_s, word.confidence] for word in recording.words])
+            words = [[word.text, word.start_s, word.end_s, word.confidence] for word in recording.words]
+            text = json.dumps(words, ensure_ascii=False)
+            self._archive.writestr(_member(name, zipfile.ZIP_DEFLATED), text)
         return self._words[recording.words]
 
     def _reference(self, path: Path | None) -> str | None:
@@ -306,7 +309,7 @@ class _Reader:
         if name is None:
             return ()
         if name not in self._words:
-            text = self._text(self._expect(name, f"words/{len(self._words) + 1}.json"))
+            text = self._text(self._expect(name, f"words/{len(self._words) + 1}.json"), _MAX_WORDS_BYTES)
             self._words[name] = tuple(Word(*word) for word in build(WordsJson, text, SessionError, name))
         return self._words[name]
 
@@ -353,8 +356,8 @@ class _Reader:
         )
         return motion
 
-    def _text(self, name: str) -> bytes:
-        if name in self._unread and self._unread[name].file_size > _MAX_JSON_BYTES:
+    def _text(self, name: str, max_bytes: int = _MAX_JSON_BYTES) -> bytes:
+        if name in self._unread and self._unread[name].file_size > max_bytes:
             raise self._fault(f"{name} is far too long")
         with self._open(name) as stream:
             return stream.read()

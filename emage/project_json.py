@@ -8,7 +8,7 @@ from emage.errors import SessionError
 from emage.generation.settings import TakeSettings
 from emage.hints import Placement
 from emage.motion import MAX_FRAMES
-from emage.recording.transcript import MAX_WORDS
+from emage.recording.transcript import MAX_WORD_CHARACTERS, MAX_WORDS
 from emage.render.settings import RenderSettings
 from emage.validation import checked
 
@@ -17,6 +17,8 @@ VERSION = 2
 MAX_TAKES = 64
 MAX_CAPTION_CHARACTERS = 200
 
+_Second = Annotated[float, Field(ge=0)]
+_Word = tuple[Annotated[str, Field(max_length=MAX_WORD_CHARACTERS)], _Second, _Second, float | None]
 _Frame = Annotated[int, Field(ge=0, le=MAX_FRAMES)]
 
 
@@ -32,10 +34,7 @@ class TakeJson:
     words: str | None = None
 
 
-WordsJson = Annotated[
-    list[tuple[str, Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)], float | None]],
-    Field(max_length=MAX_WORDS),
-]
+WordsJson = Annotated[list[_Word], Field(max_length=MAX_WORDS)]
 
 
 @checked(SessionError)

@@ -16,6 +16,7 @@ from emage.hints import HintPlan, Hints, Placement, Span, place_hints
 from emage.motion import Motion
 from emage.project import MAX_TAKES, VERSION, Project
 from emage.recording.recording import Recording
+from emage.recording.transcript import MAX_WORD_CHARACTERS, MAX_WORDS, Word
 from emage.render.settings import RenderSettings
 from tests.conftest import ROOT, angles_between, assert_same_motion, make_motion, make_speech
 
@@ -291,6 +292,30 @@ def test_bombs_are_refused_before_they_unpack(project, tmp_path, folder):
     with pytest.raises(SessionError, match="takes/2.npz is no motion.*unpacks to"):
         Project.load(path, folder, max_bytes=int(1.5 * size))
     assert left_in(folder) == []
+
+
+def test_words_of_any_length_come_back_and_others_are_refused(project, tmp_path, folder):
+    longest = tuple(Word("\0🙂" * (MAX_WORD_CHARACTERS // 2), i / 3, i / 3 + 0.1, 1 / 3) for i in range(MAX_WORDS))
+    spoken = replace(project, recording=replace(project.recording, words=longest), takes=())
+    path = spoken.save(tmp_path / "s.zip")
+    assert Project.load(path, folder).recording.words == longest
+
+    few = replace(spoken, recording=replace(project.recording, words=longest[:1]))
+    for words, fault in (
+        ([["a" * 201, 0, 1, None]], "text of 200 characters at most"),
+        ([["a", 2, 1, None]], "The word 'a' lasts from 2.0 s to 1.0 s"),
+        ([["a", 0, 1, 1.5]], "a confidence of 1.5"),
+        ([["a", 0, 1, None]] * (MAX_WORDS + 1), "20000 at most"),
+        ({"a": 1}, "must be a list"),
+        ([["a", 0, 1e999, None]], "The word 'a'|a finite number|JSON"),
+    ):
+        bad = altered(few, tmp_path, words__1_json=json.dumps(words).encode())
+        empty = tmp_path / "empty"
+        empty.mkdir(exist_ok=True)
+        with pytest.raises(SessionError, match=fault) as caught:
+            Project.load(bad, empty)
+        assert str(caught.value).startswith("bad.zip")
+        assert left_in(empty) == []
 
 
 def test_odd_archives(project, tmp_path, folder):
