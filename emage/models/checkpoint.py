@@ -263,6 +263,8 @@ def _named_tensors(state: object, path: Path) -> dict[str, torch.Tensor]:
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise _damaged(path, f"{key!r} is {type(value).__name__}, not a named tensor")
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise _damaged(path, f"{key!r} is a tensor that does not hold its numbers one by one")
     shared = "module." if all(key.startswith("module.") for key in state) else ""
     return {key.removeprefix(shared): value for key, value in state.items()}
 

@@ -113,6 +113,8 @@ def test_zip_that_claims_to_be_huge(tmp_path):
         (BIN, saved({}), "no state dict but nothing"),
         (BIN, saved({"a": 1.5}), "'a' is float, not a named tensor"),
         (BIN, saved({3: torch.ones(1)}), "3 is Tensor, not a named tensor"),
+        (BIN, saved({"a": torch.eye(3).to_sparse()}), "'a' is a tensor that does not hold its numbers one by one"),
+        (BIN, saved({"a": torch.ones(2, device="meta")}), "'a' is a tensor that does not hold its numbers one by one"),
         (BIN, b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer.*git lfs pull"),
         ("README.md", b"", "has no model.safetensors or pytorch_model.bin"),
     ],
