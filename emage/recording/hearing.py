@@ -47,13 +47,13 @@ def hear(
     file = find_transcript_file(transcript)
     if file is None:
         return hear_text(recording, str(transcript), language, progress)
-    return _hear(recording, load_passages(file), language, progress)
+    return hear_passages(recording, load_passages(file), language, progress)
 
 
 def hear_text(recording: Recording, text: str, language: str | None = None, progress: Progress | None = None) -> Heard:
     """`hear` for the text itself, whatever it is. Raises EmageError likewise."""
     passages = (Passage(text),) if text.strip() else ()
-    return _hear(recording, check_passages(passages, "The transcript"), language, progress)
+    return hear_passages(recording, check_passages(passages, "The transcript"), language, progress)
 
 
 def listen(recording: Recording, language: str | None = None, progress: Progress | None = None) -> Heard:
@@ -65,9 +65,13 @@ def listen(recording: Recording, language: str | None = None, progress: Progress
     return Heard(replace(recording, words=words), (notice,))
 
 
-def _hear(
-    recording: Recording, passages: tuple[Passage, ...], language: str | None, progress: Progress | None
+def hear_passages(
+    recording: Recording,
+    passages: tuple[Passage, ...],
+    language: str | None = None,
+    progress: Progress | None = None,
 ) -> Heard:
+    """`hear` for passages that are checked already. Raises EmageError likewise."""
     if not passages:
         return Heard(replace(recording, words=()), ("The transcript is empty: the recording has no words.",))
     example = find_example(recording.file)

@@ -52,7 +52,7 @@ def recognise_words(
             ), "The words are faster-whisper's guess. Correct them."
     if not is_english(language):
         raise EmageError(
-            f"Words in the language {language} are recognised by faster-whisper alone, "
+            f"Words in the language {language[:40]} are recognised by faster-whisper alone, "
             f"{fault or 'which is not installed'}. Give a transcript, or use weights that hear sound alone."
         )
     words = _by_pocketsphinx(samples, progress)
@@ -113,9 +113,15 @@ def _load_whisper() -> tuple[object | None, str]:
 
 
 def _by_whisper(model, samples: np.ndarray, language: str, progress: Progress | None) -> tuple[Word, ...]:
-    segments, _ = model.transcribe(
-        np.ascontiguousarray(samples, np.float32), language=language.split("-")[0], word_timestamps=True
-    )
+    try:
+        segments, _ = model.transcribe(
+            np.ascontiguousarray(samples, np.float32), language=language.split("-")[0], word_timestamps=True
+        )
+    except ValueError as error:  # so it says that it has no such language
+        raise EmageError(
+            f"faster-whisper does not recognise the language {language[:40]!r}. Give its code, such as en or de, or a "
+            "transcript."
+        ) from error
     words: list[Word] = []
     total, duration_s = num_frames(len(samples)), len(samples) / SAMPLE_RATE_HZ
     for segment in segments:  # the work is done as they come

@@ -200,6 +200,8 @@ class WhisperModel:
         assert audio.dtype == np.float32
         assert audio.ndim == 1
         assert word_timestamps
+        if language not in ("en", "de"):
+            raise ValueError(f"{language!r} is not a valid language code")
         words = [SimpleNamespace(word=" Hallo", start=0.1, end=0.4, probability=0.9)]
         segments = [SimpleNamespace(start=0.0, end=1.0, words=words), SimpleNamespace(start=1.0, end=2.0, words=None)]
         return iter(segments), SimpleNamespace(language=language)
@@ -224,6 +226,13 @@ def test_faster_whisper_is_used_where_it_is_there(monkeypatch, welcome):
     assert heard.words == (Word("Hallo", 0.1, 0.4, 0.9),)
     assert "faster-whisper's guess" in heard.notices[0]
     assert stages == [(STAGE_RECOGNITION, 30, welcome.num_frames), (STAGE_RECOGNITION, 60, welcome.num_frames)]
+
+
+def test_a_language_that_faster_whisper_does_not_know(monkeypatch, welcome):
+    install_whisper(monkeypatch, WhisperModel)
+    assert listen(welcome, "de-AT").words
+    with pytest.raises(EmageError, match="does not recognise the language 'xx-yy'. Give its code"):
+        listen(welcome, "xx-yy")
 
 
 def test_weights_of_faster_whisper_that_cannot_be_had(monkeypatch, welcome):

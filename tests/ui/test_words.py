@@ -170,7 +170,11 @@ def test_words_for_programs(caller):
     assert "guess" in guessed["notices"][0]
     aligned = caller.get_values("words", audio, WELCOME.text, None, "en")[0]
     assert [word["text"] for word in aligned["words"]] == WELCOME.text.split()
+    nothing = caller.get_values("words", audio, " \n", None, "en")[0]
+    assert nothing == {"words": [], "notices": ["The transcript is empty: the recording has no words."]}
     assert "give its code" in caller.get_fault("words", audio, WELCOME.text, None, "Klingon!")
+    assert "language xxx" in (told := caller.get_fault("words", audio, "", None, "x" * 5000))
+    assert len(told) < 300
 
 
 def test_the_text_of_a_program_names_no_file_of_the_server(caller):

@@ -1,12 +1,7 @@
 """The words of a recording: aligned to it, and what weights have heard of them."""
 
-from dataclasses import replace
-
 from emage.pipeline import EmagePipeline, Progress
-from emage.recording.alignment import align_words
-from emage.recording.examples import find_example
-from emage.recording.hearing import Heard
-from emage.recording.pronunciation import ENGLISH
+from emage.recording.hearing import Heard, hear_passages
 from emage.recording.recording import Recording
 from emage.recording.revision import revise_words
 
@@ -20,11 +15,7 @@ def align_text(recording: Recording, text: str, language: str | None, progress: 
 
     language: by default an example's own, and else English.
     """
-    if language is None:
-        example = find_example(recording.file)
-        language = ENGLISH if example is None else example.language
-    aligned = align_words(recording.samples, revise_words(recording.words, text), language, progress)
-    return Heard(replace(recording, words=aligned.words), aligned.notices)
+    return hear_passages(recording, revise_words(recording.words, text), language, progress)
 
 
 def describe_heard(pipeline: EmagePipeline, recording: Recording) -> str:
