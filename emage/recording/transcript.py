@@ -51,7 +51,7 @@ def find_transcript_file(transcript: str | Path) -> Path | None:
     """The file that a transcript names; None for the text itself, and for "auto".
 
     Raises:
-        EmageError: a name such as talk.srt, or a path, where there is no such file.
+        EmageError: a name such as talk.srt, or a path, where there is no such file; or a folder.
     """
     if isinstance(transcript, str) and transcript == AUTO:
         return None
@@ -60,8 +60,11 @@ def find_transcript_file(transcript: str | Path) -> Path | None:
     try:
         if is_short and path.is_file():
             return path
+        is_folder = is_short and str(transcript) not in ("", ".") and path.is_dir()
     except OSError:
-        is_short = False
+        is_short = is_folder = False
+    if is_folder:
+        raise EmageError(f"{transcript} is a folder. Name the transcript's file in it, or give the text itself.")
     looks_like_file = is_short and path.suffix.lower() in _ENDINGS
     if isinstance(transcript, Path) or looks_like_file:
         raise EmageError(f"{transcript}: there is no such transcript. Name a file, or give the text itself.")

@@ -151,6 +151,10 @@ def test_files_text_and_what_only_looks_like_a_file(welcome, said):
     for missing in ("no/talk.TextGrid", Path("talk")):
         with pytest.raises(EmageError, match="there is no such transcript"):
             hear(welcome, missing)
+    folder = EXAMPLES["welcome"].transcript.parent
+    for given in (folder, str(folder)):
+        with pytest.raises(EmageError, match="is a folder. Name the transcript's file in it"):
+            hear(welcome, given)
     name = str(EXAMPLES["welcome"].transcript)
     assert [word.text for word in hear_text(welcome, name).words] == [name]  # a name given as text opens no file
 
