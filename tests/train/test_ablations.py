@@ -25,6 +25,8 @@ from train.global_motion import GlobalMotionTraining
 from train.modelling.settings import GeneratorTraining
 from train.vqvae import VQVAETraining
 
+pytestmark = pytest.mark.slow
+
 CALM = {"augmentation": QUIET, "dropout": 0.0, "batch_size": 4, "hint_stride": 2, "learning_rate": 8e-3}
 
 

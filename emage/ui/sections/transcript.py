@@ -37,8 +37,9 @@ class TranscriptSection(Section):
     """The field below the recording, and what goes on with the words on the timeline."""
 
     def build(self) -> None:
-        # Without a value here, or programs that leave the field out would send the words of the first example.
+        # Empty, or programs that leave the field out would send the words of the first example.
         self.text = Textbox(
+            "",
             label="Transcript",
             placeholder="Type or paste what is said…",
             info=describe_need(self.service.registry.need_of_words()),
