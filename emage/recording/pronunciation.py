@@ -139,17 +139,32 @@ def _by_rule(words: Sequence[str], language: str, lookup: Callable[[str], str | 
 
 
 def _espeak(words: Sequence[str], language: str) -> list[str] | None:
-    """Phones of each word by espeak-ng; None where it is not there or has no such voice."""
+    """Phones of each word by espeak-ng; None where it is not there or has no such voice.
+
+    Raises:
+        EmageError: it fails.
+    """
     if shutil.which(_ESPEAK) is None:
         return None
     voice = "en-us" if language == ENGLISH else language
     command = [_ESPEAK, "-q", "--ipa", "--sep=_", "-v", voice, "--stdin"]
     # A line that stands alone is spoken alone.
     text = "".join(f"{word}\n\n" for word in words)
-    answer = subprocess.run(command, input=text, capture_output=True, text=True, timeout=_ESPEAK_TIMEOUT_S)
-    lines = answer.stdout.splitlines()
-    if answer.returncode != 0 or len(lines) != len(words):
+    try:
+        answer = subprocess.run(command, input=text, capture_output=True, encoding="utf-8", timeout=_ESPEAK_TIMEOUT_S)
+    except (subprocess.SubprocessError, OSError, UnicodeError) as error:
+        raise EmageError(
+            f"espeak-ng, which says how words are pronounced, failed ({type(error).__name__}). Try again, or give a "
+            "transcript whose words have times."
+        ) from error
+    if answer.returncode != 0:
         return None
+    lines = answer.stdout.splitlines()
+    if len(lines) != len(words):
+        raise EmageError(
+            f"espeak-ng spoke {len(lines):,} words where {len(words):,} were asked for. Give a transcript whose words "
+            "have times."
+        )
     return [from_ipa(line, language) for line in lines]
 
 

@@ -91,3 +91,16 @@ def test_pronunciations_by_espeak():
 def test_a_language_that_is_no_code(language):
     with pytest.raises(EmageError, match="give its code"):
         check_language(language)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"), [("echo a; echo b; echo c", "spoke 3 words where 1 were"), (r"printf '\377'", "Unicode")]
+)
+def test_what_espeak_gets_wrong_is_told(tmp_path, monkeypatch, script, told):
+    """Nothing else stands in for it without a word."""
+    fake = tmp_path / "espeak-ng"
+    fake.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(EmageError, match=told):
+        pronunciation.pronounce(["zaubern"], "de", {}.get)
