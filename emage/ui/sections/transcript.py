@@ -1,13 +1,15 @@
 """Transcript: what is said in the recording, typed, loaded or listened for, and as words on the timeline."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
 from emage.errors import Cancelled, EmageError
 from emage.hub import WORDS_NEEDED, WORDS_UNUSED, WORDS_USED
+from emage.recording.hearing import Heard
 from emage.recording.pronunciation import ENGLISH, check_language
+from emage.recording.recording import Recording
 from emage.recording.revision import join_words
 from emage.recording.transcript import Word
 from emage.ui.components.shared.faults import tell
@@ -112,11 +114,8 @@ class TranscriptSection(Section):
             return gr.skip(), gr.skip()
         if not (text or "").strip():
             return show_words(user, ()), ""
-        try:
-            heard = self.service.hear(user.shown.recording, text, language, request, bar)
-        except Cancelled:
-            return gr.skip(), CANCELLED
-        return show_words(user, heard.words), describe_words(heard.words, heard.notices)
+        words, _, note = show_heard(user, lambda recording: self.service.hear(recording, text, language, request, bar))
+        return words, note
 
     @tell
     def take_words(
@@ -129,14 +128,7 @@ class TranscriptSection(Section):
         """The words of a transcript's file onto the timeline."""
         user = self.service.user(request)
         file = user.receive(path)
-        if user.shown is None:
-            raise EmageError(NO_RECORDING)
-        try:
-            heard = self.service.hear(user.shown.recording, file, language, request, bar)
-        except Cancelled:
-            return gr.skip(), gr.skip(), CANCELLED
-        words = heard.words
-        return show_words(user, words), join_words(words), describe_words(words, heard.notices)
+        return show_heard(user, lambda recording: self.service.hear(recording, file, language, request, bar))
 
     @tell
     def listen_for_words(
@@ -147,13 +139,7 @@ class TranscriptSection(Section):
     ) -> tuple:
         """Recognised words onto the timeline: a guess."""
         user = self.service.user(request)
-        if user.shown is None:
-            raise EmageError(NO_RECORDING)
-        try:
-            words, notices = self.service.recognise(user.shown.recording, language, request, bar)
-        except Cancelled:
-            return gr.skip(), gr.skip(), CANCELLED
-        return show_words(user, words), join_words(words), describe_words(words, notices)
+        return show_heard(user, lambda recording: self.service.recognise(recording, language, request, bar))
 
     @tell
     def edit_words(self, event: gr.EventData, request: gr.Request) -> tuple:
@@ -179,6 +165,22 @@ class TranscriptSection(Section):
 def show_transcript(words: Sequence[Word], text: str = "", language: str = ENGLISH, note: str = "") -> list[Any]:
     """For `TranscriptSection.outputs`. text: of the words, as a person writes it; by default one after the other."""
     return [text or join_words(words), language, note or describe_words(words)]
+
+
+def show_heard(user: User, hear: Callable[[Recording], Heard]) -> tuple[Any, Any, str]:
+    """For timeline, text and note, what the shown recording is heard to say; all but the note stays when the user stops
+    it.
+
+    Raises:
+        EmageError: there is no recording, or as `hear` does.
+    """
+    if user.shown is None:
+        raise EmageError(NO_RECORDING)
+    try:
+        heard = hear(user.shown.recording)
+    except Cancelled:
+        return gr.skip(), gr.skip(), CANCELLED
+    return show_words(user, heard.words), join_words(heard.words), describe_words(heard.words, heard.notices)
 
 
 def show_words(user: User, words: tuple[Word, ...]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from emage.recording.pronunciation import ENGLISH, check_language
 from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
-from emage.recording.transcript import Word, write_words
+from emage.recording.transcript import write_words
 from emage.render.settings import RenderSettings
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
@@ -151,13 +151,11 @@ class Service:
                 return hear(recording, transcript, language, progress)
             return align_text(recording, transcript, language, progress)
 
-    def recognise(
-        self, recording: Recording, language: str, request: gr.Request, bar: gr.Progress
-    ) -> tuple[tuple[Word, ...], tuple[str, ...]]:
-        """A guess of the words, and a sentence on who guessed. Raises as `hear`."""
+    def recognise(self, recording: Recording, language: str, request: gr.Request, bar: gr.Progress) -> Heard:
+        """A recording with a guess of its words, and a sentence on who guessed. Raises as `hear`."""
         with self._working(request, bar) as progress:
             words, notice = recognise_words(recording.samples, language, progress)
-            return words, (notice,)
+            return Heard(replace(recording, words=words), (notice,))
 
     @contextmanager
     def _working(self, request: gr.Request, bar: gr.Progress) -> Iterator[ProgressBar]:
