@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from num2words import num2words
@@ -192,9 +192,14 @@ def from_ipa(text: str, language: str = ENGLISH) -> str:
     """The phones of a word in IPA as espeak-ng writes it; what stands for no sound here is passed over."""
     table = _IPA | _IPA_OF_LANGUAGES.get(language.split("-")[0], {})
     text = re.sub(r"\([a-z-]+\)|[ˈˌ_ ‖|]", "", text)  # languages that it changes to, stress, bounds
+    return _spell_out(text, table, _LONGEST_IPA)
+
+
+def _spell_out(text: str, table: Mapping[str, str], longest: int) -> str:
+    """The phones of the longest groups of characters that a table knows, from the left; others are passed over."""
     phones, i = [], 0
     while i < len(text):
-        length = next((n for n in range(_LONGEST_IPA, 0, -1) if text[i : i + n] in table), 0)
+        length = next((n for n in range(longest, 0, -1) if text[i : i + n] in table), 0)
         if length:
             phones.append(table[text[i : i + length]])
         i += length or 1
@@ -229,12 +234,6 @@ def _by_letters(word: str, lookup: Callable[[str], str | None]) -> str:
             return f"{first} {second}"
     if not re.search(r"[aeiouy]", word):
         return " ".join(name for letter in word if (name := lookup(letter)))
-    phones, i = [], 0
     text = re.sub(r"([b-df-hj-np-tv-z])\1", r"\1", word)
     text = re.sub(r"(?<=[aeiouy][a-z])e$", "", text)
-    while i < len(text):
-        length = next((n for n in range(_LONGEST_LETTERS, 0, -1) if text[i : i + n] in _LETTERS), 0)
-        if length:
-            phones.append(_LETTERS[text[i : i + length]])
-        i += length or 1
-    return " ".join(phones)
+    return _spell_out(text, _LETTERS, _LONGEST_LETTERS)
