@@ -36,9 +36,8 @@ from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
 from emage.models.checkpoint import (
+    ALL_FOLDERS,
     CONFIG_NAME,
-    NETWORK_FOLDERS,
-    WHOLE_FOLDERS,
     load_config,
     load_networks,
     save_network,
@@ -364,7 +363,7 @@ class EmagePipeline(
     def _save_pretrained(self, save_directory: Path) -> None:
         """The released layout, with safetensors; `save_pretrained` and `push_to_hub` come from ModelHubMixin."""
         for name, network in {"generator": self.generator, **self.codec.networks}.items():
-            save_network(network, save_directory / (WHOLE_FOLDERS | NETWORK_FOLDERS)[name])
+            save_network(network, save_directory / ALL_FOLDERS[name])
         save_sampling(self.sampling, save_directory)
         if self.vocabulary is not None:
             self.vocabulary.save(save_directory / VOCABULARY_NAMES[0])

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS
+from emage.models.checkpoint import ALL_FOLDERS
 from emage.models.codec import integrate_root, split_vectors
 from emage.models.quantizer import Quantized, Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
@@ -334,7 +334,7 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     points = {
         part: BodyPoints(body, part, config.skin_points, cache.expression_basis).to(run.device) for part in config.parts
     }
-    folder = config.weights / (NETWORK_FOLDERS | WHOLE_FOLDERS)[config.part]
+    folder = config.weights / ALL_FOLDERS[config.part]
     new = TrainedVQVAE(config.network())
     begin_at_data(new.vqvae, spread_sample(dataset, lambda window: part_vector(window, config.part)))
     model, optimizer = run.prepare(new)

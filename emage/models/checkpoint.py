@@ -35,6 +35,8 @@ NETWORK_FOLDERS: dict[str, str] = {
 
 WHOLE_FOLDERS = {"generator": ".", WHOLE: "emage_vq/whole", "global": "emage_vq/global"}
 """The same where one VQ-VAE of the whole body stands in place of four."""
+ALL_FOLDERS = NETWORK_FOLDERS | WHOLE_FOLDERS
+"""Of every network that there may be."""
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")

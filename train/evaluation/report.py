@@ -9,7 +9,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from emage.body import Body
 from emage.files import new_file
-from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS
+from emage.models.checkpoint import ALL_FOLDERS
 from emage.pipeline import EmagePipeline
 from train import fgd_encoder
 from train.data.cache import Cache, CorpusError
@@ -105,7 +105,7 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
 def training_notes(weights: Path) -> dict[str, dict[str, Any]]:
     """Revision and step of each network that has a note beside it."""
     notes = {}
-    for name, folder in {**NETWORK_FOLDERS, **WHOLE_FOLDERS, "fgd": fgd_encoder.FOLDER}.items():
+    for name, folder in {**ALL_FOLDERS, "fgd": fgd_encoder.FOLDER}.items():
         path = weights / folder / NOTE
         if path.is_file():
             note = json.loads(path.read_text("utf-8"))

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from emage.errors import EmageError, WeightsError
 from emage.files import new_file
 from emage.generation.sampling import keep_sampling
-from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS, Network, load_config, load_state, save_network
+from emage.models.checkpoint import ALL_FOLDERS, Network, load_config, load_state, save_network
 from emage.models.codec import MotionCodec
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
@@ -127,7 +127,7 @@ def load_codec(weights: Path, whole_body: bool = False) -> MotionCodec:
         WeightsError: a part has no weights yet, or the parts differ in their latents' width or number of codes.
     """
     parts = load_part(weights, WHOLE) if whole_body else _load_parts(weights)
-    folder = weights / NETWORK_FOLDERS["global"]
+    folder = weights / ALL_FOLDERS["global"]
     if (folder / "config.json").is_file():
         predictor = GlobalMotionPredictor(VQVAEConfig.from_json(load_config(folder)))
         predictor.load_weights(load_state(folder), "global")
@@ -147,7 +147,7 @@ def _load_parts(weights: Path) -> Parts[VQVAE]:
 
 def load_part(weights: Path, part: str) -> VQVAE:
     """Load one trained VQ-VAE, frozen. Raises WeightsError where there is none."""
-    folder = weights / (NETWORK_FOLDERS | WHOLE_FOLDERS)[part]
+    folder = weights / ALL_FOLDERS[part]
     if not folder.is_dir():
         raise WeightsError(f"{folder} is missing. Train it first: python -m train.vqvae --part {part} ...")
     vqvae = VQVAE(VQVAEConfig.from_json(load_config(folder)))
