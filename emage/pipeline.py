@@ -35,13 +35,7 @@ from emage.hints import LOCK, Hints
 from emage.hints.locking import apply_locks
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
-from emage.models.checkpoint import (
-    ALL_FOLDERS,
-    CONFIG_NAME,
-    load_config,
-    load_networks,
-    save_network,
-)
+from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
@@ -138,8 +132,7 @@ class EmagePipeline(
         source = find_weights(weights, revision, progress)
         generator, codec = load_networks(source.folders)
         vocabulary = source.vocabulary and load_vocabulary(source.vocabulary, size=generator.config.vocabulary)
-        folder = source.folders["generator"]
-        sampling = load_sampling(folder, load_config(folder) if (folder / CONFIG_NAME).is_file() else {})
+        sampling = load_sampling(source.folders["generator"])
         face_maps = face_maps or loader_of()
         if source.kind == "hub" and generator.config.expression_basis == FLAME2020:
             face_maps.available()
@@ -159,19 +152,20 @@ class EmagePipeline(
         return self.generator.config.vocabulary > 0
 
     def reads(self, recording: Recording) -> bool:
-        """Whether a recording is heard by its rhythm and words. Weights that can hear the waveform as well do so where
-        there are no words, or they know next to none of them, as in another language.
+        """Whether a recording's part is heard by its rhythm and words. Weights that can hear the waveform as well do
+        so where there are no words, or they know next to none of them, as in another language.
         """
         config = self.generator.config
         if not (config.vocabulary and config.waveform):
             return self.hears_words
-        return bool(recording.words) and self.count_known(recording) >= LEAST_KNOWN * len(recording.words)
+        words = recording.part_words
+        return bool(words) and self.count_known(recording) >= LEAST_KNOWN * len(words)
 
     def count_known(self, recording: Recording) -> int:
-        """How many of a recording's words are in the weights' vocabulary."""
+        """How many words of a recording's part are in the weights' vocabulary."""
         if self.vocabulary is None:
             return 0
-        return sum(self.vocabulary.index(word.text) != UNK for word in recording.words)
+        return sum(self.vocabulary.index(word.text) != UNK for word in recording.part_words)
 
     @cached_property
     def body(self) -> Body:

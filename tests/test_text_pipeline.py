@@ -127,6 +127,8 @@ def test_weights_that_hear_both_ways_use_words_where_there_are_some(text, record
     mixed = replace(recording, words=(*foreign.words[:2], SAID[2]))
     assert both.count_known(mixed) == 1
     assert both.reads(mixed)
+    assert not both.reads(mixed.trim(0, 30))  # where only foreign words are spoken
+    assert both.count_known(mixed.trim(0, 30)) == 0
 
 
 @pytest.mark.parametrize("hears_words", [False, True])

@@ -46,10 +46,8 @@ class SamplingConfig:
     seam_frames: SeamFrames = 0
 
 
-def load_sampling(folder: Path, config: dict[str, Any]) -> SamplingConfig:
-    """The sampling config of the weights in a folder.
-
-    config: their config.json, which has the fields where there is no `sampling.json`.
+def load_sampling(folder: Path) -> SamplingConfig:
+    """The sampling config of the weights in a folder: of `sampling.json`, or the fields that an older config.json has.
 
     Raises:
         WeightsError: the file is damaged, or a value is out of range.
@@ -61,6 +59,7 @@ def load_sampling(folder: Path, config: dict[str, Any]) -> SamplingConfig:
         except (OSError, UnicodeDecodeError) as error:
             raise WeightsError(f"{path} cannot be read ({error}).") from error
         return build(SamplingConfig, text, WeightsError, SAMPLING_NAME)
+    config = load_config(folder) if (folder / CONFIG_NAME).is_file() else {}  # the paper's weights have none
     names = ("temperature", "guidance", "low_pass_frames", "seam_frames")
     values: dict[str, Any] = {name: config[name] for name in names if name in config}
     costs = {part: config.get(key, 0) for part, key in CONFIG_KEYS.items()}
@@ -75,7 +74,7 @@ def keep_sampling(folder: Path) -> None:
     """
     if (folder / SAMPLING_NAME).exists() or not (folder / CONFIG_NAME).exists():
         return
-    sampling = load_sampling(folder, load_config(folder))
+    sampling = load_sampling(folder)
     if sampling != SamplingConfig():
         save_sampling(sampling, folder)
 

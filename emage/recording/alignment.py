@@ -10,7 +10,7 @@ from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
 from emage.recording.decoder import Progress, feed, make_decoder
 from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
-from emage.recording.transcript import Word, share_out, split_tokens
+from emage.recording.transcript import Word, count_words, share_out, split_tokens
 from emage.recording.transcript_files import Passage
 
 STAGE_ALIGNMENT = "Aligning the words"
@@ -22,6 +22,8 @@ _CHUNKS_S = (30.0, 20.0, 40.0, 12.0)
 _OVERLAP_S = 3.0
 """Words in the last seconds of a chunk are aligned again in the next, for they may be cut."""
 _LAST_CHUNK_S = 45.0
+_GIVE_UP_S = 120.0
+"""Text that does not fit so much of a recording is not what is said in it."""
 _UNITS_PER_SECOND = 7.0
 _BORDER_S = 0.2
 """Captions are a little late or early; words are looked for so much before and behind."""
@@ -88,24 +90,16 @@ def _told(words: list[Word], duration_s: float, spread: int, soundless: list[str
     notices = []
     if beyond:
         notices.append(
-            f"{_count(len(beyond), 'word')} from '{beyond[0].text[:40]}' on would come behind the recording's end "
+            f"{count_words(len(beyond))} from '{beyond[0].text[:40]}' on would come behind the recording's end "
             f"({duration_s:.1f} s): kept, but not heard. Is it the transcript of this recording?"
         )
     if spread:
-        notices.append(
-            f"{_count(spread, 'word')} could not be found in the sound: they share the time that is theirs by the "
-            "transcript."
-        )
+        notices.append(f"{count_words(spread)} could not be found in the sound: placed by the transcript's times.")
     if soundless:
         notices.append(
-            f"{_count(len(soundless), 'word')} have no sound, such as '{soundless[0][:40]}': they stand between their "
-            "neighbours."
+            f"{count_words(len(soundless))} without a sound, such as '{soundless[0][:40]}': placed between neighbours."
         )
     return AlignedWords(tuple(words), tuple(notices))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 @dataclass(frozen=True)
@@ -191,7 +185,10 @@ class _Aligner:
         self.soundless += [run.tokens[i] for i in sorted(set(range(len(run.tokens))) - set(sounding))]
         border_s = 0.0 if must_fit else _BORDER_S
         spoken = self._find(
-            [self._names[run.tokens[i]] for i in sounding], max(0.0, run.start_s - border_s), run.end_s + border_s
+            [self._names[run.tokens[i]] for i in sounding],
+            max(0.0, run.start_s - border_s),
+            run.end_s + border_s,
+            must_fit,
         )
         fits = self._fit(spoken)
         if must_fit and sounding and not fits:
@@ -226,9 +223,9 @@ class _Aligner:
             words.append(Word(token, start_s, at_s, run.confidence))
         return [*words, *share_out(silent, at_s, max(at_s, run.end_s))]
 
-    def _find(self, words: Sequence[list[str]], start_s: float, end_s: float) -> list[_Spoken]:
+    def _find(self, words: Sequence[list[str]], start_s: float, end_s: float, must_fit: bool) -> list[_Spoken]:
         """Words, each by the names of its units, within a stretch of the recording; what is not found of them are the
-        last ones."""
+        last ones. must_fit: the search ends where it has gone on for long without a fit."""
         end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
         spoken: list[_Spoken] = []
@@ -250,6 +247,8 @@ class _Aligner:
             else:  # a long silence, or a first word that begins late
                 next_s = min([settled_s, *(max(word.start_s, at / SAMPLE_RATE_HZ + 1) for word in found)])
             at = round(next_s * SAMPLE_RATE_HZ)
+            if must_fit and spoken and next_s - start_s > _GIVE_UP_S and not self._fit(spoken):
+                break
         return spoken
 
     def _find_in_chunk(self, words: Sequence[list[str]], at: int, end: int) -> tuple[list[_Spoken], int]:

@@ -96,6 +96,12 @@ class Recording:
         return self._part(self.sound, SOUND_RATE_HZ)
 
     @property
+    def part_words(self) -> tuple[Word, ...]:
+        """Those that are spoken in the part that is used, whole or in part."""
+        start_s, end_s = frame_to_second(self.start_frame), frame_to_second(self.end_frame)
+        return tuple(word for word in self.words if word.start_s < end_s and word.end_s > start_s)
+
+    @property
     def stem(self) -> str:
         """Of file names for what is made of it."""
         return Path(self.name).stem[:60] or "speech"

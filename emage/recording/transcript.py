@@ -89,6 +89,11 @@ def load_words(path: str | Path) -> tuple[Word, ...]:
     return tuple(word for passage in passages for word in spread_words(passage))
 
 
+def count_words(number: int) -> str:
+    """As people say it: 1 word, 2 words."""
+    return f"{number:,} word" if number == 1 else f"{number:,} words"
+
+
 def write_words(words: Sequence[Word]) -> str:
     """As JSON that `load_words` reads, and others as Whisper's: times to the last digit, confidences as probability."""
     entries = [

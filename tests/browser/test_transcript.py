@@ -60,7 +60,7 @@ def test_a_guess_is_corrected_on_the_timeline_and_the_next_take_hears_it(page, t
     choose_words(page)
     page.locator("#listen").click()
     note = page.locator("#transcript-note")
-    expect(note).to_contain_text("are a guess")
+    expect(note).to_contain_text("guessed")
     guessed = text_of(page).input_value().split()
     lane = page.locator("#timeline [data-part=words]")
     lane.focus()
@@ -69,7 +69,7 @@ def test_a_guess_is_corrected_on_the_timeline_and_the_next_take_hears_it(page, t
     page.keyboard.type("yellow")
     page.keyboard.press("Enter")
     expect(text_of(page)).to_have_value(" ".join(["yellow", *guessed[1:]]))
-    expect(note).to_contain_text(f"{len(guessed) - 1} are a guess")
+    expect(note).to_contain_text(f"{len(guessed) - 1} guessed")
     generate(page, 1)
     words = words_of(page, tmp_path / "words.json")
     assert [word["word"] for word in words] == ["yellow", *guessed[1:]]

@@ -10,7 +10,6 @@ from emage.errors import WeightsError
 from emage.generation.sampling import SAMPLING_NAME, SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import AS_GENERATED
 from emage.hub import EMBEDDED_DIR
-from emage.models.checkpoint import load_config
 from emage.models.parts import Parts
 from emage.pipeline import EmagePipeline
 from tests.conftest import REGRESSION, asks
@@ -32,15 +31,17 @@ OLD_FIELDS = {
     ],
 )
 def test_configs_from_before_the_file_say_the_same(tmp_path, fields, expected):
-    assert load_sampling(tmp_path, fields) == expected
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert load_sampling(tmp_path) == expected
     save_sampling(expected, tmp_path)
-    assert load_sampling(tmp_path, {"temperature": 9.0}) == expected  # the file is what counts
+    (tmp_path / "config.json").write_text(json.dumps({"temperature": 9.0}))
+    assert load_sampling(tmp_path) == expected  # the file is what counts
 
 
 def test_the_demo_weights_have_the_file_and_an_architecture_alone():
     config = json.loads((EMBEDDED_DIR / "config.json").read_text("utf-8"))
     assert not OLD_FIELDS.keys() - {"seam_frames"} & config.keys()
-    assert load_sampling(EMBEDDED_DIR, config) == DEMO
+    assert load_sampling(EMBEDDED_DIR) == DEMO
 
 
 def test_weights_come_back_with_their_sampling_from_either_form(tiny, tmp_path, speech):
@@ -69,7 +70,7 @@ def test_weights_that_are_trained_anew_are_sampled_as_before(tiny, tmp_path, fie
     (tmp_path / "config.json").write_text(json.dumps(tiny.generator.config.to_json() | fields))
     for _ in range(2):
         save_weights(tiny.generator, tmp_path, half=False)
-        assert load_sampling(tmp_path, load_config(tmp_path)) == (DEMO if has_file else SamplingConfig())
+        assert load_sampling(tmp_path) == (DEMO if has_file else SamplingConfig())
         assert (tmp_path / SAMPLING_NAME).exists() == has_file
 
 
@@ -92,10 +93,12 @@ def test_damaged_files_are_refused(tmp_path, content, words):
     text = json.dumps(content) if isinstance(content, dict) else content
     (tmp_path / SAMPLING_NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(WeightsError, match=words):
-        load_sampling(tmp_path, {})
+        load_sampling(tmp_path)
     if isinstance(content, dict) and "temperature" in content:  # in a config of the older form, too
+        (tmp_path / SAMPLING_NAME).unlink()
+        (tmp_path / "config.json").write_text(text)
         with pytest.raises(WeightsError, match="config.json: temperature is -1"):
-            load_sampling(tmp_path / "none", content)
+            load_sampling(tmp_path)
 
 
 def test_weights_may_ask_for_guidance(tiny, speech, monkeypatch):

@@ -68,7 +68,7 @@ def test_words_without_a_sound_stand_between_their_neighbours(welcome, said):
     assert smile.text == "🙂"
     assert heard.words[2].end_s == smile.start_s <= smile.end_s == heard.words[4].start_s
     assert heard.words[-1].text == "👋"
-    assert "2 words have no sound, such as '🙂'" in heard.notices[0]
+    assert "2 words without a sound, such as '🙂'" in heard.notices[0]
     assert np.median(onset_errors_s([*heard.words[:3], *heard.words[4:-1]], said)) < 0.015
 
 
@@ -85,6 +85,14 @@ def test_unknown_words_and_numbers_are_aligned(welcome, said):
 def test_text_of_another_recording(welcome):
     with pytest.raises(EmageError, match="does not seem to be what is said"):
         hear_text(welcome, EXAMPLES["story"].text)
+
+
+def test_text_of_another_recording_is_not_looked_for_in_all_of_a_long_one(welcome):
+    long = replace(welcome, samples=np.tile(welcome.samples, 40))
+    seen = []
+    with pytest.raises(EmageError, match="does not seem to be what is said"):
+        hear_text(long, EXAMPLES["story"].text * 20, progress=lambda stage, done, total: seen.append((done, total)))
+    assert max(done for done, _ in seen) < 0.5 * seen[0][1]
 
 
 def test_words_behind_the_end_are_kept_and_told(welcome, said):

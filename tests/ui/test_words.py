@@ -9,6 +9,7 @@ from emage.recording.transcript import Word, load_words
 from tests.app_server import QUICK
 
 WELCOME = load_examples()[0]
+STORY = next(example for example in load_examples() if example.name == "story")
 GERMAN = next(example for example in load_examples() if example.language == "de")
 THREE = "three"
 
@@ -65,18 +66,25 @@ def test_a_text_is_aligned_and_a_changed_word_alone_is_looked_for(caller):
     )
 
 
+def test_a_text_that_is_not_said_is_told_below_the_field_and_changes_no_words(caller):
+    _, _, language = take_example(caller, WELCOME)
+    timeline, note = caller.get_values("align", STORY.text, language)
+    assert "backdrop" not in json.dumps(timeline)
+    assert note.startswith("**The transcript does not seem to be what is said")
+
+
 def test_recognised_words_are_a_guess_and_a_corrected_one_is_heard_by_the_next_take(caller):
     take_example(caller, WELCOME)
     timeline, text, note = caller.get_values("listen", "en")
     guess = words_of(timeline)
     assert text.split() == [word[0] for word in guess]
-    assert f"**{len(guess)} are a guess**" in note
+    assert f"**{len(guess)} guessed**" in note
     assert all(0 <= word[3] <= 1 for word in guess)
     corrected = [*guess[:-1], ["reddish", *guess[-1][1:3], None]]
     event = {"num_frames": 298, "words": corrected}
     text, note = caller.get_values("edit_words", event=event)
     assert text.endswith(" reddish")
-    assert f"**{len(guess) - 1} are a guess**" in note
+    assert f"**{len(guess) - 1} guessed**" in note
     made = generate(caller, transcript=text)
     assert [[word.text, word.start_s, word.end_s, word.confidence] for word in heard_by(caller, made)] == corrected
     assert "--transcript welcome.words.json" in made[5]

@@ -13,7 +13,7 @@ from emage.errors import WeightsError
 from emage.generation.sampling import load_sampling
 from emage.hints import Hints
 from emage.hints.mask import foot_contacts, motion_channels
-from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS, load_config, load_generator
+from emage.models.checkpoint import NETWORK_FOLDERS, WHOLE_FOLDERS, load_generator
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor
@@ -93,7 +93,7 @@ def load_text_pipeline(folder: Path, pipe: EmagePipeline) -> EmagePipeline:
         text = EmagePipeline(
             generator,
             pipe.codec,
-            sampling=load_sampling(folder, load_config(folder)),
+            sampling=load_sampling(folder),
             vocabulary=vocabulary and load_vocabulary(vocabulary, size=generator.config.vocabulary),
         )
     if not text.hears_words or text.vocabulary is None:

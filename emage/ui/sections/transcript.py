@@ -11,7 +11,7 @@ from emage.recording.hearing import Heard
 from emage.recording.pronunciation import ENGLISH, check_language
 from emage.recording.recording import Recording
 from emage.recording.revision import join_words
-from emage.recording.transcript import Word
+from emage.recording.transcript import Word, count_words
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Dropdown, Textbox
 from emage.ui.components.timeline import Timeline, read_words
@@ -75,9 +75,15 @@ class TranscriptSection(Section):
     def wire(self, timeline: Timeline, settings: SettingsSection) -> None:
         working = {**MAKING, "show_progress_on": self.note}
         inputs, outputs = [self.text, self.language], [timeline, self.note]
-        aligned = self.align.click(self.align_text, inputs, outputs, api_name="align", **working)
-        left = self.text.blur(
-            self.align_text, inputs, outputs, api_name="align_when_left", trigger_mode="always_last", **working
+        # Who presses Align in the field leaves it, too: one after the other, and what is wrong stands in the note once.
+        aligned = gr.on(
+            [self.align.click, self.text.blur],
+            self.align_text,
+            inputs,
+            outputs,
+            api_name="align",
+            trigger_mode="always_last",
+            **working,
         )
         loaded = self.file.upload(
             self.take_words,
@@ -89,7 +95,7 @@ class TranscriptSection(Section):
         heard = self.listen.click(
             self.listen_for_words, self.language, [timeline, self.text, self.note], api_name="listen", **working
         )
-        wire_cancel(self.stop, self.service, self.note, "cancel_words", [aligned, left, loaded, heard])
+        wire_cancel(self.stop, self.service, self.note, "cancel_words", [aligned, loaded, heard])
         timeline.edit(self.edit_words, None, [self.text, self.note], api_name="edit_words", **QUIETLY)
         self.language.input(self.check_language, self.language, self.note, api_name="check_language", **QUIETLY)
         need = {"inputs": settings.weights, "outputs": self.text}
@@ -114,7 +120,10 @@ class TranscriptSection(Section):
             return gr.skip(), gr.skip()
         if not (text or "").strip():
             return show_words(user, ()), ""
-        words, _, note = show_heard(user, lambda recording: self.service.hear(recording, text, language, request, bar))
+        try:
+            words, _, note = show_heard(user, lambda shown: self.service.hear(shown, text, language, request, bar))
+        except EmageError as error:
+            return gr.skip(), f"**{error}**"
         return words, note
 
     @tell
@@ -195,10 +204,10 @@ def describe_words(words: Sequence[Word], notices: Sequence[str] = ()) -> str:
         return ""
     unsure = [word for word in words if word.confidence is not None and word.confidence < UNSURE_BELOW]
     guessed = [word for word in words if word.confidence is not None]
-    lines = [f"{len(words):,} words on the timeline."] if words else []
+    lines = [f"{count_words(len(words))} on the timeline."] if words else []
     if guessed:
         lines.append(
-            f"**{len(guessed):,} are a guess**, {len(unsure):,} of them unsure (dotted): correct them there or here."
+            f"**{len(guessed):,} guessed**, {len(unsure):,} of them unsure (dotted): correct them there or here."
         )
     return " ".join([*lines, *notices])
 

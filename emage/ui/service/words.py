@@ -4,6 +4,7 @@ from emage.pipeline import EmagePipeline, Progress
 from emage.recording.hearing import Heard, hear_passages
 from emage.recording.recording import Recording
 from emage.recording.revision import revise_words
+from emage.recording.transcript import count_words
 
 WORDS_SUFFIX = ".words.json"
 """Of the file beside a take with the words that its weights have heard."""
@@ -19,16 +20,17 @@ def align_text(recording: Recording, text: str, language: str | None, progress: 
 
 
 def describe_heard(pipeline: EmagePipeline, recording: Recording) -> str:
-    """What weights that hear words have heard of a recording; empty for others."""
+    """What weights that hear words have heard of a recording's part; empty for others."""
     if not pipeline.hears_words:
         return ""
-    if not recording.words:
+    words = recording.part_words
+    if not words:
         alone = "sound" if pipeline.generator.config.waveform else "rhythm"
         return f"Without a transcript, these weights heard the {alone} alone."
     known = pipeline.count_known(recording)
-    if known == len(recording.words):
-        return f"The weights know all {known:,} words."
-    told = f"The weights know {known:,} of the {len(recording.words):,} words"
+    if known == len(words):
+        return "The weights know " + ("its one word." if known == 1 else f"all {known:,} words.")
+    told = f"The weights know {known:,} of {count_words(len(words))}"
     if not pipeline.reads(recording):
         return f"{told}, too few to hear it by them: they heard the sound alone."
     return f"{told}; of the others they heard the rhythm."
