@@ -82,4 +82,4 @@ def test_german_works_still_and_says_how(page):
     expect(text_of(page)).to_have_value(GERMAN.text)
     expect(page.locator("#language input")).to_have_value("German")
     generate(page, 1)
-    expect(page.locator("#details")).to_contain_text(re.compile(r"The weights know \d+ of the \d+ words"))
+    expect(page.locator("#details")).to_contain_text(re.compile(r"The weights know \d+ of \d+ words"))
