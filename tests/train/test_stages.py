@@ -112,6 +112,21 @@ def test_initial_weights_are_those_that_the_setting_names(trained, cache, body, 
     assert losses[1] < 0.85 * losses[0]
 
 
+def test_half_precision_loses_nearly_the_same(trained, cache, tmp_path, processes):
+    calm = {"augmentation": QUIET, "dropout": 0.0, "aligned_audio": True, "hint_stride": 2, "batch_size": 4}
+    losses = []
+    for precision in ("no", "bf16"):
+        config = settings(GeneratorTraining, cache, tmp_path / precision, steps=2, precision=precision, **calm)
+        shutil.copytree(trained["generator"].weights, config.weights)
+        process = processes.Process(target=generator.train, args=(config,))  # its own: Accelerate has one precision
+        process.start()
+        process.join()
+        losses.append([logged(config)[step] for step in (1, 2)])
+    full, half = losses
+    assert full != half
+    assert half == pytest.approx(full, rel=0.02)
+
+
 def test_the_command_runs_a_tiny_network(cache, tmp_path, monkeypatch):
     folders = [f"--cache={cache.folder}", f"--weights={tmp_path}", f"--out={tmp_path / 'run'}"]
     monkeypatch.setattr(sys, "argv", ["vqvae", "--part=hands", "--smoke", *folders])
