@@ -230,7 +230,11 @@ class EmagePipeline(
                 "vocabulary, and give the recording its words."
             )
         speech = self._hear(recording)
-        return content_share(self.generator, speech, plan_windows(len(speech.audio), self.generator.config, timing))
+        return content_share(self.generator, speech, self.plan_windows(len(speech.audio), timing))
+
+    def plan_windows(self, num_samples: int, timing: str = EXACT) -> list[Window]:
+        """The windows by which a recording of so many samples at 16 kHz is generated; raises as `plan_windows`."""
+        return plan_windows(num_samples, self.generator.config, timing, self.sampling.lookahead_frames)
 
     def _hear(self, heard: Recording | np.ndarray) -> Speech:
         """A recording's part with its words, or samples (N,) at 16 kHz, as the generator hears them."""
@@ -257,7 +261,7 @@ class EmagePipeline(
         """From speech: windows, codes, decoding, smoothing, locks, root trajectory."""
         config, sampling = self.generator.config, self.sampling
         num_samples = len(speech.audio)
-        windows = plan_windows(num_samples, config, settings.timing)
+        windows = self.plan_windows(num_samples, settings.timing)
         if hints is not None:
             hints = self.face_maps.hints(hints, config.expression_basis)
         shown = None if hints is None else self._network_hints(hints, num_samples, windows)

@@ -34,6 +34,7 @@ class SamplingConfig:
     guidance: how much more the audio tells for the body's codes, see `emage.generation.decoding.guide`.
     low_pass_frames: of the decoded body and hands, see `emage.postprocess.smoothing.low_pass`.
     seam_frames: over which the body is smoothed where windows join, see `emage.postprocess.smoothing.smooth_seams`.
+    lookahead_frames: that each window makes beyond those that are kept, see `emage.generation.windows.plan_windows`.
 
     Raises:
         WeightsError: a value of another kind, or out of range.
@@ -44,6 +45,7 @@ class SamplingConfig:
     guidance: FromZero = 0.0
     low_pass_frames: FromZero = 0.0
     seam_frames: SeamFrames = 0
+    lookahead_frames: Annotated[int, Field(ge=0)] = 0
 
 
 def load_sampling(folder: Path) -> SamplingConfig:

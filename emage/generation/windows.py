@@ -1,6 +1,6 @@
 """Sampling: a recording of any length becomes codes, window by window, in bounded memory.
 
-Each window's first frames are the seed: the motion decoded from the end of the window before.
+Each window's first frames are the seed: the motion decoded of these frames in the window before.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emage.errors import AudioError
+from emage.errors import AudioError, WeightsError
 from emage.generation.decoding import Sampler, choose_codes, guide, sample_time
 from emage.generation.rollout import delay, roll_out
 from emage.generation.sampling import SamplingConfig
@@ -65,13 +65,22 @@ class WindowResult:
     output: GeneratorOutput
 
 
-def plan_windows(num_samples: int, config: GeneratorConfig, timing: str) -> list[Window]:
+def plan_windows(num_samples: int, config: GeneratorConfig, timing: str, lookahead_frames: int = 0) -> list[Window]:
     """The windows of a recording of `num_samples` at 16 kHz: full ones, and what remains as a last, shorter one.
+
+    lookahead_frames: of each window but the last, so many frames at its end are made anew by the next one, for what
+        they should prepare lies beyond what they hear; 0 in the published timing.
 
     Raises:
         AudioError: the recording is too short for the published code's arithmetic.
+        WeightsError: the windows have no room for so many frames.
     """
-    length, step = config.window_frames, config.window_frames - config.seed_frames
+    length, step = config.window_frames, config.window_frames - config.seed_frames - lookahead_frames
+    if step < 1:
+        raise WeightsError(
+            f"The weights' sampling asks for a lookahead of {lookahead_frames} frames, and a window of {length} has "
+            f"room for {length - config.seed_frames - 1}. Correct lookahead_frames in their sampling.json."
+        )
     if timing == PUBLISHED:
         plan = _paper_windows if config.conventions == "paper" else _published_windows
         return plan(num_samples, config)
@@ -82,6 +91,8 @@ def plan_windows(num_samples: int, config: GeneratorConfig, timing: str) -> list
         end = min(start + length, total)
         kept = end - start if end == total else step
         windows.append(Window(start, end, kept, frame_to_sample(start), frame_to_sample(end)))
+        if end == total:
+            break
     return windows
 
 
@@ -181,7 +192,8 @@ def sample_windows(
     before = None
     start = torch.from_numpy(np.zeros(3) if start_position is None else np.asarray(start_position))[None].to(device)
     time = sample_time(speech.audio, windows[-1].end_frame) if sampler.temperature > 0 else None
-    for window, features in _encode_speech(generator, speech, windows):
+    next_starts = [window.start_frame for window in windows[1:]] + [windows[-1].end_frame]
+    for (window, features), next_start in zip(_encode_speech(generator, speech, windows), next_starts, strict=True):
         motion, mask = _window_hints(hints, window, device)
         overlap = min(config.seed_frames, window.frames)
         # A hint that is visible in the seed frames takes precedence over what was generated there.
@@ -204,9 +216,9 @@ def sample_windows(
             output = infer()
         codes = choose_codes(codec, output, config, sampling, sampler, window_time, before)
         is_placed = config.conventions == "paper"
-        seed = codec.placed_channels(codes, start) if is_placed else codec.channels(codes)
-        seed = seed[:, -config.seed_frames :]
-        before = codes.map(lambda index: index[:, -config.seed_frames :])
+        shared = slice(next_start - window.start_frame, next_start - window.start_frame + config.seed_frames)
+        seed = (codec.placed_channels(codes, start) if is_placed else codec.channels(codes))[:, shared]
+        before = codes.map(lambda index, shared=shared: index[:, shared])
         yield _kept(window, codes, output)
         if progress is not None:
             progress(window.start_frame + window.kept.stop, total)

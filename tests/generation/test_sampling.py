@@ -79,7 +79,7 @@ def test_weights_that_are_trained_anew_are_sampled_as_before(tiny, tmp_path, fie
     [
         ("{", "sampling.json is not JSON"),
         ("[]", "sampling.json is .*; it must be an object"),
-        ({"warmth": 1}, "sampling.json: there is no field warmth; known are guidance, low_pass_frames"),
+        ({"warmth": 1}, "sampling.json: there is no field warmth; known are guidance, lookahead_frames"),
         ({"temperature": -1}, "sampling.json: temperature is -1; it must be 0 or more"),
         ({"guidance": float("inf")}, "guidance is inf; it must be a finite number"),
         ({"low_pass_frames": "2"}, "low_pass_frames is '2'; it must be a number"),

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emage.errors import AudioError
+from emage.errors import AudioError, WeightsError
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import EXACT, PUBLISHED
@@ -47,6 +47,24 @@ def test_exact_windows_cover_every_frame_once(num_samples):
         assert len(windows) == 1 or window.frames > 4
         assert abs(window.start_sample * 3 - window.start_frame * 1600) <= 1
         assert features_of(window.end_sample - window.start_sample) >= window.frames
+
+
+@given(st.integers(1, 2_000_000), st.integers(0, 59))
+def test_windows_that_look_ahead_keep_every_frame_once(num_samples, lookahead):
+    windows = plan_windows(num_samples, CONFIG, EXACT, lookahead)
+    total = num_frames(num_samples)
+    assert windows[-1].end_frame == total
+    assert sum(window.kept_frames for window in windows) == total
+    for before, after in pairwise(windows):
+        assert before.frames == 64
+        assert after.start_frame == before.start_frame + before.kept_frames
+        assert before.end_frame - after.start_frame == 4 + lookahead
+        assert after.end_frame > before.end_frame
+
+
+def test_a_lookahead_that_leaves_nothing_is_refused():
+    with pytest.raises(WeightsError, match="lookahead of 60 frames, and a window of 64 has room for 59"):
+        plan_windows(64000, CONFIG, EXACT, 60)
 
 
 @given(st.integers(4800, 2_000_000))
@@ -128,6 +146,20 @@ def test_each_window_starts_from_the_end_of_the_one_before(tiny):
     window = replace(second.window, start_frame=0, end_frame=60, start_sample=0, end_sample=32000)
     for seed_motion, is_equal in ((seed, True), (rest_seed(4), False)):
         (alone,) = sample_windows(tiny.generator, tiny.codec, speech[32000:], [window], seed_motion=seed_motion)
+        assert torch.allclose(alone.output.latents.upper, second.output.latents.upper, atol=1e-5) == is_equal
+
+
+def test_a_window_starts_from_the_frames_that_it_makes_anew(tiny):
+    speech = make_speech(64000)
+    windows = plan_windows(len(speech), tiny.generator.config, EXACT, 12)
+    first, second, _ = sample_windows(tiny.generator, tiny.codec, speech, windows)
+    assert len(first.codes.upper[0]) == second.window.start_frame == 48
+    whole_first = run(tiny, speech[:34133])[0]
+    with torch.inference_mode():
+        seed = tiny.codec.channels(whole_first.codes)[:, 48:52]
+    window = replace(second.window, start_frame=0, end_frame=64, start_sample=0, end_sample=34133)
+    for seed_motion, is_equal in ((seed, True), (rest_seed(4), False)):
+        (alone,) = sample_windows(tiny.generator, tiny.codec, speech[25600:59733], [window], seed_motion=seed_motion)
         assert torch.allclose(alone.output.latents.upper, second.output.latents.upper, atol=1e-5) == is_equal
 
 

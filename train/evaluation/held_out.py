@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from emage.body import Body
 from emage.evaluation import published, quality
+from emage.generation.windows import Window
 from emage.models.fgd import MotionAutoencoder
-from emage.models.generator import GeneratorConfig
 from emage.motion import FPS, Motion
 from train.data.cache import Cache, Clip, CorpusError
 from train.evaluation import scores
@@ -75,12 +75,13 @@ class HeldOutReport:
 def held_out_report(
     cache: Cache,
     makers: Mapping[Row, Maker],
-    generator: GeneratorConfig,
+    plan: Callable[[int], Sequence[Window]],
     body: Body,
     autoencoder: MotionAutoencoder,
     config: Evaluation,
 ) -> HeldOutReport:
-    """makers: of the rows whose motion is made or read; Row.CORPUS must be among them."""
+    """makers: of the rows whose motion is made or read; Row.CORPUS must be among them. plan: the windows by which those
+    of networks generate so many samples."""
     clips = held_out_clips(cache)
     true_posed, true_openings = [], []
     for clip in clips:
@@ -102,7 +103,7 @@ def held_out_report(
             scored[row].append(judge.clip(motion, posed, clip))
             gestures[row].append(clip_gestures(motion, clip.truth, clip.strokes, body))
             if row in _OF_NETWORKS:
-                joined[row].append(scores.joined_steps(motion, generator, len(clip.audio)))
+                joined[row].append(scores.joined_steps(motion, plan(len(clip.audio))))
             if row in repaired:
                 repaired[row].append((posed, quality.jaw_opening(motion.poses)))
         del motions[Row.CORPUS]  # its face is the truth's

@@ -45,7 +45,7 @@ def speech_report(cache: Cache, pipe: EmagePipeline, body: Body, config: Evaluat
         steps, takes = [], []
         for take in takes_of(pipe, config):
             motion = generate(pipe, audio, config.speaker, take)
-            steps.append(scores.joined_steps(motion, pipe.generator.config, len(audio)))
+            steps.append(scores.joined_steps(motion, pipe.plan_windows(len(audio))))
             takes.append(scores.speech_scores(file.stem, motion, audio, body))
         mean = scores.mean_speech(file.stem, takes)
         generated.append(replace(mean, seconds=takes[0].seconds, seams=scores.seam_scores(steps)))

@@ -76,7 +76,8 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
     text = pipe if pipe.hears_words and pipe.vocabulary is not None else None
     if config.text_weights is not None:
         text = load_text_pipeline(config.text_weights, pipe)
-    held_out = held_out_report(cache, make_rows(cache, pipe, config, body, text), known, body, autoencoder, config)
+    makers = make_rows(cache, pipe, config, body, text)
+    held_out = held_out_report(cache, makers, pipe.plan_windows, body, autoencoder, config)
     speech = None if config.speech is None else speech_report(cache, pipe, body, config)
     reconstruction = reconstruction_report(cache, pipe.codec, body, known.window_frames)
     spoken = () if config.speech is None or text is None else real_words_report(text, config)

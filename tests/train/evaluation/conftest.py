@@ -26,7 +26,7 @@ def truth_in_its_place(cache, config, body) -> HeldOutReport:
     makers = make_rows(cache, pipe, config)
     makers[Row.GENERATED] = makers[Row.CORPUS]
     autoencoder = fgd_encoder.load_autoencoder(config.weights)
-    return held_out_report(cache, makers, pipe.generator.config, body, autoencoder, config)
+    return held_out_report(cache, makers, pipe.plan_windows, body, autoencoder, config)
 
 
 @pytest.fixture(scope="session")
