@@ -15,7 +15,7 @@ from emage.pipeline import EmagePipeline
 from tests.conftest import REGRESSION, asks
 from train.run.checkpoints import save_weights
 
-DEMO = SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 1.0, 1.5, 1.5, 18)
+FORMER = SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 1.0, 1.5, 1.5, 18)
 OLD_FIELDS = {
     "sf": 0, "su": 2, "sh": 2, "sl": 400, "temperature": 1.0, "guidance": 1.5, "low_pass_frames": 1.5, "seam_frames": 18
 }  # fmt: skip
@@ -24,7 +24,7 @@ OLD_FIELDS = {
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        (OLD_FIELDS, DEMO),
+        (OLD_FIELDS, FORMER),
         ({}, SamplingConfig()),
         ({"su": 0.5}, SamplingConfig(Parts(0.0, 0.5, 0.0, 0.0))),
         ({"guidance": 2, "hidden_size": 32}, SamplingConfig(guidance=2.0)),
@@ -41,7 +41,7 @@ def test_configs_from_before_the_file_say_the_same(tmp_path, fields, expected):
 def test_the_demo_weights_have_the_file_and_an_architecture_alone():
     config = json.loads((EMBEDDED_DIR / "config.json").read_text("utf-8"))
     assert not OLD_FIELDS.keys() - {"seam_frames"} & config.keys()
-    assert load_sampling(EMBEDDED_DIR) == DEMO
+    assert load_sampling(EMBEDDED_DIR) == SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 0.5, 3.0, 1.5, 18, 12)
 
 
 def test_weights_come_back_with_their_sampling_from_either_form(tiny, tmp_path, speech):
@@ -49,14 +49,14 @@ def test_weights_come_back_with_their_sampling_from_either_form(tiny, tmp_path, 
     config = json.loads((REGRESSION / "config.json").read_text("utf-8"))
     (tmp_path / "old/config.json").write_text(json.dumps(config | OLD_FIELDS))
     old = EmagePipeline.from_pretrained(tmp_path / "old", device="cpu")
-    assert (old.sampling, old.generator.config) == (DEMO, tiny.generator.config)
+    assert (old.sampling, old.generator.config) == (FORMER, tiny.generator.config)
     old.save_pretrained(tmp_path / "new")
     new = json.loads((tmp_path / "new/config.json").read_text("utf-8"))
     assert new.items() >= config.items()
     assert new.keys() - config.keys() >= {"aligned_audio", "vocabulary"}
     assert not new.keys() & OLD_FIELDS.keys()
     new = EmagePipeline.from_pretrained(tmp_path / "new", device="cpu")
-    assert (new.sampling, new.generator.config) == (DEMO, tiny.generator.config)
+    assert (new.sampling, new.generator.config) == (FORMER, tiny.generator.config)
     takes = [pipe.generate((16000, speech), translation=AS_GENERATED).poses for pipe in (old, new, tiny)]
     assert np.array_equal(takes[0], takes[1])
     assert not np.array_equal(takes[0], takes[2])
@@ -70,7 +70,7 @@ def test_weights_that_are_trained_anew_are_sampled_as_before(tiny, tmp_path, fie
     (tmp_path / "config.json").write_text(json.dumps(tiny.generator.config.to_json() | fields))
     for _ in range(2):
         save_weights(tiny.generator, tmp_path, half=False)
-        assert load_sampling(tmp_path) == (DEMO if has_file else SamplingConfig())
+        assert load_sampling(tmp_path) == (FORMER if has_file else SamplingConfig())
         assert (tmp_path / SAMPLING_NAME).exists() == has_file
 
 
