@@ -1,4 +1,4 @@
-// A take as Python encodes it; the format stands in take_file.py.
+// A take as Python encodes it; the format stands in take_file.py. Quaternions are made unit length when they are used, whatever their step.
 
 const TAKE_MAGIC = "EMAGETK1";
 const BLOCK_HEAD = 48; // bytes
@@ -9,7 +9,6 @@ class TakeMotion {
   numFaces = 0;
   frames = 0;
   #joints = SETTINGS.parents.length;
-  #step = 1; // of the quaternions
   #quaternions = new Int16Array(0);
   #root = new Float64Array(0);
   #faces = new Float32Array(0);
@@ -23,7 +22,6 @@ class TakeMotion {
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 12, length)));
     this.fps = header.fps;
     this.numFaces = header.faces;
-    this.#step = header.quaternion_step;
     return 12 + length;
   }
 

@@ -7,8 +7,8 @@
 
 All little-endian. The C channels of a block, whole numbers over its T frames, are in this order: quaternions (55 joints
 x w, x, y, z) in steps of `quaternion_step`; root x, y, z in root steps from the block's base; the `faces` first
-expressions in face steps; one number whose bit i says that part i of `parts` is a hint. Of each channel there are second
-differences over time, from 0 before the block, folded to positive numbers: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+expressions in face steps; one number whose bit i says that part i of `parts` is a hint. Of each channel there are
+second differences over time, from 0 before the block, folded to positive numbers: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
 
 Quaternions are not of unit length by their rounding, and those of one joint never leap to the other sign within a
 block. Blocks stand alone, so a take that is being made is sent as they come: `encode_header`, then `encode_block` for
