@@ -63,7 +63,7 @@ class ProjectSection(Section):
         reference = load_reference(choice, user)
         project = Project(plan=value.plan, reference=None if reference is None else reference.motion, takes=user.takes)
         if audio:
-            *of_take, renderer, camera, face, size, quality, _, without_audio, _, _ = settings
+            *of_take, renderer, camera, face, size, quality, _, without_audio, _, _, _ = settings
             project = replace(
                 project,
                 recording=self._inputs.read_recording(user, audio, value),

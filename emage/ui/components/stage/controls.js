@@ -52,7 +52,7 @@ const TOOLS = {
   from: () => loop(true, playhead, view.loop && view.loopEnd > playhead ? view.loopEnd : lastFrame() + 1),
   to: () => loop(true, view.loop && view.loopStart < playhead ? view.loopStart : 0, playhead),
   full: () => void (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen().catch(showFault)),
-  film: () => trigger("film"),
+  film: () => askForFilm(),
 };
 /** @type {Record<string, string>} */
 const KEYS = { b: "body", k: "skeleton", m: "landmarks", g: "ghost", d: "difference", t: "trails", o: "overlaid",
@@ -70,6 +70,11 @@ function turn(what) {
   view[what] = !view[what];
   showTools();
   drawSoon();
+}
+
+// Of the takes that are shown; what is none, as a hint's motion, has no number.
+function askForFilm() {
+  trigger("film", { numbers: shown?.takes.map(({ number }) => number) ?? [] });
 }
 
 function showTools() {

@@ -6,6 +6,7 @@ const FEATURE_RADIUS_M = 0.0016;
 const TRAIL_RADIUS_M = 0.004;
 const TRAIL_S = 1.5;
 const FIRST_FINGER = 25;
+const HEAD_JOINT = 15;
 const WRISTS = ["left_wrist", "right_wrist"];
 const CLOSED = new Set(["right_eye", "left_eye", "outer_lips", "inner_lips"]);
 const INK = [0.16, 0.17, 0.2];
@@ -73,8 +74,9 @@ class Rods {
 /** Bones with fingers, in the parts' colours. @param {Figure} figure @param {boolean} isThin @returns {Segment[]} */
 function bonesOf(figure, isThin) {
   return SETTINGS.parents.flatMap((parent, joint) => {
-    if (parent < 0 || SETTINGS.jointNames[joint] === "jaw" || SETTINGS.jointNames[joint].endsWith("_eye")) return [];
-    const radius = joint >= FIRST_FINGER ? FINGER_RADIUS_M : isThin ? 0.6 * BONE_RADIUS_M : BONE_RADIUS_M;
+    if (parent < 0) return [];
+    const isFine = joint >= FIRST_FINGER || parent === HEAD_JOINT;
+    const radius = isFine ? FINGER_RADIUS_M : isThin ? 0.6 * BONE_RADIUS_M : BONE_RADIUS_M;
     const color = figure.colorOf(SETTINGS.partOfJoint[joint]).toArray();
     return [{ from: figure.jointAt(parent).toArray(), to: figure.jointAt(joint).toArray(), radius, color }];
   });

@@ -6,7 +6,6 @@ const SHADOW_TEXELS = 128;
 const TEXEL_M = 0.02;
 const SPACING_M = 1.15;
 const FOLLOW_REACH_S = 0.7;
-const HEAD = 15;
 const EYES = [23, 24];
 const CLOSE_UP_M = 0.30; // the height that a close-up shows
 
@@ -153,7 +152,7 @@ class Scene {
   /** Close to a face, in front of it. @param {Figure} figure */
   closeUp(figure) {
     const face = this.#faceOf(figure);
-    const look = new THREE.Vector3(...figure.skeleton.axis(HEAD, 2)).setY(0).normalize();
+    const look = new THREE.Vector3(...figure.skeleton.axis(HEAD_JOINT, 2)).setY(0).normalize();
     const half = Math.tan(THREE.MathUtils.degToRad(FIELD_OF_VIEW) / 2);
     this.controls.target.copy(face);
     const distance = CLOSE_UP_M / (2 * half * Math.min(1, this.camera.aspect));
@@ -165,7 +164,7 @@ class Scene {
   /** @param {Figure} figure */
   #faceOf(figure) {
     const eyes = EYES.reduce((sum, eye) => sum.add(figure.jointAt(eye)), new THREE.Vector3()).multiplyScalar(0.35);
-    return eyes.addScaledVector(figure.jointAt(HEAD), 0.3);
+    return eyes.addScaledVector(figure.jointAt(HEAD_JOINT), 0.3);
   }
 
   /** Move the camera as far as what it follows has moved. @param {number} frame @param {Figure | null} face */

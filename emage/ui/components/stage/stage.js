@@ -17,18 +17,19 @@ Object.assign(root, {
     joints: (which) => [...(scene?.figures[which].skeleton.positions ?? [])],
     /** Camera to scene, column by column, and its whole vertical angle in radians. */
     camera: () => ({ matrix: scene?.camera.matrixWorld.toArray(), angle: scene && THREE.MathUtils.degToRad(scene.camera.fov) }),
+    /** What the first take shows; another for each take. */
+    key: () => shown?.takes[0]?.key ?? "",
     /** The frame that is shown, of the page. */
     frame: () => playhead,
-    isReady: () => reading.then(() => staged.length > 0),
-    /** A picture of bodies alone, or of nothing, as a data address. @param {boolean} hasBodies */
-    silhouette(hasBodies) {
+    /** Whether so many takes, and all that came, are shown. @param {number} count */
+    shows: (count) => staged.length === count && shown?.takes.length === count && (props.value?.takes[0]?.key ?? null) === (shown?.takes[0]?.key ?? null),
+    /** A picture of what stands there without the floor, as a data address. */
+    silhouette() {
       if (!scene) return null;
       draw();
-      for (const { group } of scene.figures) group.visible = hasBodies;
       scene.hasFloor = false;
       scene.draw(false);
       const picture = canvas.toDataURL();
-      for (const { group } of scene.figures) group.visible = true;
       scene.hasFloor = true;
       drawSoon();
       return picture;

@@ -40,11 +40,11 @@ const lastFrame = () => Math.max(0, (totalFrames() * SETTINGS.fps) / fps() - 1);
 
 function readValue() {
   const value = props.value?.takes?.length ? props.value : null;
-  reading = reading.then(() => take(value)).catch(showFault);
+  reading = reading.then(() => takeValue(value)).catch(showFault);
 }
 
 /** @param {StageJson | null} value */
-async function take(value) {
+async function takeValue(value) {
   root.classList.toggle("is-empty", !value);
   if (!value) {
     shown = null;
@@ -143,5 +143,5 @@ function showFallback(value) {
   const isNew = !shown || keysOf(shown) !== keysOf(value);
   shown = value;
   root.classList.add("is-fallback");
-  if (isNew && value.film && value.takes.every((each) => each.num_frames === each.total_frames)) trigger("film");
+  if (isNew && value.film && value.takes.every((each) => each.num_frames === each.total_frames)) askForFilm();
 }

@@ -8,22 +8,20 @@
 All little-endian. The C channels of a block, whole numbers over its T frames, are in this order: quaternions (55 joints
 x w, x, y, z) in steps of `quaternion_step`; root x, y, z in root steps from the block's base; the `faces` first
 expressions in face steps; one number whose bit i says that part i of `parts` is a hint. Of each channel there are
-second differences over time, from 0 before the block, folded to positive numbers: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+second differences over time, from 0 before the block, folded to positive numbers: 0, -1, 1, -2 become 0, 1, 2, 3.
 
 Quaternions are not of unit length by their rounding, and those of one joint never leap to the other sign within a
-block. Blocks stand alone, so a take that is being made is sent as they come: `encode_header`, then `encode_block` for
+block. Blocks stand alone, so a take that is being made is sent as they come: `encode_header`, then `encode_frames` for
 each piece. With these steps joints of a grown-up are off by 0.1 mm.
 """
 
 import json
 import struct
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_quaternion
 from emage.motion.skeleton import DISJOINT_PARTS, NUM_JOINTS
 
@@ -35,17 +33,6 @@ _FACE_STEP = 2.0**-9
 _BLOCK = struct.Struct("<II5d")
 _LARGEST = 2**22
 """Of a channel's numbers: their second differences, four times as large, fit into three bytes when they are folded."""
-
-
-def encode_take(motion: Motion, hints: np.ndarray | None, num_faces: int) -> bytes:
-    """A whole take.
-
-    Args:
-        motion: with its face in the basis of the body that shows it.
-        hints: (T, 5) bool in the order of `DISJOINT_PARTS`, drawn grey; None for no hints.
-        num_faces: how many of the expressions the body has.
-    """
-    return encode_header(motion.fps, num_faces) + b"".join(encode_blocks(motion, hints, num_faces))
 
 
 def encode_header(fps: float, num_faces: int) -> bytes:
@@ -61,16 +48,20 @@ def encode_header(fps: float, num_faces: int) -> bytes:
     return MAGIC + struct.pack("<I", len(text)) + text
 
 
-def encode_blocks(motion: Motion, hints: np.ndarray | None, num_faces: int) -> Iterator[bytes]:
-    """The blocks of a motion, or of a piece of one; arguments as of `encode_take`."""
-    for start in range(0, motion.num_frames, BLOCK_FRAMES):
-        piece = slice(start, start + BLOCK_FRAMES)
-        shown = np.zeros((len(motion.poses[piece]), len(DISJOINT_PARTS)), bool) if hints is None else hints[piece]
-        yield encode_block(motion.poses[piece], motion.trans[piece], motion.expressions[piece, :num_faces], shown)
+def encode_frames(poses: np.ndarray, trans: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> bytes:
+    """Frames of a take, or a piece of it, as blocks; arguments as of `encode_block`."""
+    pieces = (slice(start, start + BLOCK_FRAMES) for start in range(0, len(poses), BLOCK_FRAMES))
+    return b"".join(encode_block(poses[piece], trans[piece], faces[piece], hints[piece]) for piece in pieces)
 
 
 def encode_block(poses: np.ndarray, trans: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> bytes:
-    """Some frames: poses (T, 165) axis-angle, trans (T, 3) metres, faces (T, K), hints (T, 5) bool."""
+    """Some frames as one block.
+
+    Args:
+        poses: (T, 165) axis-angle. trans: (T, 3) metres.
+        faces: (T, K) coefficients of the expressions that the body's GLB has, in its order.
+        hints: (T, 5) bool in the order of `DISJOINT_PARTS`: drawn grey.
+    """
     base = trans[0]
     root_step, face_step = _step(trans - base, _ROOT_STEP_M), _step(faces, _FACE_STEP)
     bits = hints @ (1 << np.arange(hints.shape[1]))

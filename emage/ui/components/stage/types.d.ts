@@ -17,6 +17,7 @@ type BodyJson = {
   joint_offsets: [joint: number, face: number, x: number, y: number, z: number][];
 };
 type TakeJson = {
+  number: number | null; // among the user's takes
   key: string; // changes with what the take shows
   caption: string;
   files: FileJson[]; // a take that is being made has several, in their order

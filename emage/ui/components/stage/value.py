@@ -1,7 +1,7 @@
 """What the stage shows: takes, each a few files and a body, and their sound."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ class StagedTake:
     """A take on the stage.
 
     caption: below the body. motion: of which num_frames are there, of total_frames that there will be. body: that
-    shows it. floor_y: metres, where it stands. ghost: the motion that its hints are of, if there are any.
+    shows it. floor_y: metres, where it stands. ghost: the motion that its hints are of, if there are any. number: among
+    the user's takes, None for what is none of them.
     """
 
     caption: str
@@ -89,11 +90,12 @@ class StagedTake:
     total_frames: int
     floor_y: float
     ghost: StagedMotion | None = None
-    followed: Sequence[Media] = field(default_factory=tuple)
+    number: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         ghost = self.ghost
         return {
+            "number": self.number,
             "key": self.motion.key,
             "caption": self.caption,
             "files": [_file(path) for path in self.motion.files],
