@@ -129,7 +129,7 @@ class Bench:
         video = write_video(folder / "video.mp4", frames, width=32, height=32, fps=30, num_frames=NUM_FRAMES)
         show = gr.Button("show", elem_id="show")
         gr.Video(str(video), elem_id="video", height=80)
-        plots = Plots(video_id="video", elem_id="plots")
+        plots = Plots(players=["video"], elem_id="plots")
         with patch.object(web, "read", return_value=None):  # where it is not installed
             bare = Plots(elem_id="bare")
         table, notes = build_metrics_table("metrics"), gr.Markdown(elem_id="metrics-note")
@@ -145,7 +145,7 @@ class Bench:
         stage = Stage(elem_id="stage")
         told = gr.Textbox(elem_id="told")
         timeline = Timeline(elem_id="timeline")
-        plots = Plots(video_id="stage", elem_id="plots")
+        plots = Plots(players=["stage"], elem_id="plots")
 
         def film(event: gr.EventData) -> str:
             self.films.append(event.numbers)

@@ -25,7 +25,7 @@ from emage.ui.sections.section import (
     wire_cancel,
 )
 from emage.ui.sections.settings import accepts_licence, next_seed, read_picture
-from emage.ui.sections.speech import SPEECH_ID, STAGE_ID, VIDEO_ID
+from emage.ui.sections.speech import PLAYERS, SPEECH_ID, STAGE_ID, VIDEO_ID
 from emage.ui.sections.take_list import show_list
 from emage.ui.service.users import Shown, User
 from emage.ui.service.words import WORDS_SUFFIX
@@ -181,6 +181,7 @@ def _follow(user: User, take: StoredTake, before: Shown | None) -> dict[str, Any
     if user.shown is None:
         return gr.skip()
     backdrop = user.shown.backdrop
+    media += tuple(each for each in backdrop.media if each.selector not in PLAYERS)
     if backdrop.media == media and before is not None and before.backdrop.words is backdrop.words:
         return gr.skip()
     return gr.update(backdrop=user.change_backdrop(media=media).to_json())

@@ -55,7 +55,7 @@ class TakesSection(Section):
         )
         self.metrics = build_metrics_table(elem_id="metrics")
         self.metrics_note = gr.Markdown(elem_id="metrics-note")
-        self.plots = Plots(video_id="compare-stage", elem_id="plots")
+        self.plots = Plots(players=["compare-stage", "compare-video"], elem_id="plots")
         with gr.Row(elem_classes="chips"):
             self.video_file = make_download_button("Side by side (mp4)", "compare-mp4")
             self.scores_file = make_download_button("Numbers (csv)", "scores-csv")
@@ -130,6 +130,7 @@ class TakesSection(Section):
                 self.scores_file,
                 self.metrics_note,
                 self.stage,
+                inputs.hints.timeline,
             ],
             api_name="compare",
             show_progress_on=[self.stage, self.plots],  # over the plots when there is no stage yet
@@ -201,11 +202,11 @@ class TakesSection(Section):
             picture = read_picture(*picture)
             path = self.service.film_beside(takes, with_hints, picture, smplx, request, progress) if film else None
         except Cancelled:
-            return CANCELLED, *(gr.skip() for _ in range(7))
+            return CANCELLED, *(gr.skip() for _ in range(8))
         table, csv, note = _show_numbers(user, made.reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, made.series, strict=True)]
         stage = gr.update(value=Stage.show(made.staged, made.sound, [Media("#compare-video")]), visible=True)
-        return "", *_show_video(path), table, Plots.show(shown, made.shares), csv, note, stage
+        return "", *_show_video(path), table, Plots.show(shown, made.shares), csv, note, stage, _follow(user, takes[0])
 
     @tell
     def film(self, event: gr.EventData, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
@@ -287,6 +288,16 @@ def _show_numbers(user: User, reports: Sequence[tuple[str, TakeReport]]) -> tupl
     """For table, file and note."""
     path = write_text(user.new_folder() / "scores.csv", reports_csv(reports))
     return gr.update(value=tabulate_metrics(reports), visible=True), offer(path), describe_metrics(reports)
+
+
+def _follow(user: User, first: StoredTake) -> dict[str, Any]:
+    """The timeline, which goes by the stage of takes that are of its recording."""
+    shown, recording = user.shown, first.recording
+    if shown is None or recording is None or shown.recording.file != recording.file:
+        return gr.skip()
+    media = Media("#compare-stage", recording.start_frame)
+    others = tuple(each for each in shown.backdrop.media if each.selector != media.selector)
+    return gr.update(backdrop=user.change_backdrop(media=(*others, media)).to_json())
 
 
 def _show_video(path: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -6,7 +6,7 @@ let THREE;
 let asked = null;
 /** @typedef {{ OrbitControls: typeof import("three/addons/controls/OrbitControls.js").OrbitControls, GLTFLoader: typeof import("three/addons/loaders/GLTFLoader.js").GLTFLoader }} Library */
 
-/** @param {StageJson["library"]} files */
+/** @param {LibraryJson} files */
 function loadLibrary(files) {
   asked ??= (async () => {
     const three = new URL(files.three.url, document.baseURI).href;

@@ -258,5 +258,6 @@ class Scene {
     this.put([], [], 0);
     this.controls.dispose();
     this.renderer.dispose();
+    this.renderer.forceContextLoss(); // browsers allow a dozen or so at a time
   }
 }

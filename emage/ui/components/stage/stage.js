@@ -7,6 +7,7 @@ attend(drawSoon, () => {
   players.find(shown?.followed ?? []);
 });
 watch(Object.keys({ value: 0 }), readValue); // a quoted name would become a Gradio event of the component
+listening.signal.addEventListener("abort", () => scene?.dispose());
 showTools();
 readValue();
 

@@ -32,9 +32,9 @@ _DIFFERENCE_M = 0.3
 class Stage(Component):
     """Bodies in 3D on a floor, at the moment of a sound: the one clock that they go by.
 
-    It is told what `show` makes; event `film` when a user asks for a video of what is shown, and once for each
-    thing shown where the browser has no WebGL. Other players of the page may go by it, by its `elem_id`, and it goes by
-    those that it is told to follow.
+    It is told what `show` makes. Event `film`: a user asks for a video of what is shown; and once for each thing shown
+    where the browser has no WebGL or three.js is not installed, which it then says. Other players of the page may go by
+    it, by its `elem_id`, and it goes by those that it is told to follow.
 
         stage = Stage(elem_id="stage")
         timeline = Timeline()  # with Media("#stage") in its backdrop
@@ -101,14 +101,10 @@ class Stage(Component):
             plays: begin at once.
 
         Raises:
-            EmageError: too many takes, or three.js is not installed.
+            EmageError: too many takes.
         """
         folder = web.folder()
-        if folder is None and takes:
-            raise EmageError(
-                "The stage needs three.js, which is not installed here: see what the server says at its start."
-            )
-        library = {} if folder is None else {name: folder / path for name, path in _THREE.items()}
+        library = None if folder is None else {name: folder / path for name, path in _THREE.items()}
         return build_value(takes, sound, library, followed, film, plays)
 
     def read(self, payload: Any) -> None:

@@ -53,7 +53,8 @@ async function takeValue(value) {
     scene?.put([], [], 0);
     return;
   }
-  if (!hasWebgl()) return showFallback(value);
+  if (!value.library) return showFallback(value, "The stage needs three.js, which is not installed on this server");
+  if (!hasWebgl()) return showFallback(value, "This browser has no WebGL");
   const isSame = shown !== null && keysOf(shown) === keysOf(value);
   const library = await loadLibrary(value.library);
   scene ??= new Scene(canvas, library, drawSoon);
@@ -137,11 +138,12 @@ function hasWebgl() {
   }
 }
 
-// Without a graphics context the server draws. Each take is asked for once.
-/** @param {StageJson} value */
-function showFallback(value) {
+// Without a stage the server draws. Each take is asked for once.
+/** @param {StageJson} value @param {string} reason */
+function showFallback(value, reason) {
   const isNew = !shown || keysOf(shown) !== keysOf(value);
   shown = value;
   root.classList.add("is-fallback");
+  part("fallback").textContent = `${reason}, so this is not shown in 3D: a video stands below as soon as it is drawn.`;
   if (isNew && value.film && value.takes.every((each) => each.num_frames === each.total_frames)) askForFilm();
 }

@@ -27,12 +27,13 @@ type TakeJson = {
   total_frames: number; // that there will be
   floor_y: number;
 };
+type LibraryJson = { three: FileJson; controls: FileJson; loader: FileJson; buffers: FileJson };
 type StageJson = {
   takes: TakeJson[];
   bodies: BodyJson[];
   sound: FileJson | null;
   followed: { selector: string; start_frame: number }[]; // other players, and where in the takes they start
-  library: { three: FileJson; controls: FileJson; loader: FileJson; buffers: FileJson };
+  library: LibraryJson | null; // null where it is not installed
   film: boolean; // whether a video can be asked for
   plays: boolean; // begins by itself
 };

@@ -110,7 +110,7 @@ class StagedTake:
 def build_value(
     takes: Sequence[StagedTake],
     sound: Path | None,
-    library: dict[str, Path],
+    library: dict[str, Path] | None,
     followed: Sequence[Media],
     film: bool,
     plays: bool,
@@ -130,7 +130,7 @@ def build_value(
         "bodies": [body.to_json() for body in bodies.values()],
         "sound": None if sound is None else _file(sound),
         "followed": [{"selector": each.selector, "start_frame": each.start_frame} for each in followed],
-        "library": {name: _file(path) for name, path in library.items()},
+        "library": library and {name: _file(path) for name, path in library.items()},
         "film": film,
         "plays": plays,
     }
