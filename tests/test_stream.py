@@ -15,9 +15,10 @@ from emage.hints.locking import apply_locks
 from emage.hints.mask import foot_contacts, network_hints
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks
 from emage.motion import Motion, join_motions
-from emage.motion.stages import HeldFrames
+from emage.motion.skeleton import DISJOINT_PARTS
+from emage.motion.stages import HeldFrames, run_whole
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import apply_translation
+from emage.postprocess.grounding import apply_translation, translation_stage
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
@@ -74,11 +75,12 @@ def made_whole(pipe: EmagePipeline, recording: Recording, given: Hints | None, s
     motion = pipe.decode(join_codes([result.codes for result in results]), np.zeros(3))
     motion = low_pass(motion, pipe.sampling.low_pass_frames)
     motion = smooth_seams(motion, [(each.start_frame, each.start_frame + 4) for each in windows[1:]], 18)
-    locked = None
-    if given is not None:
-        motion = replace(apply_locks(motion, given), betas=given.reference.betas)
-        locked = given.plan.covers(motion.num_frames, (LOCK,))[:, 4]
-    return apply_translation(motion, settings.resolved_translation, lambda: pipe.body, locked)
+    if given is None:
+        return apply_translation(motion, settings.resolved_translation, lambda: pipe.body)
+    motion = replace(apply_locks(motion, given), betas=given.reference.betas)
+    locked = given.plan.covers(motion.num_frames, (LOCK,))[:, DISJOINT_PARTS.index("lower")]
+    stage = translation_stage(settings.resolved_translation, lambda: pipe.body, locked, given.reference)
+    return motion if stage is None else run_whole(motion, stage)
 
 
 @pytest.mark.parametrize("translation", TRANSLATIONS)
