@@ -6,7 +6,7 @@ pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from emage.models.generator import Generator
 from emage.models.parts import Parts
 from emage.motion import FLAME2020, FPS, Motion, join_motions
 from emage.motion.skeleton import NUM_BETAS, TRANSLATION
-from emage.motion.stages import run_stages
+from emage.motion.stages import Pieces, run_stages
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.following import stages_after_decoding
 from emage.recording.audio import AudioSource, load_audio, num_frames
@@ -175,7 +175,7 @@ class EmagePipeline(
         progress: Progress | None = None,
         *,
         seed_motion: Motion | None = None,
-    ) -> Iterator[Motion]:
+    ) -> Pieces:
         """Motion for a recording as it is made: pieces that follow one another, each as it stays.
 
         Joined (`emage.motion.join_motions`) they are what `generate` gives, to the last bit. A piece comes about once a
@@ -279,7 +279,7 @@ class EmagePipeline(
         settings: TakeSettings,
         progress: Progress | None,
         seed_motion: Motion | None = None,
-    ) -> Iterator[Motion]:
+    ) -> Pieces:
         """From speech: windows, codes, decoding, smoothing, locks, root trajectory."""
         config, sampling = self.generator.config, self.sampling
         num_samples = len(speech.audio)

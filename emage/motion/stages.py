@@ -14,6 +14,9 @@ import numpy as np
 from emage.errors import MotionError
 from emage.motion.motion import Motion
 
+Pieces = Generator[Motion, None, None]
+"""A motion in pieces that follow one another; closing it stops what makes it."""
+
 Given = TypeVar("Given", contravariant=True)
 Made = TypeVar("Made", covariant=True)
 
@@ -30,14 +33,14 @@ class Stage(Protocol[Given, Made]):
         ...
 
 
-def run_stages(pieces: Iterable[Any], stages: Sequence[Stage]) -> Iterator[Any]:
+def run_stages(pieces: Iterable[Any], stages: Sequence[Stage]) -> Generator[Any, None, None]:
     """Pieces through one stage after the other."""
     for stage in stages:
         pieces = _through(iter(pieces), stage)
-    return iter(pieces)
+    yield from pieces
 
 
-def _through(pieces: Iterator[Any], stage: Stage) -> Iterator[Any]:
+def _through(pieces: Iterator[Any], stage: Stage) -> Generator[Any, None, None]:
     try:
         for piece in pieces:
             made = stage.push(piece)
