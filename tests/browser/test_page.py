@@ -23,7 +23,7 @@ from tests.conftest import TALK_FRAMES, make_speech
 SIZE_PX = 64
 _COUNTS = """() => {
   window.counts ??= new Set();
-  const { innerText } = document.querySelector("#result-stage");
+  const { innerText } = document.querySelector("#details");
   for (const found of innerText.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
   return counts.size >= 3;
 }"""

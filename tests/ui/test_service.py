@@ -306,7 +306,7 @@ def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny,
 
 
 def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
-    service = Service(WeightsRegistry(tiny), PageSettings(), make_take=None)
+    service = Service(WeightsRegistry(tiny), PageSettings(), stream_take=None)
     assert service.offers_smplx
     loaded, both_load = [], threading.Barrier(2)
 

@@ -1,8 +1,9 @@
 """Result: the buttons that make a take, and the take that was made."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,8 +11,9 @@ import gradio as gr
 from emage.errors import Cancelled
 from emage.files import write_text
 from emage.generation.take import StoredTake
+from emage.recording.recording import Recording
 from emage.ui.components.shared.faults import tell
-from emage.ui.components.stage import Stage
+from emage.ui.components.stage import Stage, StagedTake
 from emage.ui.components.timeline import Media
 from emage.ui.sections.hints import write_plan
 from emage.ui.sections.inputs import PageInputs
@@ -27,6 +29,7 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import accepts_licence, next_seed, read_picture
 from emage.ui.sections.speech import PLAYERS, SPEECH_ID, STAGE_ID, VIDEO_ID
 from emage.ui.sections.take_list import show_list
+from emage.ui.service.pieces import TakePiece
 from emage.ui.service.users import Shown, User
 from emage.ui.service.words import WORDS_SUFFIX
 
@@ -72,7 +75,7 @@ class ResultSection(Section):
         self._inputs = inputs
         settings = inputs.settings
         outputs = [*self.outputs, *list_outputs, inputs.hints.timeline, self.words, self.stage]
-        making = {**MAKING, "show_progress_on": self.stage, "js": _SHOW_RESULT}
+        making = {**MAKING, "show_progress_on": self.details, "js": _SHOW_RESULT}
         made = self.go.click(self.generate, inputs.components, outputs, api_name="generate_on_page", **making)
         seeded = self.another.click(
             self.next_seed,
@@ -98,22 +101,51 @@ class ResultSection(Section):
         user = self.service.user(request)
         wanted = self._inputs.read(user, *values)
         before = user.shown
-        with suppress(Cancelled):
-            for take, note in self.service.make(wanted, request, bar):
-                stage = self.stand(take, wanted.smplx, request, plays=True)
-                yield *show_take(take, note), *show_list(user), _follow(user, take, before), offer_words(take), stage
+        untouched = [gr.skip() for _ in range(11)]
+        stream, sound, recording = None, None, wanted.takes[0].recording
+        with suppress(Cancelled), closing(self.service.stream(wanted, request, bar)) as making:
+            for made in making:
+                if isinstance(made, TakePiece):
+                    if made.start_frame == 0:
+                        stream, sound = self.service.begin_on_stage(made, wanted.smplx, request)
+                        untouched[9] = _follow(user, made.request.recording, before)
+                    if (staged := stream.add(made.motion)) is not None:
+                        yield *untouched, self._show(staged, sound, recording, user, is_made=False)
+                        untouched[9] = gr.skip()
+                    continue
+                take, note = made.take, made.note
+                stage = self._show(stream.end(take.number), sound, take.recording, user)
+                yield (
+                    *show_take(take, note),
+                    *show_list(user),
+                    _follow(user, take.recording, before),
+                    offer_words(take),
+                    stage,
+                )
             return
-        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(10))
+        cut = None if stream is None else stream.end()
+        stage = gr.skip() if cut is None else self._show(cut, sound, recording, user, is_made=False)
+        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(9)), stage
 
-    def stand(self, take: StoredTake, smplx: bool, request: gr.Request, plays: bool = False) -> dict[str, Any]:
+    def stand(self, take: StoredTake, smplx: bool, request: gr.Request) -> dict[str, Any]:
         """For the stage."""
         staged, sound = self.service.stage(take, smplx, request)
-        start_frame = 0 if take.recording is None else take.recording.start_frame
-        followed = (Media(SPEECH_ID, -start_frame), Media(VIDEO_ID))
-        shown = self.service.user(request).shown
-        if shown is None or take.recording is None or shown.recording.file != take.recording.file:
-            followed = followed[1:]  # what is heard there is another recording
-        return Stage.show([replace(staged, caption="")], sound, followed, plays=plays)
+        return self._show(staged, sound, take.recording, self.service.user(request), plays=False)
+
+    def _show(
+        self,
+        staged: StagedTake,
+        sound: Path,
+        recording: Recording | None,
+        user: User,
+        is_made: bool = True,
+        plays: bool = True,
+    ) -> dict[str, Any]:
+        start_frame = 0 if recording is None else recording.start_frame
+        followed = [Media(VIDEO_ID)]
+        if user.shown is not None and recording is not None and user.shown.recording.file == recording.file:
+            followed.append(Media(SPEECH_ID, -start_frame))  # what is heard there is the same recording
+        return Stage.show([replace(staged, caption="")], sound, followed, film=is_made, plays=plays)
 
     @tell
     def film(self, event: gr.EventData, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
@@ -171,12 +203,12 @@ def read_numbers(event: gr.EventData) -> list[int | None]:
     return [each if type(each) is int else None for each in numbers] if isinstance(numbers, list) else []
 
 
-def _follow(user: User, take: StoredTake, before: Shown | None) -> dict[str, Any]:
-    """The timeline, where the video of this take starts at another frame than the one before, or words came to it.
+def _follow(user: User, recording: Recording | None, before: Shown | None) -> dict[str, Any]:
+    """The timeline, where a take of this recording starts at another frame than the one before, or words came to it.
 
     before: what was shown when the take was asked for.
     """
-    start_frame = 0 if take.recording is None else take.recording.start_frame
+    start_frame = 0 if recording is None else recording.start_frame
     media = (Media(SPEECH_ID), Media(VIDEO_ID, start_frame), Media(f"#{STAGE_ID}", start_frame))
     if user.shown is None:
         return gr.skip()

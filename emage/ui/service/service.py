@@ -1,10 +1,9 @@
 """The work behind the page: requests become stored takes, and takes stand side by side, are measured and plotted."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -18,13 +17,13 @@ from emage.evaluation.report import TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
 from emage.files import write_text
 from emage.generation.take import Request, StoredTake, Take
-from emage.hints import HintPlan, Placement
+from emage.hints import HintPlan
 from emage.hub import WORDS_UNUSED
 from emage.motion import FLAME2020
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
 from emage.project import MAX_TAKES
 from emage.recording.hearing import Heard, hear, listen
-from emage.recording.pronunciation import ENGLISH, check_language
+from emage.recording.pronunciation import check_language
 from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
@@ -32,9 +31,11 @@ from emage.recording.transcript import write_words
 from emage.render.settings import RenderSettings
 from emage.ui.components.stage import MAX_BODIES, StagedTake
 from emage.ui.service.captions import describe
+from emage.ui.service.pieces import MadeTake, Pieces, StreamTake, TakePiece
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
-from emage.ui.service.staging import Comparison, Staging, stage_sound, stand_beside
+from emage.ui.service.requests import PageRequest, PageSettings
+from emage.ui.service.staging import Comparison, Staging, TakeStream, stage_sound, stand_beside
 from emage.ui.service.users import Shown, User, Users
 from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
@@ -45,48 +46,6 @@ _CODEC_PADDING_S = 0.2
 """What the sound of a video may last beyond the recording that it was made of."""
 _STAGE_MEASURE = "Measuring"
 
-MakeTake = Callable[[str, Request, Progress | None], Take]
-"""Weights' name in the registry, request, progress -> take."""
-
-
-@dataclass(frozen=True)
-class PageSettings:
-    """max_duration_s: a longer recording is refused. size: width and height of the video in pixels, even, unless a
-    user chooses another. at_once: takes that are made at the same time.
-
-    Raises:
-        EmageError: a limit that is no number above 0. RenderError: a size that cannot be drawn.
-    """
-
-    max_duration_s: float = 20 * 60
-    size: int = 640
-    at_once: int = 1
-
-    def __post_init__(self):
-        if not 0 < self.max_duration_s < math.inf:
-            raise EmageError(f"max_duration_s is {self.max_duration_s}; it must be a number of seconds above 0.")
-        if type(self.at_once) is not int or self.at_once < 1:
-            raise EmageError(f"at_once is {self.at_once!r}; it must be a whole number of takes, 1 or more.")
-        RenderSettings(size=self.size)
-
-
-@dataclass(frozen=True, eq=False)
-class PageRequest:
-    """Takes of one recording that the page asks for, and how to show them.
-
-    reference_name, placement: for the command that repeats a take. smplx: show with SMPL-X. text, language: of the
-    transcript, where the recording may have other words yet. film: draw a video of each take.
-    """
-
-    takes: Sequence[Request]
-    picture: RenderSettings
-    reference_name: str
-    placement: Placement
-    smplx: bool = False
-    text: str = ""
-    language: str = ENGLISH
-    film: bool = True
-
 
 class Service:
     """All users share it; nothing of theirs is stored here, but in `users`, by session."""
@@ -95,7 +54,7 @@ class Service:
         self,
         registry: WeightsRegistry,
         settings: PageSettings,
-        make_take: MakeTake,
+        stream_take: StreamTake,
         first: Shown | None = None,
         users: Users | None = None,
     ):
@@ -106,7 +65,7 @@ class Service:
         self.first = first
         self.staging = Staging()
         self._queue = Queue(settings.at_once)
-        self._make_take = make_take
+        self._stream_take = stream_take
         self._smplx_lock = Lock()
         self._smplx_body: Body | None = None
 
@@ -188,10 +147,21 @@ class Service:
     def make(self, wanted: PageRequest, request: gr.Request, bar: gr.Progress) -> Iterator[tuple[StoredTake, str]]:
         """The takes of a request as they are made, in the user's list, each with a sentence where it has no video.
 
-        Weights are loaded before a take's turn comes: a download must not keep those waiting whose weights are there.
-
         Raises:
             EmageError: a fault in the request, or of the machine. Cancelled: the user has asked to stop.
+        """
+        with closing(self.stream(wanted, request, bar)) as making:
+            for made in making:
+                if isinstance(made, MadeTake):
+                    yield made.take, made.note
+
+    def stream(
+        self, wanted: PageRequest, request: gr.Request, bar: gr.Progress
+    ) -> Generator[TakePiece | MadeTake, None, None]:
+        """As `make`, and before each take its motion in pieces, as soon as each of them is made.
+
+        Who closes it stops the work and leaves the queue. Weights are loaded before a take's turn comes: a download
+        must not keep those waiting whose weights are there.
         """
         session, user = session_of(request), self.user(request)
         if len(user.takes) + len(wanted.takes) > MAX_TAKES:
@@ -199,15 +169,15 @@ class Service:
         with self.users.tokens.running(session) as token:
             wanted, notices = self._with_words(wanted, session, user, ProgressBar(bar, token))
             count = len(wanted.takes)
-            for number, each in enumerate(wanted.takes, start=1):
-                prefix = "" if count == 1 else f"{number} of {count} ({each.caption}): "
+            for number, each in enumerate(wanted.takes):
+                prefix = "" if count == 1 else f"{number + 1} of {count} ({each.caption}): "
                 progress = ProgressBar(bar, token, prefix)
                 weights = self.registry.choice(each.settings.weights)
                 self.registry.pipeline(weights, progress)
                 with self._queue.place(session, progress.wait):
-                    take, note = self._make(weights, each, wanted, user, progress)
+                    take, note = yield from self._make(weights, number, each, wanted, user, progress)
                 told = [*notices, describe_heard(self.registry.pipeline(weights), take.recording), note]
-                yield user.add_take(take), "\n\n".join(filter(None, told))
+                yield MadeTake(number, user.add_take(take), "\n\n".join(filter(None, told)))
 
     def _with_words(
         self, wanted: PageRequest, session: str, user: User, progress: ProgressBar
@@ -231,13 +201,15 @@ class Service:
         return replace(wanted, takes=takes), heard.notices
 
     def _make(
-        self, weights: str, request: Request, wanted: PageRequest, user: User, progress: Progress
-    ) -> tuple[StoredTake, str]:
+        self, weights: str, number: int, request: Request, wanted: PageRequest, user: User, progress: Progress
+    ) -> Generator[TakePiece, None, tuple[StoredTake, str]]:
         stages: list[tuple[str, float]] = []
         folder, stem = user.new_folder(), request.recording.stem
         body = self.body(wanted.smplx)
-        with _timed(stages, STAGE_MOTION):
-            take = self._make_take(weights, request, progress)
+        pieces = Pieces(number, request, self.registry.pipeline(weights), self._stream_take(weights, request, progress))
+        yield from pieces
+        stages.append((STAGE_MOTION, pieces.took_s))
+        take = Take(pieces.motion, request.caption, request.hints, request.recording, request.settings, pieces.took_s)
         if not take.caption:
             captions = {each.caption for each in user.takes}
             caption = describe(HintPlan() if take.hints is None else take.hints.plan, take.settings)
@@ -288,6 +260,12 @@ class Service:
             picture = replace(picture, panel_width=size, panel_height=size)
             path = user.new_folder() / "compared.mp4"
             return render_video(path, shown, body, loaded[0].recording, picture, progress)
+
+    def begin_on_stage(self, piece: TakePiece, smplx: bool, request: gr.Request) -> tuple[TakeStream, Path]:
+        """A take on the stage from its first piece on, and its sound."""
+        user, recording = self.user(request), piece.request.recording
+        sound = stage_sound(user, recording, piece.total_frames, piece.motion.fps)
+        return self.staging.begin(user, piece.request, self.body(smplx), piece.total_frames), sound
 
     def stage(self, stored: StoredTake, smplx: bool, request: gr.Request) -> tuple[StagedTake, Path]:
         """A take for the stage, and its sound: its video's where the recording is not known, and else silence."""

@@ -1,6 +1,7 @@
 """Takes for the stage: files in their user's folder, each written once for what it holds."""
 
 import hashlib
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,9 +18,9 @@ from emage.evaluation.report import MotionSeries, TakeReport
 from emage.evaluation.words import WordShares
 from emage.export.gltf import body_glb
 from emage.files import new_file
-from emage.generation.take import Take
+from emage.generation.take import Request, Take
 from emage.hints import LOCK, HintPlan, Hints, Span
-from emage.motion import Motion
+from emage.motion import Motion, join_motions
 from emage.motion.skeleton import DISJOINT_PARTS, JAW_JOINT
 from emage.postprocess.contacts import floor_height
 from emage.recording.audio import SAMPLE_RATE_HZ, SOUND_RATE_HZ
@@ -34,6 +35,9 @@ _BODIES_KEPT = 4
 """People whose files are at hand, of 2 MB each."""
 _FLOOR_FRAMES = 1800
 """Of the beginning of a take: where it stands is known from them."""
+_LEAST_PIECE, _MOST_PIECE = 30, 300
+_SHARE_OF_PIECE = 20
+"""A file is sent when so many frames are there, or this share of those that were sent before."""
 _JAW = slice(3 * JAW_JOINT, 3 * JAW_JOINT + 3)
 
 
@@ -66,9 +70,11 @@ class Staging:
 
     def take(self, user: User, take: Take, body: Body, number: int | None = None) -> StagedTake:
         """A take that is made, with the motion of its hints as a ghost. number: among the user's takes."""
-        motion, hints = take.motion, take.hints
+        motion, hints, ghost = take.motion, take.hints, None
+        if hints is not None and hints.plan.spans:
+            ghost = self.ghost(user, hints, motion, body, motion.num_frames)
         shown = None if hints is None else hints.plan.covers(motion.num_frames)
-        person = self._person(motion, body)
+        person = self.person(motion, body)
         return StagedTake(
             caption=take.caption,
             motion=_stage_motion(user, motion, body, person, shown),
@@ -76,18 +82,23 @@ class Staging:
             num_frames=motion.num_frames,
             total_frames=motion.num_frames,
             floor_y=_find_floor(motion, body),
-            ghost=None if hints is None or not hints.plan.spans else self._ghost(user, hints, motion, body),
+            ghost=ghost,
             number=number,
         )
 
-    def _ghost(self, user: User, hints: Hints, motion: Motion, body: Body) -> StagedMotion:
-        """The hints' motion on the take's person, as long as the take."""
-        reference = hints.reference.resample(motion.fps)
-        reference = reference.frames(0, min(reference.num_frames, motion.num_frames))
-        reference = replace(reference, betas=motion.betas_in(reference.expression_basis))
-        return _stage_motion(user, reference, body, self._person(motion, body), None)
+    def begin(self, user: User, request: Request, body: Body, total_frames: int) -> "TakeStream":
+        """A take that is being made."""
+        return TakeStream(self, user, request, body, total_frames)
 
-    def _person(self, motion: Motion, body: Body) -> _Person:
+    def ghost(self, user: User, hints: Hints, motion: Motion, body: Body, num_frames: int) -> StagedMotion:
+        """The hints' motion on a take's person, as long as the take. motion: of that person."""
+        reference = hints.reference.resample(motion.fps)
+        reference = reference.frames(0, min(reference.num_frames, num_frames))
+        reference = replace(reference, betas=motion.betas_in(reference.expression_basis))
+        return _stage_motion(user, reference, body, self.person(motion, body), None)
+
+    def person(self, motion: Motion, body: Body) -> _Person:
+        """Who moves."""
         betas = motion.betas_in(body.expression_basis)
         with self._lock:
             known = self._people.get((body, betas.tobytes()))
@@ -98,6 +109,67 @@ class Staging:
                 while len(self._people) > _BODIES_KEPT:
                     self._people.popitem(last=False)
             return known
+
+
+class TakeStream:
+    """A take on the stage while it is made: pieces of its motion become files, the longer ones the more there is.
+
+    The key is its own, not its content's, so that the stage goes on where it is as files come.
+    """
+
+    def __init__(self, staging: Staging, user: User, request: Request, body: Body, total_frames: int):
+        self._staging, self._user, self._request, self._body = staging, user, request, body
+        self._key, self._files = secrets.token_hex(12), []
+        self._waiting: list[Motion] = []
+        self._staged: StagedTake | None = None
+        self._num_frames, self._total_frames = 0, total_frames
+
+    def add(self, motion: Motion) -> StagedTake | None:
+        """The take with the frames that come next; None where they wait for more."""
+        self._waiting.append(motion)
+        waiting = sum(piece.num_frames for piece in self._waiting)
+        enough = min(max(_LEAST_PIECE, self._num_frames // _SHARE_OF_PIECE), _MOST_PIECE)
+        return self._flush() if waiting >= enough or self._num_frames + waiting >= self._total_frames else None
+
+    def end(self, number: int | None = None) -> StagedTake | None:
+        """The take with all frames that came, and no more to come; None where none came.
+
+        number: among the user's takes, where it is one.
+        """
+        staged = self._flush() if self._waiting else self._staged
+        if staged is None:
+            return None
+        return replace(staged, number=number, total_frames=self._num_frames)
+
+    def _flush(self) -> StagedTake:
+        motion = join_motions(self._waiting)
+        self._waiting = []
+        hints, start = self._request.hints, self._num_frames
+        person = self._staging.person(motion, self._body)
+        self._num_frames += motion.num_frames
+        shown = np.zeros((motion.num_frames, len(DISJOINT_PARTS)), bool)
+        if hints is not None:
+            shown = hints.plan.covers(self._num_frames)[start:]
+        head = b"" if self._files else encode_header(motion.fps, len(person.rig.expressions))
+        content = head + encode_frames(*pose_for(motion, self._body, person.rig), shown)
+        name = f"{self._key} {len(self._files)}"
+        self._files.append(_put(self._user, name, ".take", lambda path: path.write_bytes(content) and None))
+        if self._staged is None:
+            ghost = None
+            if hints is not None and hints.plan.spans:
+                ghost = self._staging.ghost(self._user, hints, motion, self._body, self._total_frames)
+            self._staged = StagedTake(
+                caption="",
+                motion=StagedMotion(self._key, ()),
+                body=_stage_body(self._user, self._body, person),
+                num_frames=0,
+                total_frames=self._total_frames,
+                floor_y=_find_floor(motion, self._body),
+                ghost=ghost,
+            )
+        files = StagedMotion(self._key, tuple(self._files))
+        self._staged = replace(self._staged, motion=files, num_frames=self._num_frames)
+        return self._staged
 
 
 def stage_sound(user: User, recording: Recording | None, num_frames: int, fps: float) -> Path:

@@ -11,6 +11,7 @@ let staged = [];
 /** @type {Map<string, { motion: TakeMotion, read: number, reading: Promise<void> }>} */
 const motions = new Map(); // by the takes' keys
 let fault = "";
+let filmed = ""; // the takes of which a video was asked for
 let playhead = 0; // frames, with fractions
 let isPlaying = false;
 let reading = Promise.resolve(); // what came last is shown last
@@ -141,9 +142,10 @@ function hasWebgl() {
 // Without a stage the server draws. Each take is asked for once.
 /** @param {StageJson} value @param {string} reason */
 function showFallback(value, reason) {
-  const isNew = !shown || keysOf(shown) !== keysOf(value);
   shown = value;
   root.classList.add("is-fallback");
   part("fallback").textContent = `${reason}, so this is not shown in 3D: a video stands below as soon as it is drawn.`;
-  if (isNew && value.film && value.takes.every((each) => each.num_frames === each.total_frames)) askForFilm();
+  if (!value.film || filmed === keysOf(value)) return;
+  filmed = keysOf(value);
+  askForFilm();
 }
