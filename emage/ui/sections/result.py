@@ -27,7 +27,7 @@ from emage.ui.sections.section import (
     wire_cancel,
 )
 from emage.ui.sections.settings import accepts_licence, next_seed, read_picture
-from emage.ui.sections.speech import PLAYERS, SPEECH_ID, STAGE_ID, VIDEO_ID
+from emage.ui.sections.speech import COMPARED_ID, PLAYERS, SPEECH_ID, STAGE_ID, VIDEO_ID
 from emage.ui.sections.take_list import show_list
 from emage.ui.service.pieces import TakePiece
 from emage.ui.service.users import Shown, User
@@ -144,7 +144,8 @@ class ResultSection(Section):
         start_frame = 0 if recording is None else recording.start_frame
         followed = [Media(VIDEO_ID)]
         if user.shown is not None and recording is not None and user.shown.recording.file == recording.file:
-            followed.append(Media(SPEECH_ID, -start_frame))  # what is heard there is the same recording
+            # What is heard there is the same recording.
+            followed += [Media(SPEECH_ID, -start_frame), Media(f"#{COMPARED_ID}")]
         return Stage.show([replace(staged, caption="")], sound, followed, film=is_made, plays=plays)
 
     @tell
@@ -199,7 +200,10 @@ def _describe(take: StoredTake, note: str) -> str:
 
 def read_numbers(event: gr.EventData) -> list[int | None]:
     """Of the takes on a stage that a video is asked of; None for what is no take of the list."""
-    numbers = getattr(event, "numbers", None)
+    try:
+        numbers = event.numbers
+    except (AttributeError, TypeError):  # a program may send anything
+        return []
     return [each if type(each) is int else None for each in numbers] if isinstance(numbers, list) else []
 
 

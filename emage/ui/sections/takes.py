@@ -34,6 +34,7 @@ from emage.ui.sections.section import (
     wire_cancel,
 )
 from emage.ui.sections.settings import accepts_licence, read_picture
+from emage.ui.sections.speech import COMPARED_ID, STAGE_ID
 from emage.ui.sections.take_list import show_list
 from emage.ui.service.users import User
 
@@ -49,13 +50,13 @@ class TakesSection(Section):
             self.stop_comparing = make_cancel_button("cancel-compare")
             self.with_hints = Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
         self.compare_note = gr.Markdown(elem_id="compare-note")
-        self.stage = Stage(label="Side by side", elem_id="compare-stage", visible=False)
+        self.stage = Stage(label="Side by side", elem_id=COMPARED_ID, visible=False)
         self.video = gr.Video(
             label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
         )
         self.metrics = build_metrics_table(elem_id="metrics")
         self.metrics_note = gr.Markdown(elem_id="metrics-note")
-        self.plots = Plots(players=["compare-stage", "compare-video"], elem_id="plots")
+        self.plots = Plots(players=[COMPARED_ID, "compare-video"], elem_id="plots")
         with gr.Row(elem_classes="chips"):
             self.video_file = make_download_button("Side by side (mp4)", "compare-mp4")
             self.scores_file = make_download_button("Numbers (csv)", "scores-csv")
@@ -205,7 +206,9 @@ class TakesSection(Section):
             return CANCELLED, *(gr.skip() for _ in range(8))
         table, csv, note = _show_numbers(user, made.reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, made.series, strict=True)]
-        stage = gr.update(value=Stage.show(made.staged, made.sound, [Media("#compare-video")]), visible=True)
+        stage = gr.update(
+            value=Stage.show(made.staged, made.sound, [Media("#compare-video"), Media(f"#{STAGE_ID}")]), visible=True
+        )
         return "", *_show_video(path), table, Plots.show(shown, made.shares), csv, note, stage, _follow(user, takes[0])
 
     @tell
@@ -295,7 +298,7 @@ def _follow(user: User, first: StoredTake) -> dict[str, Any]:
     shown, recording = user.shown, first.recording
     if shown is None or recording is None or shown.recording.file != recording.file:
         return gr.skip()
-    media = Media("#compare-stage", recording.start_frame)
+    media = Media(f"#{COMPARED_ID}", recording.start_frame)
     others = tuple(each for each in shown.backdrop.media if each.selector != media.selector)
     return gr.update(backdrop=user.change_backdrop(media=(*others, media)).to_json())
 

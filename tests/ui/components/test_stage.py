@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from emage.errors import EmageError
-from emage.generation.take import Take
+from emage.generation.take import Request, Take
 from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
 from emage.motion import FLAME2020, Motion
 from emage.motion.rotations import quaternion_to_axis_angle
@@ -132,6 +132,27 @@ def test_a_face_of_another_basis_is_taken_over_or_left_out(body, speaking_body):
     assert faces.max() > 0.01
     *_, faces = pose_for(motion, body, body.rig())
     assert not faces.any()
+
+
+def test_a_take_comes_in_pieces_while_it_is_made(user, body):
+    """Under one key, so that the stage goes on where it is; what waits for more comes at the end."""
+    motion, reference = make_motion(150), make_motion(200)
+    hints = Hints(reference, HintPlan((Span("lower", 40, 110, LOCK),)))
+    recording = Recording.load((16000, np.zeros(80000, np.float32)))
+    stream = Staging().begin(user, Request(recording, hints=hints), body, 150)
+    shown = [stream.add(motion.frames(start, start + 10)) for start in range(0, 130, 10)]
+    sent = [each for each in shown if each is not None]
+    assert [each.num_frames for each in sent] == [30, 60, 90, 120]
+    assert {(each.motion.key, each.total_frames) for each in sent} == {(sent[0].motion.key, 150)}
+    assert sent[1].motion.files[:1] == sent[0].motion.files
+    cut = stream.end()  # as where it is cancelled
+    assert (cut.num_frames, cut.total_frames, cut.number) == (130, 130, None)
+    _, poses, trans, _, grey = decode(b"".join(path.read_bytes() for path in cut.motion.files))
+    assert angles_between(poses, motion.poses[:130]).max() < 2e-4
+    assert np.abs(trans - motion.trans[:130]).max() < 1e-4
+    assert np.array_equal(grey.astype(bool), hints.plan.covers(150)[:130])
+    assert len(read(cut.ghost.files[0])[1]) == 150
+    assert Staging().begin(user, Request(recording), body, 150).end() is None
 
 
 def test_the_sound_is_as_long_as_the_take(user):

@@ -29,10 +29,11 @@ function showFrame(frame) {
     sound.currentTime = view.loopStart / SETTINGS.fps;
     frame = view.loopStart;
   }
-  // Playing never overtakes the making: it waits, and says so.
-  if (!sound.paused && isBeingMade() && frame >= ends - 1) {
-    isWaiting = true;
+  // Playing never overtakes the making: it waits, and says so. Nor does who seeks.
+  if (isBeingMade() && sound.currentTime * SETTINGS.fps > ends - 0.9) {
+    isWaiting ||= !sound.paused;
     sound.pause();
+    sound.currentTime = (ends - 1) / SETTINGS.fps;
   }
   playhead = clamp(frame, 0, Math.min(lastFrame(), Math.max(0, ends - 1)));
   drawSoon();
@@ -52,7 +53,8 @@ function play() {
 
 /** @param {number} frame */
 function seek(frame) {
-  const goal = clamp(frame, 0, lastFrame());
+  const made = (availableFrames() * SETTINGS.fps) / fps();
+  const goal = clamp(frame, 0, Math.max(0, Math.min(lastFrame(), made - 1)));
   isWaiting = false;
   if (!players.seek(goal)) sound.currentTime = goal / SETTINGS.fps;
   showFrame(goal);

@@ -1,11 +1,14 @@
 // Drawing: bodies at the playhead, captions below them, and the bar with the moment.
 
 const drawSoon = soon(draw);
+let isInView = true;
 const DARK = { floor: [0.022, 0.024, 0.028], line: [0.055, 0.058, 0.064] }; // linear
 const LIGHT = { floor: [0.81, 0.825, 0.85], line: [0.645, 0.655, 0.675] };
 
 function draw() {
   if (!scene || !staged.length || !canvas.clientWidth) return;
+  showMoment();
+  if (!isInView) return; // drawn when it comes into view
   const { width, height } = stageView.getBoundingClientRect();
   if (width !== canvas.width / scene.renderer.getPixelRatio() || height !== canvas.height / scene.renderer.getPixelRatio()) {
     scene.resize(width, height);
@@ -15,7 +18,6 @@ function draw() {
   scene.color(element.closest(".dark") ? DARK : LIGHT);
   scene.draw(view.style === "body");
   placeCaptions();
-  showMoment();
 }
 
 /** The figure whose face is looked at. */

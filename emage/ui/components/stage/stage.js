@@ -3,6 +3,10 @@
 listenToTools();
 listenToClock();
 new ResizeObserver(drawSoon).observe(stageView);
+new IntersectionObserver(([entry]) => {
+  isInView = entry.isIntersecting;
+  drawSoon();
+}).observe(stageView);
 attend(drawSoon, () => {
   players.find(shown?.followed ?? []);
 });
@@ -27,6 +31,7 @@ Object.assign(root, {
     /** A picture of what stands there without the floor, as a data address. */
     silhouette() {
       if (!scene) return null;
+      isInView = true;
       draw();
       scene.hasFloor = false;
       scene.draw(false);
