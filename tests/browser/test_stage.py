@@ -189,7 +189,7 @@ def test_the_picture_goes_by_the_sound(stage, shown, body):
     before = stage.picture()
     stage.part("play").click()
     stage.page.wait_for_function("document.querySelector('#stage audio').currentTime > 1")
-    stage.part("play").click()
+    stage.page.evaluate("document.querySelector('#stage audio').pause()")  # a click may come too late on a busy machine
     stage.wait_for_pictures()
     heard = stage.page.evaluate("document.querySelector('#stage audio').currentTime")
     assert abs(stage.frame() - 30 * heard) < 1.5
