@@ -4,7 +4,8 @@ import importlib.util
 import math
 import signal
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 if importlib.util.find_spec("spaces"):
@@ -14,14 +15,16 @@ import gradio as gr
 import tyro
 
 from emage.errors import EmageError
-from emage.generation.take import Request, Take
+from emage.generation.take import Request
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
+from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline, Progress
 from emage.recording.audio import frame_to_second
 from emage.ui.page import build_page
 from emage.ui.sections.speech import show_first
+from emage.ui.service.pieces import StreamTake
 from emage.ui.service.registry import WeightsRegistry
-from emage.ui.service.service import MakeTake, PageSettings, Service
+from emage.ui.service.service import PageSettings, Service
 from emage.ui.service.users import Users
 from emage.ui.service.warm_up import warm_up_beside
 from emage.ui.web import JavaScriptError, install_javascript
@@ -81,26 +84,28 @@ def gpu_seconds(weights: str, request: Request) -> int:
     return min(math.ceil(_GPU_START_S + _GPU_PER_RECORDED_S * recorded_s), _GPU_MOST_S)
 
 
-def on_zero_gpu(registry: WeightsRegistry) -> MakeTake:
+def on_zero_gpu(registry: WeightsRegistry) -> StreamTake:
     """Makes takes with weights of the registry, on a GPU lent for each call where `spaces` says: a ZeroGPU Space."""
 
-    def make(weights: str, request: Request, progress: Progress | None) -> Take:
-        return registry.pipeline(weights).take(request, progress)
+    def make(weights: str, request: Request, progress: Progress | None) -> Iterator[Motion]:
+        return registry.pipeline(weights).stream(request.recording, request.hints, request.settings, progress)
 
     if not importlib.util.find_spec("spaces") or not spaces.config.Config.zero_gpu:
         return make
 
     @spaces.GPU(duration=gpu_seconds)
-    def make_on_gpu(weights: str, request: Request) -> Take:
-        return make(weights, request, None)
+    def make_on_gpu(weights: str, request: Request) -> Iterator[Motion]:
+        yield from make(weights, request, None)  # `spaces` hands what a generator gives through, piece by piece
 
-    def make_there(weights: str, request: Request, progress: Progress | None) -> Take:
-        registry.pipeline(weights)  # here, for what the other process loads is lost with it
-        # No progress can be reported from there; it takes seconds.
-        take = make_on_gpu(weights, request)
-        if progress is not None:
-            progress(STAGE_MOTION, take.motion.num_frames, take.motion.num_frames)
-        return replace(take, recording=request.recording)  # not its copy from there
+    def make_there(weights: str, request: Request, progress: Progress | None) -> Iterator[Motion]:
+        # Here, for what the other process loads is lost with it.
+        total = registry.pipeline(weights).count_frames(request.recording, request.settings)
+        done = 0
+        for piece in make_on_gpu(weights, request):
+            done += piece.num_frames
+            if progress is not None:
+                progress(STAGE_MOTION, done, total)
+            yield piece
 
     return make_there
 

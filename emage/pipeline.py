@@ -16,50 +16,45 @@ from huggingface_hub import ModelHubMixin
 
 from emage.body import Body, load_body
 from emage.body.face import FaceMapLoader, loader_of
-from emage.errors import EmageError, RenderError
-from emage.export.video import write_video
+from emage.errors import EmageError
+from emage.export.takes import STAGE_VIDEO, Progress, render_video
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
+from emage.generation.stream import DecodeStage, stream_codes
 from emage.generation.take import Request, Take
 from emage.generation.windows import (
     ContentShare,
     Window,
     content_share,
     first_seed,
-    join_codes,
     plan_windows,
     sample_windows,
 )
-from emage.hints import LOCK, Hints
-from emage.hints.locking import apply_locks
+from emage.hints import Hints
 from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
 from emage.hub import WeightsSource, find_weights
 from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
-from emage.motion import FLAME2020, FPS, Motion
-from emage.motion.skeleton import DISJOINT_PARTS, NUM_BETAS, TRANSLATION
+from emage.motion import FLAME2020, FPS, Motion, join_motions
+from emage.motion.skeleton import NUM_BETAS, TRANSLATION
+from emage.motion.stages import Pieces, run_stages
 from emage.postprocess.contacts import floor_height
-from emage.postprocess.grounding import apply_translation
-from emage.postprocess.smoothing import low_pass, smooth_seams
-from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
+from emage.postprocess.following import stages_after_decoding
+from emage.recording.audio import AudioSource, load_audio, num_frames
 from emage.recording.features import Speech, word_indices
 from emage.recording.recording import Recording
 from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
-from emage.render.frames import frame_size, render_frames
-from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
 
-Progress = Callable[[str, int, int], None]
-"""Called with a stage's name, and what is done of how much: frames, or bytes of a download. What it raises stops it."""
+__all__ = ["STAGE_MOTION", "STAGE_VIDEO", "EmagePipeline", "Progress", "Take", "render_video"]
 
 LEAST_KNOWN = 0.3
 """Of a recording's words: below this share, weights that can hear the waveform hear that."""
 
 STAGE_MOTION = "Generating motion"
-STAGE_VIDEO = "Drawing the video"
 
 
 class EmagePipeline(
@@ -172,6 +167,38 @@ class EmagePipeline(
         """The body model; loaded when first asked for. Raises BodyError."""
         return self._body_loader()
 
+    def stream(
+        self,
+        recording: Recording,
+        hints: Hints | None = None,
+        settings: TakeSettings | None = None,
+        progress: Progress | None = None,
+        *,
+        seed_motion: Motion | None = None,
+    ) -> Pieces:
+        """Motion for a recording as it is made: pieces that follow one another, each as it stays.
+
+        Joined (`emage.motion.join_motions`) they are what `generate` gives, to the last bit. A piece comes about once a
+        window, in memory that does not grow with the recording; close the iterator to stop the work. Nothing is made
+        before a piece is asked for, but faults are told at once.
+
+        Args:
+            settings: the `weights` in them are for who loads the pipeline.
+            recording, hints, progress, seed_motion: see `generate`.
+
+        Raises:
+            EmageError: as `generate`.
+        """
+        settings = settings or TakeSettings()
+        self._check(settings)
+        return self._stream(self._hear(recording), hints, settings, progress, seed_motion)
+
+    def count_frames(self, recording: Recording, settings: TakeSettings | None = None) -> int:
+        """How many frames `stream` and `generate` give for a recording. Raises AudioError: see `plan_windows`."""
+        timing = (settings or TakeSettings()).timing
+        windows = self.plan_windows(len(recording.part_samples), timing)
+        return sum(window.kept_frames for window in windows)
+
     def generate(
         self,
         audio: AudioSource | Recording,
@@ -208,13 +235,12 @@ class EmagePipeline(
         settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames, use_audio)
         self._check(settings)
         speech = self._hear(audio if isinstance(audio, Recording) else load_audio(audio, max_duration_s))
-        return self._generate(speech, hints, settings, progress, seed_motion)
+        return join_motions(list(self._stream(speech, hints, settings, progress, seed_motion)))
 
     def take(self, request: Request, progress: Progress | None = None) -> Take:
         """`generate` for a request; the `weights` of its settings are for who loads the pipeline."""
         started = time.monotonic()
-        self._check(request.settings)
-        motion = self._generate(self._hear(request.recording), request.hints, request.settings, progress)
+        motion = join_motions(list(self.stream(request.recording, request.hints, request.settings, progress)))
         took_s = time.monotonic() - started
         return Take(motion, request.caption, request.hints, request.recording, request.settings, took_s)
 
@@ -250,14 +276,14 @@ class EmagePipeline(
         if settings.speaker >= speakers:
             raise EmageError(f"There is no speaker {settings.speaker}; these weights know 0 to {speakers - 1}.")
 
-    def _generate(
+    def _stream(
         self,
         speech: Speech,
         hints: Hints | None,
         settings: TakeSettings,
         progress: Progress | None,
         seed_motion: Motion | None = None,
-    ) -> Motion:
+    ) -> Pieces:
         """From speech: windows, codes, decoding, smoothing, locks, root trajectory."""
         config, sampling = self.generator.config, self.sampling
         num_samples = len(speech.audio)
@@ -267,10 +293,10 @@ class EmagePipeline(
         shown = None if hints is None else self._network_hints(hints, num_samples, windows)
         if seed_motion is None:
             first = first_seed(shown, settings.timing, config.seed_frames)
-            start_position = np.zeros(3)
+            start_position, floor_y = np.zeros(3), 0.0
         else:
             first = self._seed_channels(seed_motion)
-            start_position = seed_motion.trans[-1]
+            start_position, floor_y = seed_motion.trans[-1], floor_height(self.body.soles(seed_motion))
         if config.conventions == "paper":  # its loop makes the seed's frames again
             start_position = first[0, 0, TRANSLATION].numpy()
         results = sample_windows(
@@ -287,19 +313,19 @@ class EmagePipeline(
             start_position,
             settings.use_audio,
         )
-        codes = join_codes([result.codes for result in results])
         betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
-        motion = self.decode(codes, start_position, betas)
-        motion = low_pass(motion, sampling.low_pass_frames)
-        seams = [(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]]
-        seam_frames = sampling.seam_frames if settings.seam_frames is None else settings.seam_frames
-        motion = smooth_seams(motion, seams, seam_frames)
-        locked = None
-        if hints is not None:
-            motion = apply_locks(motion, hints)
-            locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))[:, DISJOINT_PARTS.index("lower")]
-        floor_y = 0.0 if seed_motion is None else floor_height(self.body.soles(seed_motion))
-        return apply_translation(motion, settings.resolved_translation, lambda: self.body, locked, floor_y)
+        decode = DecodeStage(self.codec, start_position, config.conventions, config.expression_basis, betas)
+        following = stages_after_decoding(
+            num_frames=sum(window.kept_frames for window in windows),
+            low_pass_frames=sampling.low_pass_frames,
+            seams=[(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]],
+            seam_frames=sampling.seam_frames if settings.seam_frames is None else settings.seam_frames,
+            hints=hints,
+            translation=settings.resolved_translation,
+            body_of=lambda: self.body,
+            floor_y=floor_y,
+        )
+        return run_stages(stream_codes(results), [decode, *following])
 
     def render_video(
         self,
@@ -375,39 +401,3 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise EmageError(f"The device '{device}' cannot be used here ({reason}). Give cpu.") from error
-
-
-def render_video(
-    path: str | Path,
-    takes: Sequence[Take],
-    body: Body,
-    audio: AudioSource | Recording | None = None,
-    settings: RenderSettings | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """As `EmagePipeline.render_video`, for motion that needs no networks."""
-    settings = settings or RenderSettings()
-    if not takes:
-        raise RenderError("There is nothing to draw: give at least one take.")
-    actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
-    if isinstance(audio, Recording):
-        sound = audio.part_sound
-    else:
-        sound = None if audio is None else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
-    width, height = frame_size(len(actors), settings)
-    longest = max(take.motion.num_frames for take in takes)
-    return write_video(
-        path,
-        render_frames(actors, settings),
-        width=width,
-        height=height,
-        fps=takes[0].motion.fps,
-        num_frames=longest,
-        audio=sound,
-        audio_rate_hz=SOUND_RATE_HZ,
-        progress=None if progress is None else lambda done, total: progress(STAGE_VIDEO, done, total),
-    )
-
-
-def _drawn_hints(take: Take) -> np.ndarray | None:
-    return None if take.hints is None else take.hints.plan.covers(take.motion.num_frames)

@@ -1,5 +1,6 @@
 """Takes on a ZeroGPU Space."""
 
+import inspect
 import pickle
 import types
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 
 import app as module
-from emage.generation.take import Request, Take
+from emage.generation.take import Request
+from emage.motion import join_motions
 from emage.recording.recording import Recording
 from emage.ui.service.registry import WeightsRegistry
-from tests.conftest import make_motion
+from tests.conftest import assert_same_motion, make_motion
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ def zero_gpu(monkeypatch) -> types.SimpleNamespace:
         def decorate(function):
             def call(*arguments):
                 lent.append((duration(*arguments), arguments))
-                return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(arguments)))))
+                assert inspect.isgeneratorfunction(function)  # whose values `spaces` hands through as they come
+                for value in function(*pickle.loads(pickle.dumps(arguments))):
+                    yield pickle.loads(pickle.dumps(value))
 
             return call
 
@@ -39,23 +43,24 @@ def test_on_zero_gpu_a_take_is_made_on_a_gpu_that_is_lent(tiny, short_talk, zero
     """What crosses to the GPU process must be picklable: no progress callback goes along."""
     told, registry = [], WeightsRegistry(tiny)
     request = Request(Recording.load(short_talk).store(tmp_path))
-    take = module.on_zero_gpu(registry)("", request, lambda *call: told.append(call))
+    pieces = module.on_zero_gpu(registry)("", request, lambda *call: told.append(call))
+    first = next(pieces)
+    assert told == [("Generating motion", first.num_frames, 45)]
+    made = join_motions([first, *pieces])
     ((seconds, arguments),) = zero_gpu.lent
     assert (seconds, arguments) == (21, ("", request))
-    assert told == [("Generating motion", 45, 45)]
-    assert take.recording is request.recording
-    assert np.array_equal(take.motion.poses, tiny.take(request).motion.poses)
+    assert told[-1] == ("Generating motion", 45, 45)
+    assert_same_motion(made, tiny.take(request).motion)
     zero_gpu.config.zero_gpu = False
-    again = module.on_zero_gpu(registry)("", request, None)
-    assert np.array_equal(again.motion.poses, take.motion.poses)
+    assert_same_motion(join_motions(list(module.on_zero_gpu(registry)("", request, None))), made)
     assert len(zero_gpu.lent) == 1
 
 
 def test_a_gpu_is_asked_for_as_long_as_the_recording_needs(zero_gpu):
     """20 s to start and a fifth of the part that is used, 120 s at most."""
-    take = Take(make_motion(3))
-    make = module.on_zero_gpu(WeightsRegistry(types.SimpleNamespace(source=None, take=lambda *_: take)))
+    pipeline = types.SimpleNamespace(source=None, stream=lambda *_: [make_motion(3)], count_frames=lambda *_: 3)
+    make = module.on_zero_gpu(WeightsRegistry(pipeline))
     recordings = [Recording(np.zeros(round(16000 * seconds)), np.zeros(1)) for seconds in (0.5, 60, 300, 1200)]
     for recording in (*recordings, recordings[2].trim(0, 1800)):
-        make("", Request(recording), None)
+        assert len(list(make("", Request(recording), None))) == 1
     assert [seconds for seconds, _ in zero_gpu.lent] == [21, 32, 80, 120, 32]

@@ -33,18 +33,16 @@ from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor
 
 from emage.body.appearance import colors_of_eyes, find_face_landmarks, find_vertex_parts, read_vertex_colors
-from emage.body.face import FaceMapLoader, loader_of
+from emage.body.face import Face, FaceMapLoader, loader_of
 from emage.body.landmarks import Landmarks, find_landmarks
+from emage.body.rig import Rig, name_expression
+from emage.body.skin import Blend, Skin
 from emage.body.smplx_file import EXTRA_ARRAYS, SmplxModel, make_smplx_model, read_smplx_file
 from emage.body.soles import find_soles
 from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
 from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
-from emage.motion.skeleton import (
-    EYE_JOINTS,
-    JAW_JOINT,
-    NUM_JOINTS,
-)
+from emage.motion.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
 
 _log = logging.getLogger(__name__)
 
@@ -59,65 +57,6 @@ _CHUNK_FRAMES = 32
 _POINTS_CHUNK_FRAMES = 256
 _JOINTS_CHUNK_FRAMES = 1024
 _JAW = slice(3 * JAW_JOINT, 3 * JAW_JOINT + 3)
-_FACE_JOINTS = (JAW_JOINT, *EYE_JOINTS)
-
-
-@dataclass(frozen=True, eq=False)
-class _Blend:
-    """Displacements that are linear in some coefficients and touch some vertices only.
-
-    columns: (K,) indices of the coefficients that do anything; vertices: (n,) indices of vertices that move;
-    directions: (K, n * 3).
-    """
-
-    columns: Tensor
-    vertices: Tensor
-    directions: Tensor
-
-    @classmethod
-    def of(cls, directions: Tensor) -> "_Blend":
-        """From (V, 3, C), mostly zeros or not."""
-        touched = directions != 0
-        columns = touched.any(1).any(0).nonzero().flatten()
-        vertices = touched.any(2).any(1).nonzero().flatten()
-        kept = directions[vertices][:, :, columns]
-        return cls(columns, vertices, kept.flatten(0, 1).T.contiguous())
-
-    def only(self, vertices: Tensor) -> "_Blend":
-        """The same for some of the vertices (n,), numbered in their order."""
-        place = torch.searchsorted(self.vertices, vertices).clamp_max(max(len(self.vertices) - 1, 0))
-        if len(self.vertices) == 0:
-            return self
-        kept = (self.vertices[place] == vertices).nonzero().flatten()
-        directions = self.directions.unflatten(1, (-1, 3))[:, place[kept]]
-        return _Blend(self.columns, kept, directions.flatten(1))
-
-    def add_to(self, shape: Tensor, coefficients: Tensor) -> None:
-        """Add, in place, what (N, C) coefficients do to (N, V, 3)."""
-        if len(self.columns):
-            offsets = (coefficients[:, self.columns] @ self.directions).unflatten(1, (-1, 3))
-            shape.index_add_(1, self.vertices, offsets)
-
-
-@dataclass(frozen=True, eq=False)
-class _Skin:
-    """What moves some vertices of one person: shape (V, 3) before expression and pose, joints' weights (V, 55)."""
-
-    shape: Tensor
-    expressions: _Blend
-    correctives: _Blend
-    weights: Tensor
-
-    def only(self, vertices: np.ndarray) -> "_Skin":
-        """The vertices (n,) alone, in their order."""
-        chosen = torch.from_numpy(np.asarray(vertices, dtype=np.int64))
-        blends = (blend.only(chosen) for blend in (self.expressions, self.correctives))
-        return _Skin(self.shape[chosen], *blends, self.weights[chosen])
-
-    @property
-    def is_of_face(self) -> bool:
-        """Whether expressions or the jaw move any of it."""
-        return len(self.expressions.vertices) > 0 or bool(self.weights[:, _FACE_JOINTS].any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +105,8 @@ class Body:
             self._template = model.v_template
             self._shape_columns = model.shapedirs.any(0).any(0).nonzero().flatten()  # betas that do anything
             self._shape_directions = model.shapedirs[:, :, self._shape_columns].clone()
-            self._expressions = _Blend.of(model.expr_dirs)
-            self._correctives = _Blend.of(model.posedirs)
+            self._expressions = Blend.of(model.expr_dirs)
+            self._correctives = Blend.of(model.posedirs)
             self._regressor = model.J_regressor
             self._joint_expressions = torch.einsum("jv,vik->kji", model.J_regressor, model.expr_dirs)
             self._weights = model.lbs_weights
@@ -253,6 +192,47 @@ class Body:
         """(V, 55) float32: how far each vertex goes with each joint, in shares that add up to 1."""
         return self._weights.numpy()
 
+    @property
+    def pose_mean(self) -> np.ndarray:
+        """(165,) float32 axis-angle that is added to a motion's poses: 0 unless the hands have a mean of their own."""
+        return self._pose_mean.numpy()
+
+    def rig(self, betas: np.ndarray | None = None) -> Rig:
+        """A person at rest, and what moves them.
+
+        betas: (300,), those beyond the tenth in the basis of this body; the mean person by default.
+        """
+        with torch.inference_mode():
+            shaped, joints = self._shape(np.zeros(NUM_BETAS, np.float32) if betas is None else betas)
+            expressions = self._expressions.columns.numpy()
+            return Rig(
+                vertices=shaped.numpy(),
+                joints=joints.numpy(),
+                weights=self.skinning_weights,
+                expressions=expressions,
+                names=tuple(name_expression(number, self.expression_basis) for number in expressions.tolist()),
+                moved=self._expressions.vertices.numpy(),
+                directions=self._expressions.directions.unflatten(1, (-1, 3)).numpy(),
+                joint_directions=self._joint_expressions[self._expressions.columns].numpy(),
+            )
+
+    def face(self, motion: Motion) -> Face:
+        """The motion's face in the basis of this body.
+
+        Raises:
+            BodyError: it is in the other basis, and the matrix that takes it over cannot be had.
+        """
+        if self._is_native(motion) or not motion.expressions.any():
+            return Face(motion.expressions, motion.poses[:, _JAW].astype(np.float64))
+        try:
+            return self.face_maps.load().face(motion, self.expression_basis)
+        except WeightsError as error:
+            raise BodyError(
+                f"The face is in the basis '{motion.expression_basis}', that of the body '{self.name}' is "
+                f"'{self.expression_basis}', and the matrix that takes faces from one to the other could not be had: "
+                f"{error} Connect once, or take a body of the face's own basis."
+            ) from error
+
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""
         frames, shown = _frames(motion, start_frame, end_frame), self._shown(motion, say=False)
@@ -266,8 +246,10 @@ class Body:
 
     def _shaped(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """(V, 3) vertices and (55, 3) joints of the motion's person, before expression and pose."""
-        betas = torch.from_numpy(motion.betas_in(self.expression_basis))[self._shape_columns]
-        shaped = self._template + self._shape_directions @ betas
+        return self._shape(motion.betas_in(self.expression_basis))
+
+    def _shape(self, betas: np.ndarray) -> tuple[Tensor, Tensor]:
+        shaped = self._template + self._shape_directions @ torch.from_numpy(betas)[self._shape_columns]
         return shaped, self._regressor @ shaped
 
     def _is_native(self, motion: Motion) -> bool:
@@ -322,11 +304,11 @@ class Body:
     def _coefficients(self, expressions: np.ndarray, frames: np.ndarray) -> Tensor:
         return _rows(expressions, frames)[:, : len(self._joint_expressions)]
 
-    def _skin(self, shaped: Tensor) -> _Skin:
-        return _Skin(shaped, self._expressions, self._correctives, self._weights)
+    def _skin(self, shaped: Tensor) -> Skin:
+        return Skin(shaped, self._expressions, self._correctives, self._weights)
 
     def _skinned(
-        self, motion: Motion, skin: _Skin, joints: Tensor, frames: np.ndarray, shown: _Shown, at_once: int
+        self, motion: Motion, skin: Skin, joints: Tensor, frames: np.ndarray, shown: _Shown, at_once: int
     ) -> np.ndarray:
         """(N, V, 3) of the vertices of `skin` in frames (N,); joints (55, 3) at rest."""
         result = np.empty((len(frames), len(skin.shape), 3), np.float32)
@@ -335,7 +317,7 @@ class Body:
         return result
 
     def _pose(
-        self, motion: Motion, frames: np.ndarray, skin: _Skin, joints: Tensor, shown: _Shown, result: Tensor
+        self, motion: Motion, frames: np.ndarray, skin: Skin, joints: Tensor, shown: _Shown, result: Tensor
     ) -> None:
         """Write the vertices of a few frames into result (N, V, 3): the formula of `smplx.lbs.lbs`."""
         _, transforms, rotations = self._posed_joints(motion, frames, joints, shown)

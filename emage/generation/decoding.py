@@ -15,7 +15,8 @@ from emage.models.generator import GeneratorConfig, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion import FPS
 from emage.motion.skeleton import NETWORK_PARTS
-from emage.recording.features import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, loudness_envelope
+from emage.recording.audio import num_frames
+from emage.recording.features import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, STRETCH_S, loudness_envelope
 from emage.validation import checked
 
 _PATH_CODES = 8
@@ -41,7 +42,7 @@ class Sampler:
     Where codes have a transition cost (`SamplingConfig`), they are decoded by Viterbi, the argmax or a sample alike.
 
     The sample of a part is one slowly varying random field over codes and time (Gumbel-max with noise that is
-    correlated over about a second of speech, see `sample_time`): each frame's code has exactly the softmax's
+    correlated over about a second of speech, see `SampleTime`): each frame's code has exactly the softmax's
     distribution, and yet neighbouring frames agree, where independent samples would tremble.
 
     Raises:
@@ -79,7 +80,7 @@ def choose_codes(
 ) -> Parts[Tensor]:
     """Codes (1, T) of each part of a window; of a plain VAE the latents, for there is nothing to choose from.
 
-    time: (T,) of its frames, from `sample_time`; only a sample needs it.
+    time: (T,) of its frames, from `SampleTime`; only a sample needs it.
     before: (1, S) codes of its first frames by the window before, its seed, which Viterbi decoding keeps and goes on
         from; None at the beginning.
     """
@@ -158,27 +159,49 @@ def _perturb(scores: Tensor, part: str, sampler: Sampler, time: np.ndarray) -> T
     return scores + sampler.temperature * noise.to(scores)
 
 
-def sample_time(audio: np.ndarray, frames: int) -> np.ndarray:
-    """When each frame is in a sample's own time, (T,) from 0 up; in one unit the sample becomes another.
+class SampleTime:
+    """When each frame is in a sample's own time, from 0 up; in one unit the sample becomes another.
 
     Its time goes by with speech: faster where it is loud, hardly in pauses, and a quarter of a second ahead, for
     gestures begin before their words. So what the networks leave to chance moves with the voice and rests with it; by
     the clock, hands were as lively in pauses as in speech. Its mean speed in speech is 1.2 units a second. Loud is what
-    is loud for the recording, so a part of it alone is sampled otherwise. Where people speak less than a twentieth of
-    the time, the noise behind them counts as loud.
+    is loud for the recording or, of a long one, for some minutes of it (see `emage.recording.features.STRETCH_S`), so
+    a part of it alone is sampled otherwise. Where people speak less than a twentieth of the time, the noise behind them
+    counts as loud.
 
-    audio: (N,) at 16 kHz.
+    audio: (N,) at 16 kHz. Of it no more is looked at than is asked for.
     """
-    loudness = loudness_envelope(audio)
-    loud = max(float(np.percentile(loudness, LOUD_PERCENTILE)), _LEAST_LOUDNESS)
-    level = 1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / SPEECH_BELOW_LOUD_DB
-    level = np.where(loudness < _LEAST_LOUDNESS, 0, level.clip(0, _MOST_LEVEL))
-    speed = np.square(uniform_filter1d(level, _LOUDNESS_FRAMES))
-    usual = speed[level > 0].mean() if (level > 0).any() else 1.0
-    speed = _STEPS_PER_S / FPS * (speed / usual).clip(_STEP_SHARE_IN_PAUSES, None)
-    # Frames beyond the recording, and those without one so far ahead, are as the last one.
-    speed = speed[(np.arange(frames) + _LEAD_FRAMES).clip(max=len(speed) - 1)]
-    return np.concatenate([[0.0], np.cumsum(speed[:-1])])
+
+    def __init__(self, audio: np.ndarray):
+        self._audio = audio
+        self._heard = num_frames(len(audio))
+        self._speeds = np.zeros(0)
+        self._times = np.zeros(1)
+
+    def between(self, start_frame: int, end_frame: int) -> np.ndarray:
+        """(T,) of some frames. Those beyond the recording, and those without one so far ahead, are as the last one."""
+        while len(self._times) < end_frame:
+            first = len(self._times) - 1
+            frames = np.arange(first, max(end_frame - 1, first + FPS)) + _LEAD_FRAMES
+            frames = frames.clip(max=self._heard - 1)
+            while len(self._speeds) <= frames[-1]:
+                self._speeds = np.concatenate([self._speeds, self._of_stretch(len(self._speeds))])
+            times = np.concatenate([self._times[-1:], self._speeds[frames]]).cumsum()
+            self._times = np.concatenate([self._times, times[1:]])
+        return self._times[start_frame:end_frame]
+
+    def _of_stretch(self, start: int) -> np.ndarray:
+        """The speeds in the stretch that begins at a frame, in units a frame."""
+        length = STRETCH_S * FPS
+        low, high = max(start - length, 0), min(start + 2 * length, self._heard)
+        loudness = loudness_envelope(self._audio, low, high)
+        loud = max(float(np.percentile(loudness, LOUD_PERCENTILE)), _LEAST_LOUDNESS)
+        level = 1 + 20 * np.log10(np.maximum(loudness, 1e-3 * loud) / loud) / SPEECH_BELOW_LOUD_DB
+        level = np.where(loudness < _LEAST_LOUDNESS, 0, level.clip(0, _MOST_LEVEL))
+        speed = np.square(uniform_filter1d(level, _LOUDNESS_FRAMES))
+        usual = speed[level > 0].mean() if (level > 0).any() else 1.0
+        speed = _STEPS_PER_S / FPS * (speed / usual).clip(_STEP_SHARE_IN_PAUSES, None)
+        return speed[start - low : start - low + length]
 
 
 def _gumbel_noise(seed: int, part: int, time: np.ndarray, codes: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from emage.errors import AudioError, WeightsError
-from emage.generation.decoding import Sampler, choose_codes, guide, sample_time
+from emage.generation.decoding import Sampler, SampleTime, choose_codes, guide
 from emage.generation.rollout import delay, roll_out
 from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import PUBLISHED
@@ -191,7 +191,7 @@ def sample_windows(
     seed = rest_seed(config.seed_frames) if seed_motion is None else seed_motion
     before = None
     start = torch.from_numpy(np.zeros(3) if start_position is None else np.asarray(start_position))[None].to(device)
-    time = sample_time(speech.audio, windows[-1].end_frame) if sampler.temperature > 0 else None
+    time = SampleTime(speech.audio) if sampler.temperature > 0 else None
     next_starts = [window.start_frame for window in windows[1:]] + [windows[-1].end_frame]
     for (window, features), next_start in zip(_encode_speech(generator, speech, windows), next_starts, strict=True):
         motion, mask = _window_hints(hints, window, device)
@@ -209,7 +209,7 @@ def sample_windows(
                 output = guide(output, generator.generate(*seen, False, previous), sampling.guidance)
             return output
 
-        window_time = None if time is None else time[window.start_frame : window.end_frame]
+        window_time = None if time is None else time.between(window.start_frame, window.end_frame)
         if config.autoregressive:
             output = infer(_roll_out(infer, codec, config, sampler, window_time, window.frames, before))
         else:

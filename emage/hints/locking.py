@@ -1,15 +1,21 @@
 """Locked spans: the reference is put into the output exactly, with blended borders."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from emage.hints.plan import LOCK, HintPlan, Hints
+from emage.hints.plan import LOCK, Hints
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from emage.motion.skeleton import DISJOINT_PARTS, PART_JOINTS
+from emage.motion.stages import HeldFrames, run_whole
+
+JOIN_FRAMES = 150
+"""The path comes to where a locked lower body is over so many frames, or over the whole gap where that is shorter."""
+
+_GROUND = [0, 2]
 
 
 def apply_locks(motion: Motion, hints: Hints) -> Motion:
@@ -17,31 +23,145 @@ def apply_locks(motion: Motion, hints: Hints) -> Motion:
 
     Inside a span the output is the reference. Outside, over `blend_frames` frames on each side, the difference
     between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. The
-    path is not bent back: before and after a locked lower body it is moved as a whole, and between two of them its
-    shift changes evenly.
+    path is not bent back: before a locked lower body that begins within `JOIN_FRAMES`, and after one, it is moved as
+    a whole, and between two of them its shift changes evenly, over the last `JOIN_FRAMES` where they lie further
+    apart. Before a first one that begins later the path begins where that is.
 
     Raises:
         HintError: a locked face whose expressions are in another basis than the motion's; `FaceMapLoader.hints` of
             `emage.body.face` takes them over.
     """
     hints.check_basis(motion.expression_basis)
-    locked = hints.plan.covers(motion.num_frames, modes=(LOCK,))
-    if not locked.any():
-        return motion
-    reference = hints.reference
-    poses, expressions, trans = motion.poses.copy(), motion.expressions.copy(), motion.trans.copy()
-    for column, part in enumerate(DISJOINT_PARTS):
-        ranges = _ranges(locked[:, column])
-        if not ranges:
-            continue
-        channels = [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
-        poses[:, channels] = _lock_rotations(poses[:, channels], reference.poses[:, channels], ranges, hints.plan)
-        if part == "face":
-            expressions = _lock_values(expressions, reference.expressions, ranges, hints.plan)
-        if part == "lower":
-            trans[:, [0, 2]] = _lock_path(trans[:, [0, 2]], reference.trans[:, [0, 2]], ranges)
-            trans[:, 1:2] = _lock_values(trans[:, 1:2], reference.trans[:, 1:2], ranges, hints.plan)
-    return replace(motion, poses=poses, expressions=expressions, trans=trans)
+    stage = LockStage(hints, motion.num_frames)
+    return run_whole(motion, stage) if stage.locks_any else motion
+
+
+@dataclass(frozen=True, eq=False)
+class _Border:
+    """One end of a locked span. frame: the locked one at it; beside: (N,) free frames, the nearest first, with weights
+    (N,) from 1 at the border to 0; inside: the next frame within the span, where there is one."""
+
+    frame: int
+    beside: np.ndarray
+    weights: np.ndarray
+    inside: int | None
+
+    def within(self, start: int, end: int) -> "tuple[np.ndarray, np.ndarray]":
+        """-> numbers of the free frames from `start` to `end`, and how far each is from the border."""
+        chosen = np.flatnonzero((self.beside >= start) & (self.beside < end))
+        return self.beside[chosen], chosen
+
+
+class LockStage:
+    """`apply_locks` of motion in pieces. It waits where a border comes near that frames before it lead to.
+
+    num_frames: of the whole motion.
+    """
+
+    def __init__(self, hints: Hints, num_frames: int):
+        locked = hints.plan.covers(num_frames, modes=(LOCK,))
+        self._reference = hints.reference
+        self._ranges = {part: _ranges(locked[:, column]) for column, part in enumerate(DISJOINT_PARTS)}
+        blend_frames = hints.plan.blend_frames
+        self._borders = {part: list(_borders(each, num_frames, blend_frames)) for part, each in self._ranges.items()}
+        self._path = _LockedPath(self._ranges["lower"], self._reference.trans[:, _GROUND])
+        # Of each frame, the first that it needs, and how many must have come.
+        oldest, needed = np.arange(num_frames), np.arange(num_frames) + 1
+        for border in (each for borders in self._borders.values() for each in borders):
+            oldest[border.beside] = np.minimum(oldest[border.beside], border.frame)
+            needed[border.beside] = np.maximum(needed[border.beside], border.frame + 1)
+        for start, border in self._path.approaches:
+            needed[start:border] = np.maximum(needed[start:border], border + 1)
+        self._needed = np.maximum.accumulate(needed)
+        self._oldest = np.minimum.accumulate(oldest[::-1])[::-1]
+        self._held, self._done = HeldFrames(), 0
+
+    @property
+    def locks_any(self) -> bool:
+        """Whether anything is locked at all."""
+        return any(self._ranges.values())
+
+    def push(self, piece: Motion) -> Motion | None:
+        start = self._held.end
+        self._held.add(piece)
+        self._path.see(start, piece.trans[:, _GROUND])
+        return self._settle(int(np.searchsorted(self._needed, self._held.end, side="right")))
+
+    def finish(self) -> Motion | None:
+        return self._settle(self._held.end)
+
+    def _settle(self, end: int) -> Motion | None:
+        start, self._done = self._done, max(end, self._done)
+        if end <= start:
+            return None
+        free, given = self._held.frames(self._held.start, self._held.end), self._held.frames(start, end)
+        low = self._held.start
+        poses, expressions, trans = given.poses.copy(), given.expressions.copy(), given.trans.copy()
+        for part, ranges in self._ranges.items():
+            if not ranges:
+                continue
+            channels = [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
+            fixed = self._reference.poses[:, channels]
+            turned = poses[:, channels]
+            for border in self._borders[part]:
+                _fade_turn(turned, start, border, free.poses[:, channels], low, fixed)
+            poses[:, channels] = _put(turned, start, ranges, fixed)
+            if part == "face":
+                self._fade_values(expressions, start, part, free.expressions, low, self._reference.expressions)
+            if part == "lower":
+                trans[:, _GROUND] += self._path.shift(np.arange(start, end))
+                height = trans[:, 1:2]
+                self._fade_values(height, start, part, free.trans[:, 1:2], low, self._reference.trans[:, 1:2])
+                trans = _put(trans, start, ranges, self._reference.trans)
+        if end < len(self._oldest):
+            self._held.drop(int(self._oldest[end]))
+        return replace(given, poses=poses, expressions=expressions, trans=trans)
+
+    def _fade_values(
+        self, values: np.ndarray, start: int, part: str, free: np.ndarray, low: int, fixed: np.ndarray
+    ) -> None:
+        """In place, (T, C) of frames from `start`; free: of the frames from `low`."""
+        for border in self._borders[part]:
+            beside, chosen = border.within(start, start + len(values))
+            if len(beside):
+                difference = fixed[border.frame] - free[border.frame - low]
+                values[beside - start] += border.weights[chosen][:, None] * difference
+        _put(values, start, self._ranges[part], fixed)
+
+
+class _LockedPath:
+    """What a path over the floor is shifted by for the locks of the lower body."""
+
+    def __init__(self, ranges: list[tuple[int, int]], fixed: np.ndarray):
+        """fixed: (T, 2) the reference's path."""
+        self._fixed = fixed
+        self._frames = [frame for start, end in ranges for frame in (start, end - 1)]
+        self.approaches: list[tuple[int, int]] = []
+        """First frame whose shift leads to the beginning of a span, and that beginning."""
+        for number, (border, _) in enumerate(ranges):
+            gap_start = ranges[number - 1][1] - 1 if number else 0
+            self.approaches.append((max(gap_start, border - JOIN_FRAMES), border))
+        self._shifts: dict[int, np.ndarray] = {}
+
+    def see(self, start: int, free: np.ndarray) -> None:
+        """Take the path (T, 2) of the frames from `start`."""
+        for frame in self._frames:
+            if start <= frame < start + len(free):
+                self._shifts[frame] = self._fixed[frame] - free[frame - start]
+        is_far = bool(self._frames) and self._frames[0] > JOIN_FRAMES
+        if start == 0 and is_far:
+            self._shifts[self.approaches[0][0]] = self._fixed[self._frames[0]] - free[0]
+
+    def shift(self, frames: np.ndarray) -> np.ndarray:
+        """(T,) -> (T, 2); only of frames whose spans have been seen as far as they need."""
+        knots = dict(sorted(self._shifts.items()))
+        for start, border in self.approaches:
+            before = [knots[frame] for frame in knots if frame <= start]
+            if border in knots and before:
+                knots[start] = before[-1]
+                knots = dict(sorted(knots.items()))
+        at, values = np.array(list(knots)), np.array(list(knots.values()))
+        return np.stack([np.interp(frames, at, values[:, axis]) for axis in range(2)], -1)
 
 
 def _ranges(flags: np.ndarray) -> list[tuple[int, int]]:
@@ -50,10 +170,8 @@ def _ranges(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def _borders(
-    ranges: list[tuple[int, int]], num_frames: int, blend_frames: int
-) -> Iterable[tuple[int, np.ndarray, np.ndarray]]:
-    """For each border: the locked frame at it, the free frames beside it, and their weights, 1 at the border to 0.
+def _borders(ranges: list[tuple[int, int]], num_frames: int, blend_frames: int) -> Iterator[_Border]:
+    """The borders beside which frames are free, in order.
 
     The weights are half a cosine. Between two spans that lie closer than twice `blend_frames`, both reach through the
     whole gap and their weights add up to 1. At the ends of the recording the curve is cut off, not squeezed.
@@ -64,34 +182,43 @@ def _borders(
         gaps = (None if before is None else start - before, None if after is None else after - end)
         for border, gap, step in ((start, gaps[0], -1), (end - 1, gaps[1], 1)):
             count = gap if gap is not None and gap < 2 * blend_frames and blend_frames > 0 else blend_frames
-            distance = np.arange(1, count + 1)
+            distance = np.arange(1, min(count, num_frames) + 1)
             frames = border + step * distance
             inside = (frames >= 0) & (frames < num_frames)
-            yield border, frames[inside], 0.5 * (1 + np.cos(np.pi * distance[inside] / (count + 1)))
+            if inside.any():
+                weights = 0.5 * (1 + np.cos(np.pi * distance[inside] / (count + 1)))
+                next_inside = border - step
+                yield _Border(border, frames[inside], weights, next_inside if start <= next_inside < end else None)
 
 
-def _lock_rotations(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int, int]], plan: HintPlan) -> np.ndarray:
-    """(T, J*3) axis-angle -> (T, J*3)."""
-    result = free.copy()
-    for border, frames, weights in _borders(ranges, len(free), plan.blend_frames):
-        if len(frames) == 0:
-            continue
-        # The turn from the free to the fixed pose at the border, seen from the free one, fades with distance.
-        turn = _turn_between(free[border], fixed[border])
-        fading = torch.from_numpy(weights)[:, None, None]
-        faded = axis_angle_to_matrix(fading * turn)
-        inside = 2 * border - int(frames[0])
-        if any(start <= inside < end for start, end in ranges):
-            # So does the difference of their velocities, with which the fixed motion would go on outwards.
-            leaving = _turn_between(free[border], free[frames[0]])
-            leaving = (axis_angle_to_matrix(turn).transpose(-1, -2) @ leaving[..., None])[..., 0]
-            going_on = _turn_between(fixed[inside], fixed[border])
-            distance = torch.arange(1, len(frames) + 1, dtype=torch.float64)[:, None, None]
-            faded = faded @ axis_angle_to_matrix(distance * fading.square() * (going_on - leaving))
-        result[frames] = matrix_to_axis_angle(_matrices(result[frames]) @ faded).flatten(-2)
-    for start, end in ranges:
-        result[start:end] = fixed[start:end]
-    return result
+def _put(values: np.ndarray, start: int, ranges: list[tuple[int, int]], fixed: np.ndarray) -> np.ndarray:
+    """In place, values (T, C) of the frames from `start` with the locked ones as they are given."""
+    end = start + len(values)
+    for first, last in ranges:
+        low, high = max(first, start), min(last, end)
+        if low < high:
+            values[low - start : high - start] = fixed[low:high]
+    return values
+
+
+def _fade_turn(poses: np.ndarray, start: int, border: _Border, free: np.ndarray, low: int, fixed: np.ndarray) -> None:
+    """In place, axis-angle (T, J*3) of the frames from `start`; free: of the frames from `low`; fixed: of all."""
+    beside, chosen = border.within(start, start + len(poses))
+    if len(beside) == 0:
+        return
+    # The turn from the free to the fixed pose at the border, seen from the free one, fades with distance.
+    at, nearest = free[border.frame - low], free[border.beside[0] - low]
+    turn = _turn_between(at, fixed[border.frame])
+    fading = torch.from_numpy(border.weights[chosen])[:, None, None]
+    faded = axis_angle_to_matrix(fading * turn)
+    if border.inside is not None:
+        # So does the difference of their velocities, with which the fixed motion would go on outwards.
+        leaving = _turn_between(at, nearest)
+        leaving = (axis_angle_to_matrix(turn).transpose(-1, -2) @ leaving[..., None])[..., 0]
+        going_on = _turn_between(fixed[border.inside], fixed[border.frame])
+        distance = torch.from_numpy(chosen + 1.0)[:, None, None]
+        faded = faded @ axis_angle_to_matrix(distance * fading.square() * (going_on - leaving))
+    poses[beside - start] = matrix_to_axis_angle(_matrices(poses[beside - start]) @ faded).flatten(-2)
 
 
 def _turn_between(first: np.ndarray, second: np.ndarray) -> torch.Tensor:
@@ -101,23 +228,3 @@ def _turn_between(first: np.ndarray, second: np.ndarray) -> torch.Tensor:
 
 def _matrices(axis_angle: np.ndarray) -> torch.Tensor:
     return axis_angle_to_matrix(torch.from_numpy(axis_angle.astype(np.float64)).unflatten(-1, (-1, 3)))
-
-
-def _lock_values(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int, int]], plan: HintPlan) -> np.ndarray:
-    result = free.copy()
-    for border, frames, weights in _borders(ranges, len(free), plan.blend_frames):
-        result[frames] += weights[:, None] * (fixed[border] - free[border])
-    for start, end in ranges:
-        result[start:end] = fixed[start:end]
-    return result
-
-
-def _lock_path(free: np.ndarray, fixed: np.ndarray, ranges: list[tuple[int, int]]) -> np.ndarray:
-    """(T, 2) ground positions -> (T, 2)."""
-    borders = [frame for start, end in ranges for frame in (start, end - 1)]
-    shift = np.stack([fixed[frame] - free[frame] for frame in borders])
-    frames = np.arange(len(free))
-    result = free + np.stack([np.interp(frames, borders, shift[:, axis]) for axis in range(2)], -1)
-    for start, end in ranges:
-        result[start:end] = fixed[start:end]
-    return result

@@ -40,6 +40,16 @@ CHUNK_FRAMES = 512
 
 
 @dataclass(frozen=True)
+class DecodedFrames:
+    """poses (B, T, 165) axis-angle, expressions (B, T, 100), root_velocity (B, T, 3): x velocity (m/s), height (m), z
+    velocity (m/s)."""
+
+    poses: Tensor
+    expressions: Tensor
+    root_velocity: Tensor
+
+
+@dataclass(frozen=True)
 class DecodedMotion:
     """poses (B, T, 165) axis-angle, expressions (B, T, 100), trans (B, T, 3) in metres."""
 
@@ -152,19 +162,29 @@ class MotionCodec(nn.Module):
         Long motion is decoded in chunks that overlap by as much as a frame depends on its neighbours, so that memory
         does not grow with it and no seam arises.
         """
-        frames = codes.face.shape[1]
-        reach = self.global_motion.reach_frames + max(part.reach_frames for part in self.parts)
+        frames, reach = codes.face.shape[1], self.reach_frames
         chunks = []
         for start in range(0, frames, CHUNK_FRAMES):
             end = min(start + CHUNK_FRAMES, frames)
             low, high = max(start - reach, 0), min(end + reach, frames)
-            chunk = self._decode_chunk(codes.map(lambda index, low=low, high=high: index[:, low:high]), conventions)
-            chunks.append([tensor[:, start - low : end - low] for tensor in chunk])
+            chunk = self.decode_frames(codes.map(lambda index, low=low, high=high: index[:, low:high]), conventions)
+            kept = slice(start - low, end - low)
+            chunks.append([tensor[:, kept] for tensor in (chunk.poses, chunk.expressions, chunk.root_velocity)])
         poses, expressions, root_velocity = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
-        return DecodedMotion(poses, expressions, integrate_root(root_velocity, start_position))
+        return DecodedMotion(poses, expressions, RootIntegrator(start_position).integrate(root_velocity))
 
-    def _decode_chunk(self, codes: Parts[Tensor], conventions: str) -> tuple[Tensor, Tensor, Tensor]:
-        """-> poses (B, T, 165), expressions (B, T, 100), root_velocity (B, T, 3): x velocity, height, z velocity."""
+    @property
+    def reach_frames(self) -> int:
+        """How many frames to each side a decoded frame depends on."""
+        return self.global_motion.reach_frames + max(part.reach_frames for part in self.parts)
+
+    def decode_frames(
+        self, codes: Parts[Tensor], conventions: Literal["released", "paper"] = "released"
+    ) -> DecodedFrames:
+        """As `decode`, in one piece and before the path is summed up.
+
+        Where the codes are cut out of longer ones, the first and last `reach_frames` are not those of the whole.
+        """
         decoded = self.decode_vectors(codes)
         joints = _joint_channels(decoded)
         lower = decoded.lower
@@ -179,7 +199,7 @@ class MotionCodec(nn.Module):
             )
         root_velocity = self.global_motion(lower)[..., LOWER_TRANSLATION]
         poses = rotation_6d_to_axis_angle(joints)
-        return poses, decoded.face[..., 6:], root_velocity
+        return DecodedFrames(poses, decoded.face[..., 6:], root_velocity)
 
 
 def part_vectors(motion: Tensor, expressions: Tensor) -> Parts[Tensor]:
@@ -219,10 +239,24 @@ def _joint_channels(decoded: Parts[Tensor]) -> Tensor:
 def integrate_root(root_velocity: Tensor, start_position: Tensor) -> Tensor:
     """root_velocity (B, T, 3): x velocity (m/s), height (m), z velocity (m/s) -> (B, T, 3) positions in metres.
 
-    start_position: (B, 3); the first frame stands at its x and z. Summed in float64: a long walk does not drift by
-    rounding.
+    start_position: (B, 3); the first frame stands at its x and z.
     """
-    step = root_velocity[..., [0, 2]].double() / FPS
-    path = torch.cat([torch.zeros_like(step[:, :1]), step[:, :-1]], 1).cumsum(1)
-    path = path + start_position[:, None, [0, 2]]
-    return torch.stack([path[..., 0], root_velocity[..., 1].double(), path[..., 1]], -1)
+    return RootIntegrator(start_position).integrate(root_velocity)
+
+
+class RootIntegrator:
+    """`integrate_root` of motion in pieces. Summed in float64: a long walk does not drift by rounding."""
+
+    def __init__(self, start_position: Tensor):
+        """start_position: (B, 3)."""
+        self._start = start_position[:, None, [0, 2]]
+        self._gone: Tensor | None = None
+
+    def integrate(self, root_velocity: Tensor) -> Tensor:
+        """(B, T, 3) of the frames that follow those before -> (B, T, 3) positions in metres."""
+        step = root_velocity[..., [0, 2]].double() / FPS
+        gone = torch.zeros_like(step[:, :1]) if self._gone is None else self._gone
+        sums = torch.cat([gone, step], 1).cumsum(1)
+        self._gone = sums[:, -1:]
+        path = sums[:, :-1] + self._start
+        return torch.stack([path[..., 0], root_velocity[..., 1].double(), path[..., 1]], -1)

@@ -5,6 +5,7 @@ Format source: the BEAT2 data set (Liu et al., CVPR 2024): `betas`, `poses`, `ex
 """
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,6 +147,17 @@ class Motion:
         Raises:
             OutputError: the file cannot be written; nothing is left behind.
         """
+        with new_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **self._arrays())
+        return Path(path)
+
+    def packed(self) -> bytes:
+        """The npz of `save`, compressed."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **self._arrays())
+        return stream.getvalue()
+
+    def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {
             "betas": self.betas,
             "poses": self.poses,
@@ -157,9 +169,7 @@ class Motion:
         }
         if self.expression_basis != FLAME2020:
             arrays["expression_basis"] = np.array(self.expression_basis)
-        with new_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **arrays)
-        return Path(path)
+        return arrays
 
     def resample(self, fps: float = FPS) -> "Motion":
         """The same movement at `fps`: rotations by spherical, the rest by linear interpolation.

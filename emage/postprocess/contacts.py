@@ -108,10 +108,13 @@ class FootTrack:
     places: np.ndarray
 
 
-def find_contacts(tracks: tuple[FootTrack, FootTrack], lowest: np.ndarray) -> np.ndarray:
+def find_contacts(
+    tracks: tuple[FootTrack, FootTrack], lowest: np.ndarray, known: np.ndarray | None = None
+) -> np.ndarray:
     """Which heel and ball stands: (T, 2 feet, 2) bool, heel first.
 
     tracks: along a path on which what stands hardly slides, see `bearing_shift`. lowest: (T,) the lowest sole's height.
+    known: (N, 2, 2) which stand in the first N frames; contacts that have begun there may last.
 
     Hysteresis in height and speed: a contact begins where a point is well below both thresholds, and lasts on both
     sides until it is above one of the wider ones. A leg that is drawn a little too short has a floor of its own, up to
@@ -127,6 +130,9 @@ def find_contacts(tracks: tuple[FootTrack, FootTrack], lowest: np.ndarray) -> np
         speeds[:, side] = _speed(track.places)
     begins = (heights < BEGIN_HEIGHT_M) & (speeds < BEGIN_SPEED_M_PER_S) & stands[:, None, None]
     lasts = (heights < END_HEIGHT_M) & (speeds < END_SPEED_M_PER_S) & stands[:, None, None]
+    if known is not None:
+        begins[: len(known)] |= known
+        lasts[: len(known)] |= known
     contacts = _steady(_hysteresis(begins, lasts))
 
     doubt = heights / BEGIN_HEIGHT_M + speeds / BEGIN_SPEED_M_PER_S

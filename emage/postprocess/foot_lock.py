@@ -1,29 +1,31 @@
 """The foot lock: feet that stand are held where they stand, and the body goes such that legs change least.
 
 1. Contacts of heel and ball are found (`emage.postprocess.contacts`). A stance is a time over which a foot keeps heel
-   or ball, or
-   both in turn, on one spot: it may land on the heel, stand flat, and roll off over the ball.
+   or ball, or both in turn, on one spot: it may land on the heel, stand flat, and roll off over the ball.
 2. In a stance the foot has a place and, while flat, a turn: its mean one, with the sole level.
-3. The body's path follows the stances as its own path allows. That path is trusted at the frequencies of steps and
-   above; below them only so far as legs and path say the same. So who stands stays, and who walks walks.
+3. The body's path follows the stances as its own path allows (`emage.postprocess.standing` says how far that is
+   trusted).
 4. What is still missing is what each ankle is moved by, smoothly, also where no foot stands; see
    `emage.postprocess.leg_ik`. The pelvis comes down a little where a leg would be stretched through.
+
+It is decided block by block, each with the next `AHEAD_FRAMES` in sight. What was decided before stays: curves go on
+from there, and who stands goes on standing where they do.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.sparse
+from scipy.linalg import solve
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.sparse.linalg import spsolve
 from scipy.spatial.transform import Rotation
 
 from emage.motion import Motion
 from emage.motion.skeleton import NUM_JOINTS
-from emage.postprocess.contacts import bearing_shift, find_contacts, standing_lift
-from emage.postprocess.curves import FIXED, second_difference, solve_curve
+from emage.motion.stages import HeldFrames
+from emage.postprocess.blocks import block_end
+from emage.postprocess.curves import FIXED, continue_curve, fade_out, second_difference
 from emage.postprocess.leg_ik import Leg
-from emage.postprocess.paths import freedom, join_to_locks
+from emage.postprocess.paths import Ties
 from emage.postprocess.stances import (
     FADE_FRAMES,
     HOLD,
@@ -31,18 +33,16 @@ from emage.postprocess.stances import (
     Foot,
     PosedBody,
     Stances,
-    find_feet,
+    StandingPast,
     find_stances,
     runs,
     true_runs,
     turned,
 )
+from emage.postprocess.standing import Standing, StandingStage
 
-DRIFT_FRAMES = 45.0
-"""What the path does more slowly than over some such frames (the deviation of a Gaussian) is drift, where the legs do
-not say the same. Steps are faster."""
-AGREEMENT_FRAMES = 120.0
-"""Over some such frames it is judged whether they say the same."""
+AHEAD_FRAMES = 60
+"""So far ahead of a block it is seen how the feet will stand."""
 LET_GO_M = 0.08
 """A foot that legs and path would have this far from where it stands makes a little step."""
 
@@ -50,8 +50,6 @@ _PATH_STIFFNESS, _PATH_LEASH = 30.0, 0.2
 """Of the path over the floor: it has its own accelerations above some 2 Hz, and leaves its own place slowly only."""
 _EASY_M, _STRAIN_ROUNDS = 0.04, 4
 """Legs give way so far; beyond it their weight against the path's grows with the square."""
-_BORDER_FRAMES = 36
-"""A locked path may contradict its legs: near it feet bind the path the less."""
 _HEIGHT_STIFFNESS, _HEIGHT_LEASH = 30.0, 0.01
 _LET_GO_ROUNDS, _SWING_FRAMES = 6, 11
 _CLEARANCE, _MAX_CLEARANCE_M = 0.2, 0.03
@@ -62,71 +60,150 @@ _HOVER_M = 0.01
 """One leg that is too short by less does not bend the other."""
 _DROP_FRAMES = 5
 _MAX_DROP_M = 0.06
+_PAST_FRAMES = 60
+"""So many frames before a block are remembered; a swing that lasts longer is taken to have begun then."""
+_JOIN_FRAMES = 8
+"""Over so many frames a filter goes on from what it made of the last ones when it saw less of what comes."""
+_GROUND = [0, 2]
 
 
-def lock_feet(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: float = 0.0) -> Motion:
-    """The motion with what stands held in its place, and the lowest sole at height `floor_y`.
+@dataclass(frozen=True, eq=False)
+class _FootPast:
+    """Of one foot in the N last frames before a block.
 
-    locked: (T,) bool, frames in which path and legs stay as they are. Only the translation and the rotations of hips,
-    knees and ankles change; the pelvis keeps its turn, and with it all of the upper body.
+    held: (N, 3) what its ankle was moved by but for its lift (N,). low: (N,) the sole's height before that; place: (N,
+    2) over the floor; swings: (N,) bool. knee: (N,) radians. step_left: how many frames of a step that the foot was let
+    go for are still to come.
     """
-    feet = find_feet(motion, body)
-    own_path = motion.trans - (0, floor_y, 0)
 
-    soles = np.concatenate([foot.ankle[:, None] + turned(foot.turn, foot.sole) for foot in feet], axis=1)
-    bearing = own_path + bearing_shift(soles + own_path[:, None])
-    lowest = soles[..., 1].min(axis=1) + own_path[:, 1]
-    contacts = find_contacts(tuple(foot.track(bearing) for foot in feet), lowest) & ~locked[:, None, None]
-    wanted = _without_drift(own_path, bearing, locked)
-    lift, _ = standing_lift(lowest)
-    wanted[:, 1] += freedom(locked) * gaussian_filter1d(lift, _DROP_FRAMES, mode="nearest")
-
-    for _ in range(_LET_GO_ROUNDS):
-        stances = [find_stances(foot, contacts[:, side], locked) for side, foot in enumerate(feet)]
-        path, spots = _solve_path(feet, stances, wanted, locked)
-        path[:, 1] = _solve_height(feet, stances, wanted[:, 1], locked)
-        if not _let_go(contacts, feet, stances, path, spots):
-            break
-    path = _lowered(path, feet, stances, spots, locked)
-    poses = motion.poses.reshape(-1, NUM_JOINTS, 3).copy()
-    for side, foot in enumerate(feet):
-        ankle = foot.ankle + path + _corrections(foot, stances[side], path, spots[side], locked)
-        leg = foot.leg.reach(ankle - path - foot.hip, locked)
-        _put(poses, LEG_JOINTS[side], leg, stances[side].turn)
-    trans = path + np.array([0, floor_y, 0])
-    if not locked.any():
-        trans[:, [0, 2]] += motion.trans[0, [0, 2]] - trans[0, [0, 2]]
-    poses = poses.reshape(motion.poses.shape)
-    poses[locked], trans[locked] = motion.poses[locked], motion.trans[locked]
-    return replace(motion, poses=poses, trans=trans)
+    standing: StandingPast = field(default_factory=StandingPast)
+    held: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    lift: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    low: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    place: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    swings: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    knee: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    step_left: int = 0
 
 
-# --- the path that is wanted ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class _Past:
+    """The N last frames before a block: the path (N, 3), that which was wanted, and by how much it was to be lowered
+    (N,) and was; and the feet."""
+
+    path: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    wanted: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    drop: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    lowered: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    feet: tuple[_FootPast, _FootPast] = field(default_factory=lambda: (_FootPast(), _FootPast()))
 
 
-def _without_drift(own: np.ndarray, bearing: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """The own path (T, 3), its slow part that of the legs (T, 3), and only so far as the two agree.
+class FootLockStage:
+    """Motion in pieces with what stands held in its place, and the lowest sole at height `floor_y`.
 
-    Two velocities a and b, of mean m, agree by (a . b) / (m . m), both averaged over a longer time, or not at all where
-    they oppose each other: 1 where they are equal, 0.9 where one is half the other, 0 where they are at right angles.
+    locked: (T,) bool, of the whole: frames in which path and legs stay as they are. Only the translation and the
+    rotations of hips, knees and ankles change; the pelvis keeps its turn, and with it all of the upper body.
     """
-    velocities = [np.diff(path[:, [0, 2]], axis=0) for path in (own, bearing)]
-    if len(velocities[0]) == 0:
-        return own.copy()
-    slow = [gaussian_filter1d(velocity, DRIFT_FRAMES, axis=0, mode="nearest") for velocity in velocities]
-    mean = 0.5 * (slow[0] + slow[1])
-    alike, whole = (
-        gaussian_filter1d((first * second).sum(axis=1), AGREEMENT_FRAMES, mode="nearest")
-        for first, second in (slow, (mean, mean))
-    )
-    agreement = np.maximum(alike, 0) / np.maximum(whole, 1e-12)
-    drift = slow[0] - slow[1] * agreement[:, None]
-    result = own.copy()
-    result[:, [0, 2]] += join_to_locks(-drift, locked)
-    return result
+
+    def __init__(self, body: PosedBody, locked: np.ndarray, floor_y: float = 0.0):
+        self._ties, self._floor = Ties.of(locked), np.array([0, floor_y, 0])
+        self._find = StandingStage(body, self._ties, floor_y)
+        self._held = HeldFrames()
+        self._standing: Standing | None = None
+        self._past = _Past()
+        self._known = self._done = 0
+        self._offset: np.ndarray | None = np.zeros(3) if locked.any() else None
+
+    def push(self, piece: Motion) -> Motion | None:
+        self._held.add(piece)
+        return self._settle(self._find.push(piece))
+
+    def finish(self) -> Motion | None:
+        return self._settle(self._find.finish())
+
+    def _settle(self, found: Standing | None) -> Motion | None:
+        if found is not None:
+            self._standing = found if self._standing is None else Standing.join([self._standing, found])
+            self._known += len(found.wanted)
+        total, start = len(self._ties.locked), self._done
+        trans, poses = [], []
+        while self._done < total:
+            end = block_end(self._done, total, AHEAD_FRAMES)
+            sight = min(end + AHEAD_FRAMES, total)
+            if self._known < sight:
+                break
+            path, posed = self._lock(self._done, end, sight)
+            trans.append(path)
+            poses.append(posed)
+            self._standing = self._standing.frames(end - self._done, self._known - self._done)
+            self._done = end
+        if not trans:
+            return None
+        motion = self._held.frames(start, self._done)
+        self._held.drop(self._done)
+        return replace(motion, trans=np.concatenate(trans), poses=np.concatenate(poses))
+
+    def _lock(self, start: int, end: int, sight: int) -> tuple[np.ndarray, np.ndarray]:
+        """-> trans (N, 3) and poses (N, 165) of a block."""
+        count = end - start
+        standing, ties, past = self._standing.frames(0, sight - start), self._ties.frames(start, sight), self._past
+        feet, wanted, contacts = standing.feet, standing.wanted, standing.contacts.copy()
+        left = [foot.step_left for foot in past.feet]
+        for side, frames in enumerate(left):
+            contacts[:frames, side] = False
+        for _ in range(_LET_GO_ROUNDS):
+            stances = [
+                find_stances(foot, contacts[:, side], ties, past.feet[side].standing) for side, foot in enumerate(feet)
+            ]
+            path, spots = _solve_path(feet, stances, wanted, ties, past)
+            path[:, 1] = _solve_height(feet, stances, wanted[:, 1], ties, past)
+            steps = _let_go(contacts, feet, stances, path, spots)
+            if not steps:
+                break
+            for side, step_end in steps:
+                if step_end - _SWING_FRAMES < count:
+                    left[side] = max(left[side], step_end)
+        drop, lowered = _lower(path, feet, stances, spots, ties, past)
+        moved = path - lowered[:, None] * (0, 1, 0)
+
+        motion = self._held.frames(start, end)
+        poses = motion.poses.reshape(-1, NUM_JOINTS, 3).copy()
+        feet_past = []
+        for side, foot in enumerate(feet):
+            stance, before = stances[side], past.feet[side]
+            foot_past, correction = _correct(foot, stance, moved, spots[side], ties, before, count)
+            ankle = foot.ankle + correction - foot.hip
+            turn = foot.leg.knee_turns(ankle, ties, before.knee)
+            leg = foot.leg.frames(0, count).bend(ankle[:count], turn[:count])
+            _put(poses, LEG_JOINTS[side], leg, stance.turn[:count])
+            feet_past.append(
+                replace(
+                    foot_past,
+                    knee=_recent(before.knee, turn, count),
+                    step_left=max(left[side] - count, 0),
+                    standing=before.standing.after(foot, contacts[:, side], stance, spots[side], count, _PAST_FRAMES),
+                )
+            )
+        self._past = _Past(
+            _recent(past.path, path, count),
+            _recent(past.wanted, wanted, count),
+            _recent(past.drop, drop, count),
+            _recent(past.lowered, lowered, count),
+            tuple(feet_past),
+        )
+        trans = moved[:count] + self._floor
+        if self._offset is None:  # the path begins where it began
+            self._offset = (motion.trans[0] - trans[0]) * (1, 0, 1)
+        trans = trans + self._offset
+        poses = poses.reshape(motion.poses.shape)
+        kept = ties.locked[:count]
+        poses[kept], trans[kept] = motion.poses[kept], motion.trans[kept]
+        return trans, poses
 
 
-# --- from the path to the legs ----------------------------------------------------------------------------------------
+def _recent(before: np.ndarray, now: np.ndarray, count: int) -> np.ndarray:
+    """The last frames of those before and of the first `count` of those now."""
+    return np.concatenate([before, now[:count]])[-_PAST_FRAMES:]
 
 
 def _missing(foot: Foot, stance: Stances, path: np.ndarray, spots: np.ndarray) -> np.ndarray:
@@ -145,12 +222,12 @@ def _let_go(
     stances: list[Stances],
     path: np.ndarray,
     spots: list[np.ndarray],
-) -> bool:
+) -> list[tuple[int, int]]:
     """Take out of contacts (T, 2, 2) a short swing of every foot that is too far from where it should stand.
 
-    It steps where legs and path part fastest, if it can while the other foot stands. Returns whether any does.
+    It steps where legs and path part fastest, if it can while the other foot stands. Returns side and end of each step.
     """
-    any_lets_go = False
+    steps = []
     for side, (foot, stance) in enumerate(zip(feet, stances, strict=True)):
         missing = _missing(foot, stance, path, spots[side])[:, [0, 2]]
         distance = stance.weight * np.linalg.norm(missing, axis=1)
@@ -163,41 +240,67 @@ def _let_go(
             other_stands = stances[1 - side].weight[first:last] * (stances[1 - side].number[first:last] >= 0)
             frame = first + int((speed * (0.1 + other_stands)).argmax())
             contacts[frame - _SWING_FRAMES // 2 : frame + _SWING_FRAMES // 2 + 1, side] = False
-            any_lets_go = True
-    return any_lets_go
+            steps.append((side, frame + _SWING_FRAMES // 2 + 1))
+    return steps
 
 
-def _lowered(
-    path: np.ndarray, feet: tuple[Foot, Foot], stances: list[Stances], spots: list[np.ndarray], locked: np.ndarray
-) -> np.ndarray:
-    """The path (T, 3) with the pelvis so low that legs which stand are not stretched through."""
+def _lower(
+    path: np.ndarray,
+    feet: tuple[Foot, Foot],
+    stances: list[Stances],
+    spots: list[np.ndarray],
+    ties: Ties,
+    past: _Past,
+) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the pelvis must be lowered for legs that stand not to be stretched through, and by how much it is
+    when that is made smooth: (T,), (T,) metres."""
     drop = np.zeros(len(path))
     for foot, stance, places in zip(feet, stances, spots, strict=True):
         ankle = foot.ankle + path + _missing(foot, stance, path, places)
         down = foot.hip + path - ankle
-        reach = np.sqrt(np.maximum(foot.leg.longest_m**2 - (down[:, [0, 2]] ** 2).sum(axis=1), 0))
+        reach = np.sqrt(np.maximum(foot.leg.longest_m**2 - (down[:, _GROUND] ** 2).sum(axis=1), 0))
         drop = np.maximum(drop, stance.weight * (down[:, 1] - reach - _HOVER_M))
-    drop = maximum_filter1d(drop.clip(0, _MAX_DROP_M), 2 * _DROP_FRAMES + 1, mode="nearest")
-    lowered = path.copy()
-    lowered[:, 1] -= freedom(locked) * gaussian_filter1d(drop, 0.5 * _DROP_FRAMES, mode="nearest")
-    return lowered
+    drop = drop.clip(0, _MAX_DROP_M)
+    highest = maximum_filter1d(np.concatenate([past.drop, drop]), 2 * _DROP_FRAMES + 1, mode="nearest")
+    smooth = gaussian_filter1d(highest, 0.5 * _DROP_FRAMES, mode="nearest")
+    return drop, ties.near * _join(smooth, past.lowered)
 
 
-def _corrections(foot: Foot, stance: Stances, path: np.ndarray, spots: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """(T, 3) metres that the ankle is moved by."""
-    missing = freedom(locked)[:, None] * _missing(foot, stance, path, spots)
-    result = solve_curve(HOLD * stance.weight, missing, 1.0, np.where(locked, FIXED, FADE_FRAMES**-4))
+def _join(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Of (N + T,) values the last T, which go on from what the first N, now known better, were then."""
+    count = len(before)
+    if count == 0:
+        return values
+    return values[count:] + fade_out(before[-1] - values[count - 1], len(values) - count, _JOIN_FRAMES)
 
-    low = turned(stance.turn, foot.sole)[..., 1].min(axis=1) + (foot.ankle + path)[:, 1]
-    place = (foot.ankle + path + result)[:, [0, 2]]
-    lift = np.zeros(len(path))
-    for start, end in true_runs(stance.number < 0):
+
+def _correct(
+    foot: Foot, stance: Stances, path: np.ndarray, spots: np.ndarray, ties: Ties, past: _FootPast, count: int
+) -> tuple[_FootPast, np.ndarray]:
+    """What the ankle is moved by, (T, 3) metres; and what is to be remembered of the first `count` frames."""
+    missing = ties.near[:, None] * _missing(foot, stance, path, spots)
+    held = continue_curve(HOLD * stance.weight, missing, 1.0, ties.leash(FADE_FRAMES**-4), past.held)
+
+    own_low = turned(stance.turn, foot.sole)[..., 1].min(axis=1) + (foot.ankle + path + held)[:, 1]
+    low = np.concatenate([past.low, own_low])
+    place = np.concatenate([past.place, (foot.ankle + path + held)[:, _GROUND]])
+    swings = np.concatenate([past.swings, stance.number < 0])
+    lift = np.zeros(len(low))
+    for start, end in true_runs(swings):
         wave = np.sin(np.pi * (np.arange(start, end) + 1 - start) / (end - start + 1)) ** 2
         clearance = min(_CLEARANCE * float(np.linalg.norm(place[end - 1] - place[start])), _MAX_CLEARANCE_M)
-        lift[start:end] = max(clearance - float((low + result[:, 1])[start:end].max()), 0) * wave
-    below = maximum_filter1d(np.maximum(-(low + result[:, 1] + lift), 0), 5, mode="nearest")
-    result[:, 1] += freedom(locked) * (lift + gaussian_filter1d(below, 1.5, mode="nearest"))
-    return result
+        lift[start:end] = max(clearance - float(low[start:end].max()), 0) * wave
+    below = maximum_filter1d(np.maximum(-(low + lift), 0), 5, mode="nearest")
+    lift = ties.near * _join(lift + gaussian_filter1d(below, 1.5, mode="nearest"), past.lift)
+    remembered = replace(
+        past,
+        held=_recent(past.held, held, count),
+        lift=_recent(past.lift, lift, count),
+        low=low[: len(past.low) + count][-_PAST_FRAMES:],
+        place=place[: len(past.low) + count][-_PAST_FRAMES:],
+        swings=swings[: len(past.low) + count][-_PAST_FRAMES:],
+    )
+    return remembered, held + lift[:, None] * (0, 1, 0)
 
 
 def _put(poses: np.ndarray, joints: tuple[int, ...], leg: Leg, foot: Rotation) -> None:
@@ -210,7 +313,7 @@ def _put(poses: np.ndarray, joints: tuple[int, ...], leg: Leg, foot: Rotation) -
 
 
 def _solve_path(
-    feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, locked: np.ndarray
+    feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, ties: Ties, past: _Past
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """The path (T, 3) over the floor, and for each foot the spots (S, 2) of its stances in x and z.
 
@@ -219,52 +322,54 @@ def _solve_path(
     Unknown are path and spots together: path + foot should be spot + stance, path should be as wanted. Legs give way by
     some centimetres; where they would have to by more, the path does: so legs that clearly walk are believed.
     """
-    frames = len(wanted)
-    held = [stance.number >= 0 for stance in stances]
-    counts = [int(stance.number.max()) + 1 for stance in stances]
+    before = min(len(past.path), 2)  # a curve goes on from two frames
+    frames = before + len(wanted)
+    goal = np.concatenate([past.path[len(past.path) - before :], wanted])[:, _GROUND]
+    course = np.concatenate([past.wanted[len(past.wanted) - before :], wanted])[:, _GROUND]
+    leash = np.concatenate([np.full(before, FIXED), ties.leash(_PATH_LEASH)])
+    counts = [stance.count for stance in stances]
     firsts = (frames, frames + counts[0])
     size = frames + sum(counts)
-    leash = np.sqrt(np.where(locked, FIXED, _PATH_LEASH))
-    bends = np.sqrt(_PATH_STIFFNESS) * second_difference(frames)
-    beside = scipy.sparse.csr_array((bends.shape[0], size - frames))
-    own_rows = scipy.sparse.vstack(
-        [scipy.sparse.diags_array(leash, shape=(frames, size)), scipy.sparse.hstack([bends, beside])]
-    )
-    own_goal = np.concatenate([leash[:, None] * wanted[:, [0, 2]], bends @ wanted[:, [0, 2]]])
-    frame = np.concatenate([np.flatnonzero(each) for each in held])
+    bends = second_difference(frames)
+    own, own_goal = np.zeros((size, size)), np.zeros((size, 2))
+    own[:frames, :frames] = np.diag(leash) + _PATH_STIFFNESS * bends.T @ bends
+    own_goal[:frames] = leash[:, None] * goal + _PATH_STIFFNESS * bends.T @ (bends @ course)
+    for first, stance in zip(firsts, stances, strict=True):
+        if stance.goes_on:  # its spot is known
+            own[first, first] = FIXED
+    held = [stance.number >= 0 for stance in stances]
+    frame = before + np.concatenate([np.flatnonzero(each) for each in held])
     spot = np.concatenate(
         [first + stance.number[each] for first, stance, each in zip(firsts, stances, held, strict=True)]
     )
-    goal, weight = (
+    apart, weight = (
         np.concatenate([values[each] for values, each in zip(both, held, strict=True)])
         for both in (
-            [(stance.ankle - foot.ankle)[:, [0, 2]] for foot, stance in zip(feet, stances, strict=True)],
-            [freedom(locked, _BORDER_FRAMES) * stance.weight for stance in stances],
+            [(stance.ankle - foot.ankle)[:, _GROUND] for foot, stance in zip(feet, stances, strict=True)],
+            [ties.far * stance.weight for stance in stances],
         )
     )
-    number = np.arange(len(frame))
     strain = np.ones(len(frame))
     for _ in range(_STRAIN_ROUNDS):
-        share = np.sqrt(weight * strain)
-        rows = scipy.sparse.csr_array(
-            (np.r_[share, -share], (np.r_[number, number], np.r_[frame, spot])), shape=(len(frame), size)
-        )
-        matrix = scipy.sparse.vstack([own_rows, rows]).tocsc()
-        values = np.concatenate([own_goal, share[:, None] * goal])
-        solved = spsolve((matrix.T @ matrix).tocsc(), matrix.T @ values).reshape(size, 2)
-        missing = np.linalg.norm(solved[frame] - solved[spot] - goal, axis=1)
+        share = weight * strain
+        matrix, values = own.copy(), own_goal.copy()
+        for row, column, sign in ((frame, frame, 1), (spot, spot, 1), (frame, spot, -1), (spot, frame, -1)):
+            np.add.at(matrix, (row, column), sign * share)
+        np.add.at(values, frame, share[:, None] * apart)
+        np.add.at(values, spot, -share[:, None] * apart)
+        solved = solve(matrix, values, assume_a="pos")
+        missing = np.linalg.norm(solved[frame] - solved[spot] - apart, axis=1)
         strain = 1 + (missing / _EASY_M) ** 2
-
-    return np.insert(solved[:frames], 1, wanted[:, 1], axis=1), np.split(solved[frames:], [counts[0]])
+    return np.insert(solved[before:frames], 1, wanted[:, 1], axis=1), np.split(solved[frames:], [counts[0]])
 
 
 def _solve_height(
-    feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, locked: np.ndarray
+    feet: tuple[Foot, Foot], stances: list[Stances], wanted: np.ndarray, ties: Ties, past: _Past
 ) -> np.ndarray:
     """The path's height (T,), with which the lower foot that stands is on the floor."""
     heights = np.stack([(stance.ankle - foot.ankle)[:, 1] for foot, stance in zip(feet, stances, strict=True)])
     weights = np.stack([stance.weight for stance in stances])
     share = weights * np.exp((heights - heights.max(axis=0)) / _LOWER_FOOT_M)
     lift = (share * heights).sum(axis=0) / np.maximum(share.sum(axis=0), 1e-9)
-    leash = np.where(locked, FIXED, _HEIGHT_LEASH)
-    return wanted + solve_curve(weights.max(axis=0) * freedom(locked), lift - wanted, _HEIGHT_STIFFNESS, leash)
+    weight, before = weights.max(axis=0) * ties.near, (past.path - past.wanted)[:, 1]
+    return wanted + continue_curve(weight, lift - wanted, _HEIGHT_STIFFNESS, ties.leash(_HEIGHT_LEASH), before)

@@ -14,10 +14,18 @@ import numpy as np
 from emage.errors import MotionError
 from emage.generation.settings import GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.motion import FPS, Motion
+from emage.motion.stages import HeldFrames, Stage, run_whole
 from emage.postprocess.contacts import floor_height, standing_lift
-from emage.postprocess.foot_lock import lock_feet
-from emage.postprocess.paths import join_to_locks
+from emage.postprocess.foot_lock import FootLockStage
+from emage.postprocess.paths import JoinedShift
 from emage.postprocess.stances import PosedBody
+
+FLOOR_FRAMES = 20 * FPS
+"""The floor of locked spans is that of their first frames, so many..."""
+FLOOR_AROUND_FRAMES = FPS
+"""...and of who jumps just there, that of frames so near."""
+
+_GROUND = [0, 2]
 
 
 def apply_translation(
@@ -39,41 +47,82 @@ def apply_translation(
     Raises:
         MotionError: no such translation, another frame rate.
     """
-    if translation not in TRANSLATIONS:
-        raise MotionError(f"There is no translation '{translation}'; choose one of {', '.join(TRANSLATIONS)}.")
     if motion.fps != FPS:
         raise MotionError(f"The motion has {motion.fps:g} frames a second; {FPS} are needed. Use Motion.resample.")
-    if locked is None:
-        locked = np.zeros(motion.num_frames, dtype=bool)
+    locked = np.zeros(motion.num_frames, dtype=bool) if locked is None else locked
+    stage = translation_stage(translation, body_of, locked, motion, floor_y)
+    return motion if stage is None or locked.all() else run_whole(motion, stage)
+
+
+def translation_stage(
+    translation: str,
+    body_of: Callable[[], PosedBody],
+    locked: np.ndarray,
+    reference: Motion | None = None,
+    floor_y: float = 0.0,
+) -> Stage[Motion, Motion] | None:
+    """`apply_translation` of motion in pieces; None where that is as generated.
+
+    Args:
+        locked: (T,) bool, of the whole.
+        reference: the motion that stands in the locked frames; needed where there are some.
+
+    Raises:
+        MotionError: no such translation.
+    """
+    if translation not in TRANSLATIONS:
+        raise MotionError(f"There is no translation '{translation}'; choose one of {', '.join(TRANSLATIONS)}.")
     if translation == IN_PLACE:
-        return keep_in_place(motion, locked)
+        return InPlaceStage(locked)
     if translation == GROUNDED:
-        return ground(motion, body_of(), locked, floor_y)
-    return motion
+        if locked.any():
+            floor_y = _floor_of_locks(reference, locked, body_of())
+        return FootLockStage(body_of(), locked, floor_y)
+    return None
 
 
-def keep_in_place(motion: Motion, locked: np.ndarray) -> Motion:
+class InPlaceStage:
     """The body stays over one spot, that of the first frame or of the locked ones; heights are kept.
 
-    locked: (T,) bool. Between two locked spans the spot moves from the one to the other.
+    locked: (T,) bool. Between two locked spans the spot moves from the one to the other, see `JoinedShift`.
     """
-    steps = -np.diff(motion.trans[:, [0, 2]], axis=0)
-    trans = motion.trans.copy()
-    trans[:, [0, 2]] += join_to_locks(steps, locked)
-    trans[locked] = motion.trans[locked]
-    return replace(motion, trans=trans)
+
+    def __init__(self, locked: np.ndarray):
+        self._locked = locked
+        self._shift = JoinedShift(locked)
+        self._held = HeldFrames()
+        self._last: np.ndarray | None = None
+
+    def push(self, piece: Motion) -> Motion | None:
+        self._held.add(piece)
+        path = piece.trans[:, _GROUND]
+        steps = -np.diff(path, axis=0, prepend=path[:1] if self._last is None else self._last)
+        self._last = path[-1:].copy()
+        return self._moved(self._shift.push(steps))
+
+    def finish(self) -> Motion | None:
+        return self._moved(self._shift.finish())
+
+    def _moved(self, shift: np.ndarray) -> Motion | None:
+        """The held frames that shifts (N, 2) are known of."""
+        if len(shift) == 0:
+            return None
+        start, end = self._held.start, self._held.start + len(shift)
+        motion = self._held.frames(start, end)
+        trans = motion.trans.copy()
+        trans[:, _GROUND] += np.where(self._locked[start:end, None], 0, shift)
+        self._held.drop(end)
+        return replace(motion, trans=trans)
 
 
-def ground(motion: Motion, body: PosedBody, locked: np.ndarray, floor_y: float = 0.0) -> Motion:
-    """What stands does not slide, who stands stays, who steps steps, and the lowest sole is on the floor.
-
-    A jump keeps its height above the floor. locked: (T,) bool. floor_y: as in `translated`.
-    """
-    if locked.all():
-        return motion
-    if locked.any():
-        soles = body.soles(motion)
-        _, stands = standing_lift(soles[..., 1].min(axis=1))
-        # Who is locked in the middle of a jump has the floor that the jump begins and ends on.
-        floor_y = floor_height(soles[locked & stands if (locked & stands).any() else stands])
-    return lock_feet(motion, body, locked, floor_y)
+def _floor_of_locks(reference: Motion, locked: np.ndarray, body: PosedBody) -> float:
+    """The height of the floor that a motion stands on in its first locked frames, in metres."""
+    first = np.flatnonzero(locked)[:FLOOR_FRAMES]
+    start = max(int(first[0]) - FLOOR_AROUND_FRAMES, 0)
+    end = min(int(first[-1]) + 1 + FLOOR_AROUND_FRAMES, reference.num_frames)
+    end = min(end, start + FLOOR_FRAMES + 2 * FLOOR_AROUND_FRAMES)
+    soles = body.soles(reference.frames(start, end))
+    _, stands = standing_lift(soles[..., 1].min(axis=1))
+    # Who is locked in the middle of a jump has the floor that the jump begins and ends on.
+    own = locked[start:end] & stands
+    return floor_height(soles[own if own.any() else stands])

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from emage.postprocess.curves import FIXED, solve_curve
-from emage.postprocess.paths import freedom
+from emage.postprocess.curves import continue_curve
+from emage.postprocess.paths import Ties
 
 STRAIGHT = 0.99
 """Of its whole length, a leg is not stretched beyond this share, unless it was before."""
@@ -52,6 +52,11 @@ class Leg:
 
         kept: (T,) bool, frames in which the knee is not turned. One that is bent through backwards there comes forward
         by and by; elsewhere none stays so.
+        """
+        return self.bend(ankle, self.knee_turns(ankle, Ties.of(kept), np.zeros(0)))
+
+    def knee_turns(self, ankle: np.ndarray, ties: Ties, before: np.ndarray) -> np.ndarray:
+        """(T,) radians that the knee is turned by about its hinge for `reach`; before: (N,) those of the frames before.
 
         A leg that is nearly straight must bend by degrees to become shorter by a millimetre. What the knee is turned by
         is smoothed a little over time, lest it trembles: it is the ankle's place that gives way, by a millimetre or two
@@ -61,13 +66,19 @@ class Leg:
         length = np.minimum(np.linalg.norm(ankle, axis=-1), self.longest_m)
         cosine = (0.5 * (length**2 - self._square()) - along) / amplitude
         # Of the two ways to bend, the one of knees: shins go backwards.
-        least = straight - 2 * np.maximum(straight, 0) * (1 - freedom(kept))
+        least = straight - 2 * np.maximum(straight, 0) * (1 - ties.near)
         turn = least + np.arccos(np.clip(cosine, -1, 1))
-        leash = np.where(kept, FIXED, 0.0)
-        turn = np.maximum(solve_curve(np.ones(len(turn)), turn, KNEE_STIFFNESS, leash), least)
+        turn = continue_curve(np.ones(len(turn)), turn, KNEE_STIFFNESS, ties.leash(0.0), before)
+        return np.maximum(turn, least)
+
+    def bend(self, ankle: np.ndarray, turn: np.ndarray) -> "Leg":
+        """The leg with its knee turned by (T,) radians, and its ankle towards (T, 3) from the hip."""
         knee = Rotation.from_rotvec(turn[:, None] * (1.0, 0.0, 0.0)) * self.knee
         bent = self.thigh.apply(self.upper + knee.apply(self.lower))
         return Leg(_shortest_turn(bent, ankle) * self.thigh, knee, self.upper, self.lower)
+
+    def frames(self, start: int, end: int) -> "Leg":
+        return Leg(self.thigh[start:end], self.knee[start:end], self.upper, self.lower)
 
     def _square(self) -> float:
         return float(self.upper @ self.upper + self.lower @ self.lower)

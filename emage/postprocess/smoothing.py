@@ -37,6 +37,7 @@ from emage.generation.settings import MAX_SEAM_FRAMES
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d, rotation_6d_to_axis_angle
 from emage.motion.skeleton import NUM_JOINTS, PART_JOINTS
+from emage.motion.stages import HeldFrames, LocalStage, run_whole
 
 SMOOTHED_JOINTS: tuple[int, ...] = (*PART_JOINTS["upper"], *PART_JOINTS["hands"], *PART_JOINTS["lower"])
 
@@ -66,6 +67,12 @@ def low_pass(motion: Motion, sigma_frames: float) -> Motion:
     return replace(motion, poses=poses.reshape(motion.poses.shape), trans=trans)
 
 
+def low_pass_stage(sigma_frames: float) -> LocalStage:
+    """`low_pass` of motion in pieces."""
+    # As far as scipy's filter looks, which cuts the Gaussian off at four deviations.
+    return LocalStage(lambda motion: low_pass(motion, sigma_frames), int(4 * sigma_frames + 0.5))
+
+
 def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: int) -> Motion:
     """The motion with its body and root trajectory smoothed around each seam; the face stays.
 
@@ -77,29 +84,70 @@ def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: 
     Raises:
         MotionError: `seam_frames` is no such number.
     """
-    if type(seam_frames) is not int or not 0 <= seam_frames <= MAX_SEAM_FRAMES:
-        raise MotionError(f"seam_frames is {seam_frames!r}; it must be a whole number from 0 to {MAX_SEAM_FRAMES}.")
-    shared = np.zeros(motion.num_frames, dtype=bool)
-    for start, end in seams:
-        shared[start:end] = True
-    if seam_frames == 0 or not shared.any():
-        return motion
-    nearness = 0.5 * (1 + np.cos(np.pi * np.minimum(distance_transform_edt(~shared) / (seam_frames + 1), 1)))
-    stiffness = ((seam_frames + 1) / (2 * np.pi)) ** (2 * _ORDER)
-    poses, trans = motion.poses.copy(), motion.trans.copy()
-    channels = [3 * joint + i for joint in SMOOTHED_JOINTS for i in range(3)]
-    # Three frames on both sides are what the smoothed ones go over into.
-    considered = binary_dilation(nearness > 0, iterations=_ORDER)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], considered.astype(np.int8), [0]])))
-    for start, end in edges.reshape(-1, 2):
-        part = nearness[start:end]
-        turns = axis_angle_to_rotation_6d(torch.from_numpy(poses[start:end, channels].astype(np.float64)))
-        values = np.concatenate([turns.numpy(), trans[start:end]], 1)
-        values = (values + _correction(values, part, stiffness))[part > 0]
-        changed = start + np.flatnonzero(part)
+    stage = SeamStage(seams, seam_frames, motion.num_frames)
+    return run_whole(motion, stage) if stage.changes_any else motion
+
+
+class SeamStage:
+    """`smooth_seams` of motion in pieces. Near a seam it waits until that is past.
+
+    num_frames: of the whole motion.
+    """
+
+    def __init__(self, seams: Sequence[tuple[int, int]], seam_frames: int, num_frames: int):
+        if type(seam_frames) is not int or not 0 <= seam_frames <= MAX_SEAM_FRAMES:
+            raise MotionError(f"seam_frames is {seam_frames!r}; it must be a whole number from 0 to {MAX_SEAM_FRAMES}.")
+        shared = np.zeros(num_frames, dtype=bool)
+        for start, end in seams:
+            shared[start:end] = True
+        self._stiffness = ((seam_frames + 1) / (2 * np.pi)) ** (2 * _ORDER)
+        self._held, self._done = HeldFrames(), 0
+        self._runs: list[tuple[int, int]] = []
+        if seam_frames == 0 or not shared.any():
+            return
+        distance = np.minimum(distance_transform_edt(~shared) / (seam_frames + 1), 1)
+        self._nearness = 0.5 * (1 + np.cos(np.pi * distance))
+        # Three frames on both sides are what the smoothed ones go over into.
+        considered = binary_dilation(self._nearness > 0, iterations=_ORDER)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], considered.astype(np.int8), [0]])))
+        self._runs = [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+    @property
+    def changes_any(self) -> bool:
+        """Whether any seam is still to be smoothed."""
+        return bool(self._runs)
+
+    def push(self, piece: Motion) -> Motion | None:
+        self._held.add(piece)
+        end = self._held.end
+        waits_from = next((start for start, stop in self._runs if start < end < stop), end)
+        return self._settle(waits_from)
+
+    def finish(self) -> Motion | None:
+        return self._settle(self._held.end)
+
+    def _settle(self, end: int) -> Motion | None:
+        if end <= self._done:
+            return None
+        motion = self._held.frames(self._done, end)
+        poses, trans = motion.poses.copy(), motion.trans.copy()
+        while self._runs and self._runs[0][0] < end:
+            start, stop = self._runs.pop(0)
+            frames = slice(start - self._done, stop - self._done)
+            self._smooth(poses[frames], trans[frames], self._nearness[start:stop])
+        self._held.drop(end)
+        self._done = end
+        return replace(motion, poses=poses, trans=trans)
+
+    def _smooth(self, poses: np.ndarray, trans: np.ndarray, nearness: np.ndarray) -> None:
+        """In place, frames around one seam or several that lie close."""
+        channels = [3 * joint + i for joint in SMOOTHED_JOINTS for i in range(3)]
+        turns = axis_angle_to_rotation_6d(torch.from_numpy(poses[:, channels].astype(np.float64)))
+        values = np.concatenate([turns.numpy(), trans], 1)
+        changed = np.flatnonzero(nearness)
+        values = (values + _correction(values, nearness, self._stiffness))[changed]
         poses[np.ix_(changed, channels)] = rotation_6d_to_axis_angle(torch.from_numpy(values[:, :-3])).numpy()
         trans[changed] = values[:, -3:]
-    return replace(motion, poses=poses, trans=trans)
 
 
 def _correction(values: np.ndarray, nearness: np.ndarray, stiffness: float) -> np.ndarray:

@@ -17,6 +17,10 @@ SPEECH_BELOW_LOUD_DB = 30.0
 LOUD_PERCENTILE = 95
 """Of the clip's loudness: its loud frames."""
 
+STRETCH_S = 60
+"""What is meant relative to the recording is relative to that minute of it, with the one before and the one after. So
+nothing waits for the end of a long one; up to two minutes are one stretch."""
+
 _LOUDNESS_HALF_WINDOW_SAMPLES = SAMPLE_RATE_HZ // FPS
 _LOUDNESS_BLOCK_FRAMES = 4096
 
@@ -24,19 +28,24 @@ _AMPLITUDE_SAMPLES = 1024
 _HOP_SAMPLES = 512
 _SPECTRUM_SAMPLES = 2048
 _SPECTRUM_BLOCK_HOPS = 4096
+_STRETCH_SAMPLES = STRETCH_S * SAMPLE_RATE_HZ // _HOP_SAMPLES * _HOP_SAMPLES
+_STRETCHES_REMEMBERED = 3
 
 
-def loudness_envelope(audio: np.ndarray) -> np.ndarray:
+def loudness_envelope(audio: np.ndarray, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
     """(N,) at 16 kHz -> (T,) at 30 fps: root mean square in the 67 ms centred on each motion frame's time.
+
+    start_frame, end_frame: the frames that are wanted, end exclusive; all by default.
 
     Raises:
         AudioError: the samples are no finite floats.
     """
-    audio = check_samples(audio)
-    frames = num_frames(len(audio))
-    starts = range(0, frames, _LOUDNESS_BLOCK_FRAMES)
+    end_frame = num_frames(len(audio)) if end_frame is None else end_frame
+    first, last = (frame_to_sample(frame) for frame in (max(start_frame - 2, 0), end_frame + 2))
+    check_samples(audio[first:last] if len(audio) else audio)
+    starts = range(start_frame, end_frame, _LOUDNESS_BLOCK_FRAMES)
     return np.concatenate(
-        [_loudness(audio, range(start, min(start + _LOUDNESS_BLOCK_FRAMES, frames))) for start in starts]
+        [_loudness(audio, range(start, min(start + _LOUDNESS_BLOCK_FRAMES, end_frame))) for start in starts]
     )
 
 
@@ -141,9 +150,35 @@ class Speech:
     given_rhythm: np.ndarray | None = None
 
     @cached_property
-    def onsets(self) -> np.ndarray:
-        """(K,) samples."""
-        return onset_samples(self.audio, self.published_onsets)
+    def _onsets(self) -> dict[int, np.ndarray]:
+        """Of stretches of the audio, by their numbers: the samples at which a sound sets in, see `STRETCH_S`."""
+        return {}
+
+    def onsets_between(self, start_sample: int, end_sample: int) -> np.ndarray:
+        """(K,) the samples at which a sound sets in, in order.
+
+        By the published code's way they are those of the whole recording, and wait for all of it to be heard.
+        """
+        if self.published_onsets:
+            if 0 not in self._onsets:
+                self._onsets[0] = onset_samples(self.audio, published=True)
+            onsets = self._onsets[0]
+        else:
+            last = max(-(-len(self.audio) // _STRETCH_SAMPLES) - 1, 0)
+            first = min(start_sample // _STRETCH_SAMPLES, last)
+            numbers = range(first, min(max(end_sample - 1, start_sample) // _STRETCH_SAMPLES, last) + 1)
+            onsets = np.concatenate([self._onsets_of_stretch(number) for number in numbers])
+        return onsets[(onsets >= start_sample) & (onsets < end_sample)]
+
+    def _onsets_of_stretch(self, number: int) -> np.ndarray:
+        if number not in self._onsets:
+            start, end = number * _STRETCH_SAMPLES, (number + 1) * _STRETCH_SAMPLES
+            low = max(start - _STRETCH_SAMPLES, 0)
+            onsets = low + onset_samples(self.audio[low : end + _STRETCH_SAMPLES])
+            for forgotten in [each for each in self._onsets if each <= number - _STRETCHES_REMEMBERED]:
+                del self._onsets[forgotten]
+            self._onsets[number] = onsets[(onsets >= start) & (onsets < end)]
+        return self._onsets[number]
 
     def waveform(self, start_sample: int, end_sample: int) -> np.ndarray:
         """(n,) float32; beyond the audio is silence."""
@@ -153,7 +188,7 @@ class Speech:
         """(n, 2) float32; beyond the audio is silence."""
         if self.given_rhythm is not None:
             return _part(self.given_rhythm, start_sample, end_sample, 0)
-        return speech_rhythm(self.audio, self.onsets, start_sample, end_sample)
+        return speech_rhythm(self.audio, self.onsets_between(start_sample, end_sample), start_sample, end_sample)
 
     def words_of(self, start_frame: int, end_frame: int) -> np.ndarray:
         """(t,) int64; beyond the words is none."""

@@ -134,7 +134,14 @@ def build_page(service: Service) -> PageBlocks:
         page = Page(service)
         blocks.load(show_first_transcript, None, page.transcript.outputs, api_name=False, show_progress="hidden")
         blocks.unload(page.leave)
-        blocks.later = [page.settings.without_audio, *page.transcript.outputs[:2], *page.programs.later]
+        settings, transcript = page.settings, page.transcript
+        blocks.later = [
+            settings.without_audio,
+            *transcript.outputs[:2],
+            settings.film,
+            settings.body,
+            *page.programs.later,
+        ]
     return blocks.queue(max_size=_MAX_WAITING)
 
 

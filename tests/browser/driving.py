@@ -14,6 +14,7 @@ from emage.export.video import write_video
 from emage.recording.transcript import Word
 from emage.ui import web
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
+from emage.ui.components.stage import Stage
 from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, read_words
 from tests.conftest import make_speech
 
@@ -27,6 +28,7 @@ FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
     "--autoplay-policy=no-user-gesture-required",
 )
 DESKTOP = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
@@ -71,12 +73,17 @@ class Bench:
         self.shown: tuple[TimelineValue, Backdrop] = (BLANK, BACKDROP)
         self.plotted = Plots.show([])
         self.reports: list = []
+        self.staged = Stage.show([])
+        self.films: list[list[int | None]] = []
         with gr.Blocks() as self.app:
             gr.Navbar(visible=False)
             self._build_timeline()
         with self.app.route("Plots", "/plots"):
             gr.Navbar(visible=False)
             self._build_plots(folder)
+        with self.app.route("Stage", "/stage"):
+            gr.Navbar(visible=False)
+            self._build_stage()
         # Without `run_history=False` every edit would go into the browser's storage, which gets slower and slower.
         _, self.url, _ = self.app.launch(
             prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None, run_history=False
@@ -122,7 +129,7 @@ class Bench:
         video = write_video(folder / "video.mp4", frames, width=32, height=32, fps=30, num_frames=NUM_FRAMES)
         show = gr.Button("show", elem_id="show")
         gr.Video(str(video), elem_id="video", height=80)
-        plots = Plots(video_id="video", elem_id="plots")
+        plots = Plots(players=["video"], elem_id="plots")
         with patch.object(web, "read", return_value=None):  # where it is not installed
             bare = Plots(elem_id="bare")
         table, notes = build_metrics_table("metrics"), gr.Markdown(elem_id="metrics-note")
@@ -132,6 +139,21 @@ class Bench:
             return self.plotted, self.plotted, numbers, describe_metrics(self.reports)
 
         show.click(shown, outputs=[plots, bare, table, notes], api_name=False, trigger_mode="multiple")
+
+    def _build_stage(self) -> None:
+        show = gr.Button("show", elem_id="show")
+        stage = Stage(elem_id="stage")
+        told = gr.Textbox(elem_id="told")
+        timeline = Timeline(elem_id="timeline")
+        plots = Plots(players=["stage"], elem_id="plots")
+
+        def film(event: gr.EventData) -> str:
+            self.films.append(event.numbers)
+            return str(len(self.films))
+
+        shown = [stage, timeline, plots]
+        show.click(lambda: (self.staged, Timeline.show(*self.shown), self.plotted), outputs=shown, api_name=False)
+        stage.film(film, outputs=told, api_name=False)
 
 
 class Driver:

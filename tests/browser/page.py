@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-PLAYS = "document.querySelector('#video video')?.currentTime > 0.3"
+PLAYS = "document.querySelector('#result-stage audio')?.currentTime > 0.3"
 
 _SLOW_S = 0.1  # Chromium takes a finger that has not moved for 0.08 s for one at rest
 

@@ -28,10 +28,10 @@ MOMENT_S = 2.7
 """Of the wave: the arm is up."""
 PATIENCE_MS = 900_000
 MARGIN_PX = 12
-_SEEK = """(video, second) => new Promise((done) => {
-  video.pause();
-  video.addEventListener("seeked", () => requestAnimationFrame(() => requestAnimationFrame(done)), { once: true });
-  video.currentTime = second;
+_SEEK = """(sound, second) => new Promise((done) => {
+  sound.pause();
+  sound.addEventListener("seeked", () => requestAnimationFrame(() => requestAnimationFrame(done)), { once: true });
+  sound.currentTime = second;
 })"""
 
 
@@ -53,30 +53,27 @@ def main() -> None:
 def take_pictures(page: Page) -> None:
     """The whole way: a take without hints, one with, both side by side."""
     expect(page.locator("#timeline [data-part=length]")).to_have_text(re.compile(r"\d s"))
-    page.locator("#settings-panel button").first.click()
-    page.get_by_label("Quick preview").check()  # this take's own video is not shown
     generate(page, 1)
-    page.locator("#renderer").get_by_label("Body", exact=True).check()
     page.locator("#plan-panel button").first.click()
     write_plan(page, json.dumps(PLAN))
     expect(page.locator("#timeline .span")).to_have_count(4)
     page.locator("#plan-panel button").first.click()
     generate(page, 2)
-    stop_at_moment(page, "#video")
+    stop_at_moment(page, "#result-stage")
     take_picture(page, "#timeline", "page-timeline.png")
     take_picture(page, "#stage", "page-result.png")
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
     expect_metrics(page, 2)
     expect(page.locator("#plots .caption")).to_have_count(2)
-    stop_at_moment(page, "#compare-video")
-    take_picture(page, "#compare-video", "page-compare.png", down_to="#metrics")
+    stop_at_moment(page, "#compare-stage")
+    take_picture(page, "#compare-stage", "page-compare.png", down_to="#metrics")
     take_picture(page, "#plots", "page-plots.png")
 
 
 def stop_at_moment(page: Page, player: str) -> None:
-    page.wait_for_function(f"document.querySelector('{player} video')?.readyState > 1")
-    page.locator(f"{player} video").evaluate(_SEEK, MOMENT_S)
+    page.wait_for_function(f"document.querySelector('{player} audio')?.readyState > 1")
+    page.locator(f"{player} audio").evaluate(_SEEK, MOMENT_S)
     page.mouse.move(5, 5)
 
 

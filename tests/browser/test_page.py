@@ -23,7 +23,8 @@ from tests.conftest import TALK_FRAMES, make_speech
 SIZE_PX = 64
 _COUNTS = """() => {
   window.counts ??= new Set();
-  for (const found of document.querySelector("#video").innerText.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
+  const { innerText } = document.querySelector("#details");
+  for (const found of innerText.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
   return counts.size >= 3;
 }"""
 
@@ -47,16 +48,22 @@ def test_upload_generate_watch_and_download(page, short_talk, tmp_path):
     upload(page, short_talk)
     page.click("#generate")
     expect(page.locator("#details")).to_contain_text(f"1.5 s of speech, {TALK_FRAMES} frames")
-    page.wait_for_function("document.querySelector('#video video')?.ended")
-    facts = "video => [video.duration, video.videoWidth, video.webkitAudioDecodedByteCount]"
-    duration_s, width, heard = page.locator("#video video").evaluate(facts)
+    page.wait_for_function("document.querySelector('#result-stage audio')?.ended")
+    sound = page.locator("#result-stage audio")
+    assert sound.evaluate("sound => sound.duration") == pytest.approx(1.5, abs=1 / 30)
+    assert sound.evaluate("sound => sound.webkitAudioDecodedByteCount") > 0
+    expect(page.locator("#video video")).to_have_count(0)
+    page.click("#result-stage [data-tool=film]")
+    page.wait_for_function("document.querySelector('#video video')?.readyState > 0")
+    facts = "video => [video.duration, video.videoWidth]"
+    duration_s, width = page.locator("#video video").evaluate(facts)
     assert duration_s == pytest.approx(1.5, abs=1 / 30)
     assert width == SIZE_PX
-    assert heard > 0
+    assert save(page, "#mp4", tmp_path / "talk.mp4").stat().st_size > 1000
     page.locator("#timeline .row[data-leaf=upper]").press("Home")
     expect(page.locator("#timeline")).to_contain_text("0.00 s / 1.50 s")
     page.click("#another")
-    expect(page.locator("#timeline")).to_contain_text("1.50 s / 1.50 s")  # the playhead follows this video, too
+    expect(page.locator("#timeline")).to_contain_text("1.50 s / 1.50 s")  # the playhead follows this take, too
     assert Motion.load(save(page, "#npz", tmp_path / "talk.npz")).num_frames == TALK_FRAMES
     assert b"ftyp" in save(page, "#mp4", tmp_path / "talk.mp4").read_bytes()[:16]
 
@@ -148,9 +155,10 @@ def test_paint_generate_compare_and_take_away(page, browser, app, short_talk, tm
     caption.press("Tab")
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
-    expect(page.locator("#plots")).to_contain_text("Drawing the video")
-    page.wait_for_function(f"document.querySelector('#compare-video video')?.videoWidth === 3 * {SIZE_PX}")
     expect_metrics(page, 2)
+    expect(page.locator("#compare-stage .caption")).to_have_text(["hint", re.compile("^hints"), "all made"])
+    page.click("#compare-stage [data-tool=film]")
+    page.wait_for_function(f"document.querySelector('#compare-video video')?.videoWidth === 3 * {SIZE_PX}")
     expect(page.locator("#metrics")).to_contain_text("all made")
     assert b"all made" in save(page, "#scores-csv", tmp_path / "scores.csv").read_bytes()
 

@@ -45,7 +45,7 @@ def generate_and_watch(page: Page, seconds: str) -> None:
     expect(page.locator("#details")).to_contain_text(seconds)
     page.wait_for_function(PLAYS)
     check_width(page)
-    expect(page.locator("#video video")).to_be_in_viewport()
+    expect(page.locator("#result-stage canvas")).to_be_in_viewport()
 
 
 def test_a_phone_from_example_to_video(page, tmp_path):

@@ -116,6 +116,7 @@ def test_a_first_start_gives_a_speaking_face(browser, start, speaking_body, shor
         page.click("#generate")
         expect(page.locator("#details")).to_contain_text("1.5 s of speech, 45 frames")
         motion = Motion.load(save(page, "#npz", tmp_path / "talk.npz"))
+        page.click("#result-stage [data-tool=film]")
         film = frames_of(save(page, "#mp4", tmp_path / "talk.mp4"))
 
     assert motion.expression_basis == FLAME2020

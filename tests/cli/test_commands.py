@@ -13,7 +13,8 @@ import soundfile
 
 from emage.generation.settings import AS_GENERATED
 from emage.hints import HintPlan, Placement, Span, place_hints
-from emage.motion import Motion
+from emage.motion import Motion, join_motions
+from emage.motion.lines import read_lines
 from emage.pipeline import EmagePipeline
 from emage.recording import audio
 from emage.recording import recording as recording_module
@@ -82,6 +83,42 @@ def test_generate_writes_what_is_asked_for(emage, folder, tiny):
     np.testing.assert_array_equal(made.poses[4:44, 9:12], reference.poses[10:50, 9:12])
     assert "Duration: 00:00:01.60" in described("talk.mp4")
     assert "Audio: aac" in described("talk.mp4")
+
+
+def test_a_motion_is_written_while_it_is_made(emage, capsys, folder, monkeypatch, tiny):
+    written = []
+    make = EmagePipeline.stream
+
+    def stream(pipe, *arguments, **named):
+        for piece in make(pipe, *arguments, **named):
+            yield piece
+            written.append(len((folder / "talk.jsonl").read_text().splitlines()))
+
+    monkeypatch.setattr(EmagePipeline, "stream", stream)
+    options = ["--stream", "talk.jsonl", "--motion", "talk.npz", *HINTED]
+    assert emage("generate", "talk.wav", *WEIGHTS, *options) == 0
+    assert written == list(range(1, len(written) + 1))
+    assert len(written) > 1
+    made, streamed = Motion.load("talk.npz"), list(read_lines((folder / "talk.jsonl").open()))
+    assert_same_motion(join_motions(streamed), made)
+    lines = [json.loads(line) for line in (folder / "talk.jsonl").read_text().splitlines()]
+    assert [line["start_frame"] for line in lines] == [0, *np.cumsum([each.num_frames for each in streamed])[:-1]]
+    assert {line["total_frames"] for line in lines} == {60}
+    capsys.readouterr()
+    assert emage("generate", "talk.wav", *WEIGHTS, "--stream", "-", *HINTED) == 0
+    assert_same_motion(join_motions(list(read_lines(capsys.readouterr().out.splitlines()))), made)
+
+
+def test_faults_of_what_is_written_while_it_is_made(emage, capsys, folder):
+    for path, words in (
+        ("talk.wav", "--stream would overwrite the recording"),
+        ("none/talk.jsonl", "folder none does not exist"),
+        (".", "is a folder; name a file"),
+    ):
+        assert emage("generate", "talk.wav", *WEIGHTS, "--stream", path) == 2
+        assert words in capsys.readouterr().err
+    assert emage("generate", "talk.wav", *WEIGHTS) == 2
+    assert "or --stream talk.jsonl" in capsys.readouterr().err
 
 
 def test_words_reach_the_take(emage, capsys, folder, monkeypatch, tiny):

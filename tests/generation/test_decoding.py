@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from emage.errors import EmageError
-from emage.generation.decoding import Sampler, choose_codes, decode_viterbi, guide, sample_time
+from emage.generation.decoding import Sampler, SampleTime, choose_codes, decode_viterbi, guide
 from emage.generation.sampling import SamplingConfig
 from emage.models.generator import GeneratorOutput
 from emage.models.parts import Parts
@@ -58,11 +58,11 @@ def test_samples_are_slow_and_the_same_in_every_window(tiny):
 def test_a_sample_goes_on_with_the_speech_and_rests_in_pauses():
     talk = make_speech(16000)
     audio = np.concatenate([talk, np.zeros(32000, np.float32), talk])
-    steps = 30 * np.diff(sample_time(audio, 120))
+    steps = 30 * np.diff(SampleTime(audio).between(0, 120))
     assert steps[:18].mean() == pytest.approx(1.2, rel=0.25)
     assert steps[26:78] == pytest.approx(0.06, rel=1e-6)
     assert steps[84:90].mean() > 10 * 0.06  # already before the sound comes back, in frame 90
-    louder, longer = 30 * np.diff(sample_time(5 * audio, 120)), sample_time(audio, 150)
+    louder, longer = 30 * np.diff(SampleTime(5 * audio).between(0, 120)), SampleTime(audio).between(0, 150)
     np.testing.assert_allclose(louder, steps, rtol=1e-6)
     assert (np.diff(longer) > 0).all()
 
@@ -76,7 +76,7 @@ def test_a_sample_goes_on_with_the_speech_and_rests_in_pauses():
     ],
 )
 def test_a_sample_of_steady_sound(audio, speed):
-    time = sample_time(audio, 40)
+    time = SampleTime(audio).between(0, 40)
     assert time[0] == 0
     assert np.diff(time) * 30 == pytest.approx(speed)
 
@@ -84,7 +84,17 @@ def test_a_sample_of_steady_sound(audio, speed):
 def test_a_sample_does_not_race_where_speech_is_rare():
     audio = 1e-3 * np.random.default_rng(0).standard_normal(60 * 16000)
     audio[: 2 * 16000] = make_speech(2 * 16000)
-    assert 30 * np.diff(sample_time(audio, 1800)).max() < 3
+    assert 30 * np.diff(SampleTime(audio).between(0, 1800)).max() < 3
+
+
+def test_loud_is_what_is_loud_within_some_minutes():
+    """The first minutes of a long recording do not wait for its last ones, and windows ask in any sizes."""
+    audio = np.concatenate([make_speech(300 * 16000), 20 * make_speech(60 * 16000)])
+    whole, start = SampleTime(audio).between(0, 10800), SampleTime(audio[: 180 * 16000]).between(0, 5400)
+    np.testing.assert_array_equal(whole[:3590], start[:3590])
+    time = SampleTime(audio)
+    pieces = [time.between(first, first + 64) for first in range(0, 10740, 60)]
+    np.testing.assert_array_equal(np.concatenate([piece[:60] for piece in pieces]), whole[:10740])
 
 
 @pytest.mark.parametrize(

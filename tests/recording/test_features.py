@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emage.recording.features import onset_samples, speech_rhythm, word_indices
+from emage.recording.features import Speech, onset_samples, speech_rhythm, word_indices
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import UNK, Vocabulary
 from tests.conftest import ROOT, make_speech
@@ -51,6 +51,20 @@ def test_rhythm_of_very_short_sounds(num_samples):
     rhythm = speech_rhythm(audio, onset_samples(audio))
     assert rhythm.shape == (num_samples, 2)
     assert rhythm[0, 0] == np.abs(audio[:1024]).max()
+
+
+def test_onsets_of_a_long_recording_are_those_of_its_minutes():
+    audio = make_speech(250 * 16000)
+    speech = Speech(audio)
+    onsets = speech.onsets_between(0, len(audio))
+    assert len(onsets) > 900
+    assert (np.diff(onsets) > 0).all()
+    pieces = [speech.onsets_between(start, start + 34133) for start in range(0, len(audio), 34133)]
+    np.testing.assert_array_equal(np.concatenate(pieces), onsets)
+    early = Speech(audio[: 125 * 16000]).onsets_between(0, 59 * 16000)
+    np.testing.assert_array_equal(early, onsets[onsets < 59 * 16000])
+    short = audio[: 100 * 16000]
+    np.testing.assert_array_equal(Speech(short).onsets_between(0, len(short)), onset_samples(short))
 
 
 def test_words_come_to_their_frames():

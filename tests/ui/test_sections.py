@@ -42,7 +42,7 @@ def test_the_table_is_the_plan():
 @pytest.fixture
 def settings(tiny) -> SettingsSection:
     with gr.Blocks():
-        return SettingsSection(Service(WeightsRegistry(tiny), PageSettings(), make_take=None))
+        return SettingsSection(Service(WeightsRegistry(tiny), PageSettings(), stream_take=None))
 
 
 def test_feet_are_kept_on_the_ground_unless_chosen_otherwise(settings):

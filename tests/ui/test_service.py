@@ -25,7 +25,8 @@ from emage.recording import recording as recordings
 from emage.recording.examples import load_examples
 from emage.ui.service import service as module
 from emage.ui.service.registry import STAGE_WAITING, WeightsRegistry
-from emage.ui.service.service import PageSettings, Service, stand_beside
+from emage.ui.service.service import PageSettings, Service
+from emage.ui.service.staging import stand_beside
 from tests.app_server import QUICK, App, Caller, name_file, wait_until
 from tests.conftest import TALK_FRAMES, make_motion
 
@@ -139,11 +140,11 @@ def test_a_hint_beside_takes_stands_once_and_is_grey():
     free, one, same, other = make("free"), make("one", 5), make("same", 5), make("other", 7)
 
     def beside(*takes: Take, with_hints: bool = True) -> list[str]:
-        return [take.caption for take in stand_beside(takes, with_hints)]
+        return [take.caption for take in stand_beside(takes, with_hints, 6)]
 
     assert beside(free, one, same, with_hints=False) == ["free", "one", "same"]
     assert beside(free, one, same) == ["free", "hint", "one", "same"]
-    hint = stand_beside([free, one], True)[1]
+    hint = stand_beside([free, one], True, 6)[1]
     assert np.array_equal(hint.motion.poses, one.hints.reference.poses[:20])
     assert hint.hints.plan.covers(20).all()
     assert beside(one, other) == ["hint of “one”", "one", "hint of “other”", "other"]
@@ -305,7 +306,7 @@ def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny,
 
 
 def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
-    service = Service(WeightsRegistry(tiny), PageSettings(), make_take=None)
+    service = Service(WeightsRegistry(tiny), PageSettings(), stream_take=None)
     assert service.offers_smplx
     loaded, both_load = [], threading.Barrier(2)
 

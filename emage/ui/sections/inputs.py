@@ -39,6 +39,7 @@ class PageInputs:
         return [
             self.speech.audio, self.hints.timeline, *self.hints.reference_inputs, *settings.of_take,
             *settings.of_picture, settings.body, settings.without_audio, self.transcript.text, self.transcript.language,
+            settings.film,
         ]  # fmt: skip
 
     def read(
@@ -52,7 +53,7 @@ class PageInputs:
         *settings,
     ) -> PageRequest:
         """One take, with hints where the timeline has some. Raises EmageError."""
-        *of_take, renderer, camera, face, size, quality, body, without_audio, text, language = settings
+        *of_take, renderer, camera, face, size, quality, body, without_audio, text, language, film = settings
         recording = self.read_recording(user, audio, value)
         reference = load_reference(choice, user) if value.plan.spans else None
         placement = read_placement(shift_s, fill)
@@ -65,6 +66,7 @@ class PageInputs:
             smplx=accepts_licence(body),
             text=text or "",
             language=language or ENGLISH,
+            film=bool(film),
         )
 
     def read_recording(self, user: User, audio: str | None, value: TimelineValue) -> Recording:

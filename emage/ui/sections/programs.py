@@ -43,7 +43,14 @@ class _Spoken:
     language: Annotated[str, Field(max_length=30)] | None = None
 
 
-_KINDS = (TakeSettings, RenderSettings, Placement, _Part, _Spoken)
+@checked(EmageError)
+class _Film:
+    """video: draw one; without it a take is there much sooner."""
+
+    video: bool = True
+
+
+_KINDS = (TakeSettings, RenderSettings, Placement, _Part, _Spoken, _Film)
 
 
 class ProgramsSection(Section):
@@ -171,7 +178,8 @@ class ProgramsSection(Section):
         self, user: User, audio: Path, plan: str | None, hint_motion: Path | None, settings: Any
     ) -> tuple[PageRequest, _Spoken]:
         """`settings` are the fields of TakeSettings, RenderSettings and Placement, start_s and end_s of the part of the
-        recording that is used, and the language of the transcript; the plan counts from the recording's beginning.
+        recording that is used, the language of the transcript, and whether a video is drawn; the plan counts from the
+        recording's beginning.
 
         Raises:
             EmageError: a field that none of them has, or what they raise.
@@ -181,7 +189,7 @@ class ProgramsSection(Section):
         known = {field.name for kind in _KINDS for field in fields(kind)}
         if not set(settings) <= known:
             raise EmageError(f"The settings must be an object with no other fields than {', '.join(sorted(known))}.")
-        take, picture, placement, part, spoken = (
+        take, picture, placement, part, spoken, film = (
             build(
                 kind, {name: settings[name] for name in settings if name in kind.__dataclass_fields__}, EmageError, ""
             )
@@ -198,6 +206,7 @@ class ProgramsSection(Section):
             picture=check_picture(picture),
             reference_name="reference.npz" if hint_motion is None else hint_motion.name,
             placement=placement,
+            film=film.video,
         )
         return wanted, spoken
 

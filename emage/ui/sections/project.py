@@ -1,12 +1,16 @@
 """Project: all that the page shows in one zip, and back."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import gradio as gr
 
+from emage.errors import RenderError, VideoError
+from emage.generation.take import StoredTake
 from emage.motion import FPS
 from emage.project import Project
 from emage.recording.audio import frame_to_second
+from emage.recording.recording import Recording
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.timeline import Timeline, TimelineValue
 from emage.ui.sections.hints import list_references, load_reference, read_placement, show_plan_forms
@@ -56,14 +60,14 @@ class ProjectSection(Section):
         )  # fmt: skip
 
     @tell
-    def save_session(self, request: gr.Request, *values) -> tuple:
+    def save_session(self, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
         """All that the page shows, in one zip."""
         audio, value, choice, shift_s, fill, *settings = values
         user = self.service.user(request)
         reference = load_reference(choice, user)
         project = Project(plan=value.plan, reference=None if reference is None else reference.motion, takes=user.takes)
         if audio:
-            *of_take, renderer, camera, face, size, quality, _, without_audio, _, _ = settings
+            *of_take, renderer, camera, face, size, quality, _, without_audio, _, _, _ = settings
             project = replace(
                 project,
                 recording=self._inputs.read_recording(user, audio, value),
@@ -71,7 +75,12 @@ class ProjectSection(Section):
                 settings=self._inputs.settings.read_take(*of_take, without_audio),
                 picture=read_picture(renderer, camera, face, size, quality),
             )
-        path = project.save(user.new_folder() / FILE_NAME)
+        for take in user.takes:
+            # A video has it. Where none can be drawn, the motion is saved all the same.
+            if _loses_sound(take, project.recording):
+                with suppress(RenderError, VideoError):
+                    self.service.film(take, project.picture, False, request, bar)
+        path = replace(project, takes=user.takes).save(user.new_folder() / FILE_NAME)
         size_mb = path.stat().st_size / 1e6
         return gr.update(value=str(path), visible=True), f"Saved: {size_mb:.1f} MB, {len(user.takes)} takes."
 
@@ -122,3 +131,10 @@ class ProjectSection(Section):
             gr.skip(),
             told,
         )
+
+
+def _loses_sound(take: StoredTake, saved: Recording | None) -> bool:
+    """Whether what a take was made of is not the recording that is saved, and there is no video of it."""
+    if take.video is not None or take.recording is None:
+        return False
+    return saved is None or take.recording.file != saved.file or take.num_frames != saved.part_frames

@@ -119,6 +119,12 @@ class SettingsSection(Section):
             label="Picture",
             elem_id="renderer",
         )
+        self.film = Checkbox(
+            False,
+            label="Also make the video (mp4)",
+            info="Each take stands on the stage at once; its video takes about as long to draw as it lasts.",
+            elem_id="film",
+        )
         with gr.Row():
             self.camera = Radio(
                 [("Goes along", "follow"), ("Stands still", "still"), ("Face", "face")],

@@ -20,7 +20,9 @@ from emage.ui.sections.settings import SettingsSection
 from emage.ui.sections.transcript import TranscriptSection, show_transcript
 from emage.ui.service.users import Shown, User
 
-PLAYERS = ("#speech", "#video")
+SPEECH_ID, VIDEO_ID, STAGE_ID, COMPARED_ID = "#speech", "#video", "result-stage", "compare-stage"
+PLAYERS = (SPEECH_ID, VIDEO_ID, f"#{STAGE_ID}")
+"""Selectors of what the timeline's playhead follows and moves."""
 SPEAKER_STAYS = "The chosen weights do not know this example's speaker: the speaker stays as it is set."
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -15,11 +17,12 @@ from emage.generation.take import StoredTake
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Code, Radio, Textbox
+from emage.ui.components.stage import Stage
 from emage.ui.components.takes import TakeList
-from emage.ui.components.timeline import TimelineValue
+from emage.ui.components.timeline import Media, TimelineValue
 from emage.ui.sections.hints import HintsSection, choice_of_take, load_reference
 from emage.ui.sections.inputs import PageInputs
-from emage.ui.sections.result import ResultSection, offer_words, show_take
+from emage.ui.sections.result import ResultSection, offer_words, read_numbers, show_take
 from emage.ui.sections.section import (
     CANCELLED,
     MAKING,
@@ -31,6 +34,7 @@ from emage.ui.sections.section import (
     wire_cancel,
 )
 from emage.ui.sections.settings import accepts_licence, read_picture
+from emage.ui.sections.speech import COMPARED_ID, STAGE_ID
 from emage.ui.sections.take_list import show_list
 from emage.ui.service.users import User
 
@@ -46,12 +50,13 @@ class TakesSection(Section):
             self.stop_comparing = make_cancel_button("cancel-compare")
             self.with_hints = Checkbox(False, label="Hint beside result", elem_id="with-hints", min_width=160)
         self.compare_note = gr.Markdown(elem_id="compare-note")
+        self.stage = Stage(label="Side by side", elem_id=COMPARED_ID, visible=False)
         self.video = gr.Video(
             label="Side by side", elem_id="compare-video", visible=False, buttons=[], interactive=False
         )
         self.metrics = build_metrics_table(elem_id="metrics")
         self.metrics_note = gr.Markdown(elem_id="metrics-note")
-        self.plots = Plots(video_id="compare-video", elem_id="plots")
+        self.plots = Plots(players=[COMPARED_ID, "compare-video"], elem_id="plots")
         with gr.Row(elem_classes="chips"):
             self.video_file = make_download_button("Side by side (mp4)", "compare-mp4")
             self.scores_file = make_download_button("Numbers (csv)", "scores-csv")
@@ -89,11 +94,15 @@ class TakesSection(Section):
         return [self.list, hints.reference, hints.keep]
 
     def wire(self, inputs: PageInputs, result: ResultSection) -> None:
-        self._inputs = inputs
+        self._inputs, self._result = inputs, result
         settings, list_outputs = inputs.settings, self.list_outputs(inputs.hints)
         self.list.input(self.edit_takes, self.list, api_name="edit_takes", **QUIETLY)
         self.list.select(
-            self.show_take, None, [*result.outputs, result.words], api_name="show_take", show_progress="hidden"
+            self.show_take,
+            inputs.settings.body,
+            [*result.outputs, result.words, result.stage],
+            api_name="show_take",
+            show_progress="hidden",
         )
         self.list.delete(
             self.remove_take,
@@ -112,7 +121,7 @@ class TakesSection(Section):
         )
         compared = self.compare.click(
             self.compare_takes,
-            [self.list, self.with_hints, *settings.of_picture, settings.body],
+            [self.list, self.with_hints, *settings.of_picture, settings.body, settings.film],
             [
                 self.compare_note,
                 self.video,
@@ -121,13 +130,23 @@ class TakesSection(Section):
                 self.plots,
                 self.scores_file,
                 self.metrics_note,
+                self.stage,
+                inputs.hints.timeline,
             ],
             api_name="compare",
-            show_progress_on=[self.video, self.plots],  # over the plots when there is no video yet
+            show_progress_on=[self.stage, self.plots],  # over the plots when there is no stage yet
+            **MAKING,
+        )
+        filmed = self.stage.film(
+            self.film,
+            [*settings.of_picture, settings.body],
+            [self.compare_note, self.video, self.video_file],
+            api_name="film_compared",
+            show_progress_on=self.compare_note,
             **MAKING,
         )
         # Where they are, the result may be out of view, and its words stay as they are.
-        wire_cancel(self.stop_comparing, self.service, self.compare_note, "cancel_comparing", [compared])
+        wire_cancel(self.stop_comparing, self.service, self.compare_note, "cancel_comparing", [compared, filmed])
         wire_cancel(self.stop_batch, self.service, self.batch_note, "cancel_batch", [made])
         self.by_parts.change(
             lambda by_parts: gr.update(visible=not by_parts),
@@ -147,9 +166,9 @@ class TakesSection(Section):
         self.service.user(request).edit_takes(captions, chosen)
 
     @tell
-    def show_take(self, event: gr.EventData, request: gr.Request) -> list:
+    def show_take(self, event: gr.EventData, request: gr.Request, body: str | None = None) -> list:
         take = _find_take(event, self.service.user(request))
-        return [*show_take(take), offer_words(take)]
+        return [*show_take(take), offer_words(take), self._result.stand(take, accepts_licence(body), request)]
 
     @tell
     def remove_take(self, reference: str | None, event: gr.EventData, request: gr.Request) -> tuple:
@@ -171,22 +190,42 @@ class TakesSection(Section):
         progress: gr.Progress = gr.Progress(),  # noqa: B008
         *values,
     ) -> tuple:
-        """The chosen takes: a video, their numbers, and plots."""
-        rows, with_hints, *picture, body = values
+        """The chosen takes: on the stage, in numbers, and plots; with a video, where that is set."""
+        rows, with_hints, *picture, body, film = values
         self.edit_takes(rows, request)
         user = self.service.user(request)
         takes = [take for take in user.takes if take.number in user.chosen]
         if not takes:
             raise EmageError("Choose one take or more in the list: tick the box before it.")
         try:
-            path, reports, series, shares = self.service.compare(
-                takes, with_hints, read_picture(*picture), accepts_licence(body), request, progress
+            smplx = accepts_licence(body)
+            made = self.service.compare(takes, with_hints, smplx, request, progress)
+            picture = read_picture(*picture)
+            path = self.service.film_beside(takes, with_hints, picture, smplx, request, progress) if film else None
+        except Cancelled:
+            return CANCELLED, *(gr.skip() for _ in range(8))
+        table, csv, note = _show_numbers(user, made.reports)
+        shown = [(take.caption, each, take.plan) for take, each in zip(takes, made.series, strict=True)]
+        stage = gr.update(
+            value=Stage.show(made.staged, made.sound, [Media("#compare-video"), Media(f"#{STAGE_ID}")]), visible=True
+        )
+        return "", *_show_video(path), table, Plots.show(shown, made.shares), csv, note, stage, _follow(user, takes[0])
+
+    @tell
+    def film(self, event: gr.EventData, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
+        """Draw a video of what stands on the stage."""
+        *picture, body = values
+        user, numbers = self.service.user(request), read_numbers(event)
+        takes = [user.find_take(number) for number in numbers if number is not None]
+        if not takes:
+            raise EmageError("There is nothing on the stage: compare some takes first.")
+        try:
+            path = self.service.film_beside(
+                takes, None in numbers, read_picture(*picture), accepts_licence(body), request, bar
             )
         except Cancelled:
-            return CANCELLED, *(gr.skip() for _ in range(6))
-        table, csv, note = _show_numbers(user, reports)
-        shown = [(take.caption, each, take.plan) for take, each in zip(takes, series, strict=True)]
-        return "", gr.update(value=str(path), visible=True), offer(path), table, Plots.show(shown, shares), csv, note
+            return CANCELLED, gr.skip(), gr.skip()
+        return "", *_show_video(path)
 
     # --- the grid
 
@@ -252,6 +291,21 @@ def _show_numbers(user: User, reports: Sequence[tuple[str, TakeReport]]) -> tupl
     """For table, file and note."""
     path = write_text(user.new_folder() / "scores.csv", reports_csv(reports))
     return gr.update(value=tabulate_metrics(reports), visible=True), offer(path), describe_metrics(reports)
+
+
+def _follow(user: User, first: StoredTake) -> dict[str, Any]:
+    """The timeline, which goes by the stage of takes that are of its recording."""
+    shown, recording = user.shown, first.recording
+    if shown is None or recording is None or shown.recording.file != recording.file:
+        return gr.skip()
+    media = Media(f"#{COMPARED_ID}", recording.start_frame)
+    others = tuple(each for each in shown.backdrop.media if each.selector != media.selector)
+    return gr.update(backdrop=user.change_backdrop(media=(*others, media)).to_json())
+
+
+def _show_video(path: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """For the player and its download."""
+    return gr.update(value=None if path is None else str(path), visible=path is not None), offer(path)
 
 
 def _find_take(event: gr.EventData, user: User) -> StoredTake:

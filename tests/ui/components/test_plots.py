@@ -70,7 +70,7 @@ def test_takes_become_a_value():
     np.testing.assert_allclose(numbers(second["jaw"]["mean"]), np.degrees(long.jaw_rad), atol=6e-3)
     np.testing.assert_allclose(numbers(value["loudness"]["mean"]), long.loudness, atol=6e-4)  # of the longest
     np.testing.assert_allclose(numbers(value["onsets_s"]), long.onsets_s, atol=6e-4)
-    assert Plots(value, video_id="video").value == value
+    assert Plots(value, players=["video"]).value == value
 
 
 def test_no_takes():

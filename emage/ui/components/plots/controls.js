@@ -13,8 +13,7 @@ const players = makePlayers({
 });
 
 function findMedia() {
-  const wanted = props.player ? [{ selector: `#${CSS.escape(props.player)}`, start_frame: 0 }] : [];
-  players.find(wanted);
+  players.find(props.players.map((id) => ({ selector: `#${CSS.escape(id)}`, start_frame: 0 })));
   // A video that was put in the place of another begins anew and tells nobody.
   const now = players.now();
   if (now === null || isPlaying || Math.abs(clamp(now, 0, numFrames) - playhead) < 0.5) return;

@@ -23,7 +23,7 @@ class Plots(Component):
     At the bottom, the transcript: how much of what was heard of each word was its content, and how much its rhythm.
 
         video = gr.Video(elem_id="video")
-        plots = Plots(video_id="video")
+        plots = Plots(players=["video"])
 
         def compare(takes):
             return Plots.show([(take.caption, take_series(take.motion, audio, body), plan_of(take)) for take in takes])
@@ -52,20 +52,20 @@ class Plots(Component):
         self,
         value: dict[str, Any] | None = None,
         *,
-        video_id: str | None = None,
+        players: Sequence[str] = (),
         label: str = "Takes over time",
         visible: bool | Literal["hidden"] = True,
         elem_id: str | None = None,
         render: bool = True,
     ):
-        """value: of `show`. video_id: `elem_id` of the component whose video or audio is followed and moved."""
+        """value: of `show`. players: `elem_id` of components whose video or audio is followed and moved."""
         super().__init__(
             value,
             label=label,
             visible=visible,
             elem_id=elem_id,
             render=render,
-            props={"player": video_id},
+            props={"players": list(players)},
             library=web.read("uplot/dist/uPlot.iife.min.js") or "",
             library_css=web.read("uplot/dist/uPlot.min.css") or "",
         )

@@ -1,5 +1,5 @@
 declare const SETTINGS: SharedSettings & { parts: string[] };
-declare const props: { label: string; value: PlotsValue | null; player: string | null };
+declare const props: { label: string; value: PlotsValue | null; players: string[] };
 
 /** As Python sends it: numbers are texts with spaces between them. */
 type CurveJson = { num_frames: number; frames_per_column: number; mean: string; low?: string; high?: string };

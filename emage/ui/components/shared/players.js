@@ -5,8 +5,9 @@
  * @param {HTMLElement} of.play the button; hidden where there is nothing to play
  * @param {(frame: number, isPlaying: boolean) => void} of.show a player is there now
  * @param {(isPlaying: boolean) => void} [of.changed]
+ * @param {HTMLMediaElement} [of.own] of the component, which starts at its frame 0 and is what its button plays
  */
-function makePlayers({ play, show, changed }) {
+function makePlayers({ play, show, changed, own }) {
   /** @type {{ node: HTMLMediaElement, startFrame: number }[]} */
   let media = [];
   /** @type {HTMLMediaElement | null} */
@@ -35,11 +36,12 @@ function makePlayers({ play, show, changed }) {
    * @param {{ selector: string, start_frame: number }[]} wanted
    */
   function find(wanted) {
-    media = wanted.flatMap(({ selector, start_frame }) =>
+    const others = wanted.flatMap(({ selector, start_frame }) =>
       [...document.querySelectorAll(selector)]
         .flatMap(playersIn)
         .map((node) => ({ node, startFrame: start_frame }))
     );
+    media = own ? [...playersIn(own).map((node) => ({ node, startFrame: 0 })), ...others] : others;
     for (const { node } of media) {
       if (heard.has(node)) continue;
       heard.add(node);
@@ -98,7 +100,7 @@ function makePlayers({ play, show, changed }) {
 
   function toggle() {
     const nodes = present().map(({ node }) => node);
-    const node = nodes.find((each) => each === last) ?? nodes[0];
+    const node = nodes.find((each) => each === (own ?? last)) ?? nodes[0];
     if (!node) return failed();
     if (node.paused) node.play().catch(failed);
     else node.pause();

@@ -1,0 +1,89 @@
+// One clock, the sound: what is heard and what is seen are of the same moment.
+
+const sound = /** @type {HTMLAudioElement} */ (part("sound"));
+const bar = /** @type {HTMLInputElement} */ (part("bar"));
+const speedChoice = /** @type {HTMLSelectElement} */ (part("speed"));
+let isScrubbing = false;
+let isWaiting = false; // for frames that are being made
+
+const players = makePlayers({
+  play: part("play"),
+  own: sound,
+  show(frame) {
+    showFrame(frame);
+  },
+  changed(isPlayingNow) {
+    isPlaying = isPlayingNow;
+    root.classList.toggle("is-playing", isPlaying);
+    if (!sound.paused) silenceOthers();
+    drawSoon();
+  },
+});
+
+const speed = () => Number(speedChoice.value);
+
+/** @param {number} frame of the page, with fractions */
+function showFrame(frame) {
+  const ends = (availableFrames() * SETTINGS.fps) / fps();
+  if (!sound.paused && view.loop && (frame >= view.loopEnd || frame < view.loopStart - 1)) {
+    sound.currentTime = view.loopStart / SETTINGS.fps;
+    frame = view.loopStart;
+  }
+  // Playing never overtakes the making: it waits, and says so. Nor does who seeks.
+  if (isBeingMade() && sound.currentTime * SETTINGS.fps > ends - 0.9) {
+    isWaiting ||= !sound.paused;
+    sound.pause();
+    sound.currentTime = (ends - 1) / SETTINGS.fps;
+  }
+  playhead = clamp(frame, 0, Math.min(lastFrame(), Math.max(0, ends - 1)));
+  drawSoon();
+}
+
+/** After more frames have come. */
+function goOn() {
+  const ahead = (availableFrames() * SETTINGS.fps) / fps() - playhead;
+  if (!isWaiting || (isBeingMade() && ahead < SETTINGS.fps)) return;
+  isWaiting = false;
+  play();
+}
+
+function play() {
+  sound.play().catch(() => {}); // a browser that asks for a click first has the button for it
+}
+
+/** @param {number} frame */
+function seek(frame) {
+  const made = (availableFrames() * SETTINGS.fps) / fps();
+  const goal = clamp(frame, 0, Math.max(0, Math.min(lastFrame(), made - 1)));
+  isWaiting = false;
+  if (!players.seek(goal)) sound.currentTime = goal / SETTINGS.fps;
+  showFrame(goal);
+}
+
+// Two takes at once would only be noise.
+function silenceOthers() {
+  for (const other of document.querySelectorAll("audio[data-part=sound]")) {
+    if (other !== sound && other instanceof HTMLAudioElement) other.pause();
+  }
+}
+
+function listenToClock() {
+  sound.addEventListener("ended", () => {
+    if (!view.loop) return;
+    sound.currentTime = view.loopStart / SETTINGS.fps;
+    play();
+  }, { signal: listening.signal });
+  sound.addEventListener("loadedmetadata", () => players.find(shown?.followed ?? []), { signal: listening.signal });
+  bar.addEventListener("pointerdown", () => (isScrubbing = true));
+  bar.addEventListener("input", () => seek(Number(bar.value)));
+  for (const name of ["change", "pointerup", "pointercancel"]) bar.addEventListener(name, () => (isScrubbing = false));
+  speedChoice.addEventListener("change", () => (sound.playbackRate = speed()));
+}
+
+/** @param {boolean} isLooping */
+function loop(isLooping, start = 0, end = lastFrame() + 1) {
+  view.loop = isLooping;
+  [view.loopStart, view.loopEnd] = [start, Math.max(end, start + 3)];
+  showTools();
+  drawSoon();
+}
