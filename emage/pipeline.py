@@ -32,7 +32,7 @@ from emage.generation.windows import (
     sample_windows,
 )
 from emage.hints import Hints
-from emage.hints.mask import NetworkHints, foot_contacts, motion_channels, network_hints
+from emage.hints.mask import HintsByWindow, foot_contacts, motion_channels
 from emage.hub import WeightsSource, find_weights
 from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
@@ -370,11 +370,11 @@ class EmagePipeline(
             basis = self.generator.config.expression_basis
             self.face_maps.hints(hints, basis).check_basis(basis, self.face_maps.reason)
 
-    def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> NetworkHints:
+    def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> HintsByWindow:
         """Over the frames that the networks see, which in the published timing are more than come out."""
         hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
         hints.check_basis(self.generator.config.expression_basis, self.face_maps.reason)
-        return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
+        return HintsByWindow(hints, self.body.joints)
 
     def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:
         seed = seed_motion.resample(FPS)

@@ -15,7 +15,7 @@ from emage.generation.decoding import Sampler, SampleTime, choose_codes, guide
 from emage.generation.rollout import delay, roll_out
 from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import PUBLISHED
-from emage.hints.mask import NetworkHints
+from emage.hints.mask import HintWindows
 from emage.models.codec import MotionCodec
 from emage.models.content_rhythm import SpeechFeatures
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
@@ -141,14 +141,14 @@ def rest_seed(seed_frames: int) -> Tensor:
     return seed
 
 
-def first_seed(hints: NetworkHints | None, timing: str, seed_frames: int) -> Tensor:
+def first_seed(hints: HintWindows | None, timing: str, seed_frames: int) -> Tensor:
     """(1, S, 337): what the first window starts from.
 
     In the published code's timing, its habit: the beginning of the hints' motion, whatever the mask hides. Else
     `rest_seed`; visible hints take precedence over it as over every seed.
     """
     if timing == PUBLISHED and hints is not None:
-        return torch.from_numpy(hints.motion[None, :seed_frames])
+        return torch.from_numpy(hints.frames(0, seed_frames).motion[None])
     return rest_seed(seed_frames)
 
 
@@ -158,7 +158,7 @@ def sample_windows(
     codec: MotionCodec,
     speech: Speech | np.ndarray,
     windows: list[Window],
-    hints: NetworkHints | None = None,
+    hints: HintWindows | None = None,
     speaker: int = 0,
     sampling: SamplingConfig | None = None,
     sampler: Sampler | None = None,
@@ -301,15 +301,14 @@ def _num_samples(window: Window) -> int:
     return window.end_sample - window.start_sample
 
 
-def _window_hints(hints: NetworkHints | None, window: Window, device: torch.device) -> tuple[Tensor, Tensor]:
+def _window_hints(hints: HintWindows | None, window: Window, device: torch.device) -> tuple[Tensor, Tensor]:
     """-> motion and mask (1, T, 337); without hints all is hidden."""
     shape = (1, window.frames, MOTION_CHANNELS)
     if hints is None:
         return torch.zeros(shape, device=device), torch.ones(shape, device=device)
-    assert len(hints.motion) >= window.end_frame
-    frames = slice(window.start_frame, window.end_frame)
-    motion = torch.from_numpy(hints.motion[None, frames]).to(device, torch.float32, copy=True)
-    return motion, torch.from_numpy(hints.mask[None, frames]).to(device, torch.float32, copy=True)
+    shown = hints.frames(window.start_frame, window.end_frame)
+    motion, mask = (torch.from_numpy(array[None]) for array in (shown.motion, shown.mask))
+    return motion.to(device, torch.float32, copy=True), mask.to(device, torch.float32, copy=True)
 
 
 def _kept(window: Window, codes: Parts[Tensor], output: GeneratorOutput) -> WindowResult:

@@ -7,7 +7,7 @@ import pytest
 
 from emage.errors import HintError
 from emage.hints import HintPlan, Hints, Span
-from emage.hints.locking import apply_locks
+from emage.hints.locking import JOIN_FRAMES, apply_locks
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import HINT_PARTS
 from tests.conftest import angles_between, channels_of, make_motion, rest
@@ -61,6 +61,21 @@ def test_two_locks_on_one_path():
     np.testing.assert_array_equal(locked[:15], 0)
     np.testing.assert_array_equal(locked[45:], 3)
     np.testing.assert_allclose(np.diff(locked)[14:45], 3 / 31, atol=1e-12)
+
+
+def test_a_path_comes_to_a_far_lock_within_five_seconds():
+    """What is made of minutes before is not known yet when they are given."""
+    walk = np.arange(600)[:, None] * np.array([0.01, 0, 0])
+    given = np.zeros((600, 3))
+    given[:400, 0], given[400:, 0] = 5, -1
+    locked = lock(rest(600, walk), rest(600, given), ("lower", 200, 210), ("lower", 590, 600)).trans[:, 0]
+    assert locked[0] == 5  # over the first span's place
+    np.testing.assert_allclose(np.diff(locked)[:50], 0.01)
+    np.testing.assert_allclose(locked[200:210], 5)
+    np.testing.assert_allclose(np.diff(locked)[51:199], 0.01 - 2 / JOIN_FRAMES, atol=1e-9)
+    np.testing.assert_allclose(np.diff(locked)[209 : 589 - JOIN_FRAMES], 0.01)
+    np.testing.assert_allclose(locked[590:], -1)
+    assert np.abs(np.diff(locked)).max() < 0.1
 
 
 def test_a_lock_near_an_end_fades_as_slowly_as_elsewhere():

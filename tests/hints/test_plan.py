@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from emage.errors import HintError
 from emage.hints import HintPlan, Hints, Span
-from emage.hints.mask import foot_contacts, motion_channels, network_hints
+from emage.hints.mask import HintsByWindow, foot_contacts, motion_channels, network_hints
 from emage.motion import Motion
 from emage.motion.skeleton import DISJOINT_PARTS, HINT_PARTS, PART_JOINTS
 from tests.conftest import make_motion
@@ -167,3 +167,16 @@ def test_foot_contacts():
     expected = [[1, 1, 0, 1], [1, 1, 0, 1], [0, 1, 0, 1], [1, 1, 0, 1], [1, 1, 0, 1]]
     np.testing.assert_array_equal(foot_contacts(joints), expected)
     np.testing.assert_array_equal(foot_contacts(joints[:1]), [[1, 1, 1, 1]])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 100])
+def test_hints_made_window_by_window_are_those_made_at_once(body, frames):
+    plan = HintPlan((Span("lower", 0, frames), Span("upper", 0, 1), Span("face", frames // 2, frames)))
+    motion = make_motion(frames, reach=0.1)
+    hints = Hints(motion, plan)
+    whole, windows = network_hints(hints, foot_contacts(body.joints(motion)), 130), HintsByWindow(hints, body.joints)
+    assert frames != 100 or 0 < whole.motion[:, 333:].mean() < 1
+    for start, end in ((0, 64), (60, 124), (99, 100), (110, 130)):
+        shown = windows.frames(start, end)
+        np.testing.assert_array_equal(shown.motion, whole.motion[start:end])
+        np.testing.assert_array_equal(shown.mask, whole.mask[start:end])

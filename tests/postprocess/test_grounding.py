@@ -277,6 +277,18 @@ def test_locked_frames_stay_and_the_rest_joins_on(body, translation):
             assert np.ptp(placed.trans[part][:, [0, 2]], axis=0).max() < 1e-9
 
 
+def test_in_place_the_spot_stays_till_five_seconds_before_a_lock():
+    path = np.arange(600)[:, None] * np.array([0.02, 0, 0])
+    motion, locked = rest(600, path), np.zeros(600, dtype=bool)
+    locked[40:50] = locked[400:410] = locked[590:] = True
+    placed = apply_translation(motion, IN_PLACE, body_of=None, locked=locked).trans[:, 0]
+    np.testing.assert_array_equal(placed[locked], path[locked, 0])
+    for spot, part in ((0.8, slice(0, 28)), (0.98, slice(62, 250)), (8.18, slice(422, 440))):
+        assert np.ptp(placed[part]) < 1e-9
+        assert placed[part][0] == pytest.approx(spot, abs=0.2)
+    assert np.diff(placed).max() < 0.09
+
+
 def test_around_locked_frames_the_floor_is_theirs(body):
     motion = standing(body, 120)
     locked = none_locked(motion)
