@@ -7,6 +7,7 @@ pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +16,10 @@ import torch
 from huggingface_hub import ModelHubMixin
 
 from emage.body import Body, load_body
-from emage.body.face import FaceMapLoader, loader_of
-from emage.errors import EmageError, RenderError
-from emage.export.video import write_video
+from emage.body.face import FaceMapLoader, loader_of, turn_jaw
+from emage.errors import EmageError
+from emage.export.settings import ExportSettings
+from emage.export.takes import export_take, render_video
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
@@ -39,17 +41,15 @@ from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
-from emage.motion import FLAME2020, FPS, Motion
+from emage.motion import ARKIT52, FLAME2020, FPS, Motion
 from emage.motion.skeleton import DISJOINT_PARTS, NUM_BETAS, TRANSLATION
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
 from emage.postprocess.smoothing import low_pass, smooth_seams
-from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio, num_frames
+from emage.recording.audio import AudioSource, load_audio, num_frames
 from emage.recording.features import Speech, word_indices
 from emage.recording.recording import Recording
 from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
-from emage.render.frames import frame_size, render_frames
-from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
 
 Progress = Callable[[str, int, int], None]
@@ -59,7 +59,6 @@ LEAST_KNOWN = 0.3
 """Of a recording's words: below this share, weights that can hear the waveform hear that."""
 
 STAGE_MOTION = "Generating motion"
-STAGE_VIDEO = "Drawing the video"
 
 
 class EmagePipeline(
@@ -320,6 +319,30 @@ class EmagePipeline(
         """
         return render_video(path, takes, self.body, audio, settings, progress)
 
+    def export(
+        self,
+        path: str | Path,
+        take: Take | Motion,
+        audio: AudioSource | Recording | None = None,
+        settings: ExportSettings | None = None,
+    ) -> list[Path]:
+        """A motion for other tools, by the ending of `path`: GLB, BVH, or a face in ARKit's weights as CSV or JSON.
+
+        Args:
+            path: it appears whole or not at all.
+            take: at 30 frames a second. With hints, parts that are one for most of the time are grey in a GLB.
+            audio: written as a wav beside it, as long as the motion; as in `render_video`.
+            settings: see `ExportSettings`.
+
+        Returns:
+            What was written.
+
+        Raises:
+            ExportError: another ending or another frame rate. BodyError: a face in another basis that cannot be taken
+                over. OutputError, AudioError.
+        """
+        return export_take(path, take, self.body, audio, settings)
+
     def decode(self, codes: Parts[torch.Tensor], start_position: np.ndarray, betas: np.ndarray | None = None) -> Motion:
         """Codes (1, T) of each part -> Motion whose path starts at x and z of `start_position` (3,)."""
         device = codes.face.device
@@ -344,6 +367,8 @@ class EmagePipeline(
         """Over the frames that the networks see, which in the published timing are more than come out."""
         hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
         hints.check_basis(self.generator.config.expression_basis, self.face_maps.reason)
+        if hints.reference.expression_basis == ARKIT52:
+            hints = replace(hints, reference=turn_jaw(hints.reference))
         return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
 
     def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:
@@ -371,39 +396,3 @@ def _usable_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise EmageError(f"The device '{device}' cannot be used here ({reason}). Give cpu.") from error
-
-
-def render_video(
-    path: str | Path,
-    takes: Sequence[Take],
-    body: Body,
-    audio: AudioSource | Recording | None = None,
-    settings: RenderSettings | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """As `EmagePipeline.render_video`, for motion that needs no networks."""
-    settings = settings or RenderSettings()
-    if not takes:
-        raise RenderError("There is nothing to draw: give at least one take.")
-    actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
-    if isinstance(audio, Recording):
-        sound = audio.part_sound
-    else:
-        sound = None if audio is None else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
-    width, height = frame_size(len(actors), settings)
-    longest = max(take.motion.num_frames for take in takes)
-    return write_video(
-        path,
-        render_frames(actors, settings),
-        width=width,
-        height=height,
-        fps=takes[0].motion.fps,
-        num_frames=longest,
-        audio=sound,
-        audio_rate_hz=SOUND_RATE_HZ,
-        progress=None if progress is None else lambda done, total: progress(STAGE_VIDEO, done, total),
-    )
-
-
-def _drawn_hints(take: Take) -> np.ndarray | None:
-    return None if take.hints is None else take.hints.plan.covers(take.motion.num_frames)
