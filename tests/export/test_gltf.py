@@ -15,7 +15,7 @@ from emage.export.gltf import body_glb, motion_glb
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, DISJOINT_PARTS, EYE_JOINTS, JOINT_NAMES, PARENTS
 from tests.conftest import make_motion, rest
-from tests.export.gltf_reader import Glb, validate
+from tests.export.gltf_reader import Glb, pose_by_three, validate
 
 OTHERS = [joint for joint in range(55) if joint not in EYE_JOINTS]
 
@@ -112,6 +112,17 @@ def test_a_motion_poses_as_our_own_body_does(plain, talking):
         assert np.quantile(distance_m, 0.99) < 5e-5
         assert distance_m.max() < 3e-3  # the 24 vertices that follow more than four joints
         np.testing.assert_allclose(joints[OTHERS], plain.joints(talking, frame, frame + 1)[0, OTHERS], atol=2e-6)
+
+
+def test_three_poses_it_as_our_own_body_does(plain, talking, tmp_path):
+    path = tmp_path / "take.glb"
+    path.write_bytes(motion_glb(plain, talking))
+    made = pose_by_three(path, 17 / 30)
+    assert made["actions"] == list(ARKIT_ACTIONS)
+    np.testing.assert_allclose(np.array(made["joints"])[OTHERS], plain.joints(talking, 17, 18)[0, OTHERS], atol=1e-5)
+    distance_m = np.linalg.norm(made["vertices"] - plain.vertices(talking, 17, 18)[0], axis=1)
+    assert np.quantile(distance_m, 0.99) < 5e-5
+    assert distance_m.max() < 3e-3
 
 
 def test_what_turns_about_a_joint_that_expressions_move_does_so_here(plain):
