@@ -7,7 +7,6 @@ pipe.render_video("talk.mp4", [Take(motion)], "talk.wav")
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import torch
 from huggingface_hub import ModelHubMixin
 
 from emage.body import Body, load_body
-from emage.body.face import FaceMapLoader, loader_of, turn_jaw
+from emage.body.face import FaceMapLoader, loader_of
 from emage.errors import EmageError
 from emage.export.settings import ExportSettings
 from emage.export.takes import export_take, render_video
@@ -41,7 +40,7 @@ from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
-from emage.motion import ARKIT52, FLAME2020, FPS, Motion
+from emage.motion import FLAME2020, FPS, Motion
 from emage.motion.skeleton import DISJOINT_PARTS, NUM_BETAS, TRANSLATION
 from emage.postprocess.contacts import floor_height
 from emage.postprocess.grounding import apply_translation
@@ -367,8 +366,6 @@ class EmagePipeline(
         """Over the frames that the networks see, which in the published timing are more than come out."""
         hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
         hints.check_basis(self.generator.config.expression_basis, self.face_maps.reason)
-        if hints.reference.expression_basis == ARKIT52:
-            hints = replace(hints, reference=turn_jaw(hints.reference))
         return network_hints(hints, foot_contacts(self.body.joints(hints.reference)), windows[-1].end_frame)
 
     def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:

@@ -42,7 +42,7 @@ from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
 from emage.hints import Hints
 from emage.motion import FLAME2020, FPS, Motion
-from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, JAW_OPEN_RAD, NUM_EXPRESSIONS
+from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, NUM_EXPRESSIONS
 
 # fmt: off
 MATRIX_ACTIONS: tuple[str, ...] = (
@@ -223,14 +223,6 @@ class FaceMap:
                     factor = 2.0 if gap > penalty * change else 0.5
                     penalty, dual = penalty * factor, dual / factor
         return bounded
-
-
-def turn_jaw(motion: Motion) -> Motion:
-    """A motion in `arkit52` whose mouth opens by joint 22 as far as it does by jawOpen besides, for networks whose hint
-    of a face is that joint alone. The expressions stay as they are."""
-    poses = motion.poses.copy()
-    poses[:, _JAW.start] += JAW_OPEN_RAD * motion.expressions[:, ARKIT_ACTIONS.index("jawOpen")]
-    return replace(motion, poses=poses)
 
 
 class FaceMapLoader:

@@ -9,7 +9,7 @@ import pandas
 import pytest
 from scipy.spatial.transform import Rotation
 
-from emage.body.face import FaceMapLoader, FaceSource, turn_jaw
+from emage.body.face import FaceMapLoader, FaceSource
 from emage.errors import BodyError, MotionError
 from emage.export.arkit import CSV_COLUMNS, JAW_SIDE_PER_RAD, arkit_csv, arkit_json, load_arkit, load_motion
 from emage.motion import ARKIT52, Motion
@@ -176,11 +176,3 @@ def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path):
         load_arkit(tmp_path / "a.csv")
     with pytest.raises(MotionError, match="cannot be read"):
         load_arkit(tmp_path / "none.csv")
-
-
-def test_networks_that_see_the_jaws_joint_alone_see_the_mouth_open(faces):
-    """As a hint: jawOpen turns joint 22 for them, and the face that may be locked stays as it is."""
-    turned = turn_jaw(faces)
-    opened = turned.poses[:, 3 * JAW_JOINT]
-    np.testing.assert_allclose(opened, 0.29 * faces.expressions[:, ARKIT_ACTIONS.index("jawOpen")], atol=1e-6)
-    assert turned.expressions is faces.expressions
