@@ -33,6 +33,10 @@ class VideoError(EmageError):
     """A video cannot be written."""
 
 
+class ExportError(EmageError):
+    """A motion cannot be written in a format of other tools."""
+
+
 class SessionError(EmageError):
     """A saved session cannot be read."""
 

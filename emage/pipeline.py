@@ -17,7 +17,8 @@ from huggingface_hub import ModelHubMixin
 from emage.body import Body, load_body
 from emage.body.face import FaceMapLoader, loader_of
 from emage.errors import EmageError
-from emage.export.takes import STAGE_VIDEO, Progress, render_video
+from emage.export.settings import ExportSettings
+from emage.export.takes import STAGE_VIDEO, Progress, export_take, render_video
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
@@ -349,6 +350,30 @@ class EmagePipeline(
             RenderError, VideoError, OutputError, BodyError.
         """
         return render_video(path, takes, self.body, audio, settings, progress)
+
+    def export(
+        self,
+        path: str | Path,
+        take: Take | Motion,
+        audio: AudioSource | Recording | None = None,
+        settings: ExportSettings | None = None,
+    ) -> list[Path]:
+        """A motion for other tools, by the ending of `path`: GLB, BVH, or a face in ARKit's weights as CSV or JSON.
+
+        Args:
+            path: it appears whole or not at all.
+            take: at 30 frames a second. With hints, parts that are one for most of the time are grey in a GLB.
+            audio: written as a wav beside it, as long as the motion; as in `render_video`.
+            settings: see `ExportSettings`.
+
+        Returns:
+            What was written.
+
+        Raises:
+            ExportError: another ending or another frame rate. BodyError: a face in another basis that cannot be taken
+                over. OutputError, AudioError.
+        """
+        return export_take(path, take, self.body, audio, settings)
 
     def decode(self, codes: Parts[torch.Tensor], start_position: np.ndarray, betas: np.ndarray | None = None) -> Motion:
         """Codes (1, T) of each part -> Motion whose path starts at x and z of `start_position` (3,)."""

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from emage.errors import AudioError, EmageError, HintError, WeightsError
+from emage.export.takes import STAGE_VIDEO
 from emage.generation.settings import AS_GENERATED, TakeSettings
 from emage.generation.take import Request, Take
 from emage.hints import HintPlan, Hints, Span
 from emage.motion import ARKIT52
-from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline
+from emage.pipeline import STAGE_MOTION, EmagePipeline
 from emage.postprocess.smoothing import low_pass, smooth_seams
 from emage.recording.audio import num_frames
 from emage.recording.recording import Recording

@@ -39,7 +39,7 @@ from scipy.fft import dct, idct
 from threadpoolctl import threadpool_limits
 
 from emage.download import fetch_file
-from emage.errors import WeightsError
+from emage.errors import BodyError, WeightsError
 from emage.hints import Hints
 from emage.motion import FLAME2020, FPS, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, NUM_EXPRESSIONS
@@ -274,6 +274,23 @@ class FaceMapLoader:
             return self.load()
         except WeightsError:
             return None
+
+    def face(self, motion: Motion, basis: str) -> Face:
+        """The motion's face in a basis.
+
+        Raises:
+            BodyError: it is in the other one, and the map cannot be had.
+        """
+        if motion.expression_basis == basis or not motion.expressions.any():
+            return Face(motion.expressions, motion.poses[:, _JAW].astype(np.float64))
+        try:
+            return self.load().face(motion, basis)
+        except WeightsError as error:
+            raise BodyError(
+                f"The face is in the basis '{motion.expression_basis}', what is to show it in '{basis}', and the "
+                f"matrix that takes faces from one to the other could not be had: {error} Connect once so that it can "
+                "be fetched, or take a motion or a body of the other basis."
+            ) from error
 
     @property
     def reason(self) -> str:

@@ -217,21 +217,8 @@ class Body:
             )
 
     def face(self, motion: Motion) -> Face:
-        """The motion's face in the basis of this body.
-
-        Raises:
-            BodyError: it is in the other basis, and the matrix that takes it over cannot be had.
-        """
-        if self._is_native(motion) or not motion.expressions.any():
-            return Face(motion.expressions, motion.poses[:, _JAW].astype(np.float64))
-        try:
-            return self.face_maps.load().face(motion, self.expression_basis)
-        except WeightsError as error:
-            raise BodyError(
-                f"The face is in the basis '{motion.expression_basis}', that of the body '{self.name}' is "
-                f"'{self.expression_basis}', and the matrix that takes faces from one to the other could not be had: "
-                f"{error} Connect once, or take a body of the face's own basis."
-            ) from error
+        """The motion's face in the basis of this body. Raises BodyError where it cannot be taken over to it."""
+        return self.face_maps.face(motion, self.expression_basis)
 
     def joints(self, motion: Motion, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
         """Joints of the same frames: (T, 55, 3) float32, metres, in the order of `JOINT_NAMES`."""

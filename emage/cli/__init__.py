@@ -1,1 +1,1 @@
-"""The command line: `python -m emage generate | batch | render | measure | doctor`."""
+"""The command line: `python -m emage generate | batch | render | export | measure | doctor`."""

@@ -10,14 +10,16 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 import emage.cli
 from emage.cli.batch import Batch
 from emage.cli.doctor import Doctor
+from emage.cli.export import Export
 from emage.cli.generate import Generate
 from emage.cli.measure import Measure
 from emage.cli.render import Render
 from emage.errors import EmageError
+from emage.export.settings import ExportSettings
 from emage.generation.settings import TakeSettings
 from emage.render.settings import RenderSettings
 
-Command = Generate | Batch | Render | Measure | Doctor
+Command = Generate | Batch | Render | Export | Measure | Doctor
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ class _RefusedError(Exception):
 def _registry() -> ConstructorRegistry:
     """How tyro makes settings: as any dataclass, but for their faults."""
     registry = ConstructorRegistry()
-    own: set[type] = {TakeSettings, RenderSettings}
+    own: set[type] = {TakeSettings, RenderSettings, ExportSettings}
 
     @registry.struct_rule
     def make_settings(info: StructTypeInfo) -> StructConstructorSpec | None:

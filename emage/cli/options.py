@@ -80,7 +80,7 @@ class RecordingOptions:
 @dataclass(frozen=True)
 class HintOptions:
     hint_motion: Path | None = None
-    """An npz to take hints from; needs a plan."""
+    """To take hints from; needs a plan: an npz, or a face in ARKit's weights (Live Link Face's .csv, .json)."""
     plan: str | None = None
     """A JSON file, or the JSON: {"spans": [{"part": "upper", "start_s": 0.5, "end_s": 3.0, "mode": "follow"}]}."""
     hint_fill: Literal["once", "loop", "stretch"] = "once"
@@ -105,9 +105,9 @@ class HintOptions:
 
     def reference(self) -> "Motion | None":
         """Raises MotionError."""
-        from emage.motion import Motion
+        from emage.export.arkit import load_motion
 
-        return None if self.hint_motion is None else Motion.load(self.hint_motion)
+        return None if self.hint_motion is None else load_motion(self.hint_motion)
 
     @property
     def plan_file(self) -> Path | None:

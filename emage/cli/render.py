@@ -26,9 +26,9 @@ class Render:
     picture: Picture = RenderSettings()
 
     def run(self) -> None:
+        from emage.export.takes import render_video
         from emage.generation.take import Take
         from emage.motion import Motion
-        from emage.pipeline import render_video
 
         if not self.motions:
             raise EmageError("Name one or more motion files (npz).")

@@ -38,7 +38,10 @@ def body_glb(
     part_colors: np.ndarray | None = None,
     part_materials: bool = False,
 ) -> bytes:
-    """A body in the T-pose, without motion.
+    """A body in the T-pose, without motion, for the page's stage.
+
+    It has the vertices' own colours besides (`_OWN_COLOR`), to mix with those of the parts frame by frame. Blender 4.5
+    fails at random on files with two attributes of a program's own, so `motion_glb` leaves them out.
 
     Args:
         body: mesh, skin and morph targets.
@@ -46,7 +49,7 @@ def body_glb(
         part_colors: (5, 3) sRGB in 0..1 in the order of `DISJOINT_PARTS`; by default all are generated.
         part_materials: a material for each part, named after it, in place of one.
     """
-    return _Document(body, betas, part_colors, part_materials).to_bytes()
+    return _Document(body, betas, part_colors, part_materials, own_colors=True).to_bytes()
 
 
 def motion_glb(
@@ -61,7 +64,8 @@ def motion_glb(
     Raises:
         BodyError: the face is in another basis, and cannot be taken over.
     """
-    document = _Document(body, motion.betas_in(body.expression_basis), part_colors, part_materials)
+    betas = motion.betas_in(body.expression_basis)
+    document = _Document(body, betas, part_colors, part_materials, own_colors=False)
     document.animate(body, motion, name)
     return document.to_bytes()
 
@@ -74,8 +78,15 @@ def generated_colors() -> np.ndarray:
 class _Document:
     """Nodes 0 to 54 are the joints, 55 the skeleton that holds them, 56 the skinned body."""
 
-    def __init__(self, body: Body, betas: np.ndarray | None, part_colors: np.ndarray | None, part_materials: bool):
-        self._writer = GlbWriter()
+    def __init__(
+        self,
+        body: Body,
+        betas: np.ndarray | None,
+        part_colors: np.ndarray | None,
+        part_materials: bool,
+        own_colors: bool,
+    ):
+        self._writer, self._own_colors = GlbWriter(), own_colors
         self._rig = rig = body.rig(betas)
         surface = _Surface.of(body, rig, generated_colors() if part_colors is None else part_colors)
         if part_materials:  # a triangle's part is that of two of its corners or more
@@ -144,8 +155,9 @@ class _Document:
             "JOINTS_0": add(surface.joints[used], ARRAY_BUFFER),
             "WEIGHTS_0": add(surface.weights[used], ARRAY_BUFFER, normalized=True),
             "_PART": add(surface.parts[used], ARRAY_BUFFER),
-            "_OWN_COLOR": add(surface.own_colors[used], ARRAY_BUFFER, normalized=True),
         }
+        if self._own_colors:
+            attributes["_OWN_COLOR"] = add(surface.own_colors[used], ARRAY_BUFFER, normalized=True)
         primitive = {
             "attributes": attributes,
             "indices": add(corners.astype(np.uint16 if count < 0xFFFF else np.uint32), ELEMENT_ARRAY_BUFFER),

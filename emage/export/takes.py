@@ -1,24 +1,69 @@
-"""Takes side by side as a video."""
+"""Takes into files: a video with sound, and the formats of other tools."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from emage.body import Body
-from emage.errors import RenderError
+from emage.errors import ExportError, RenderError
+from emage.export.arkit import arkit_csv, arkit_json
+from emage.export.bvh import bvh_text
+from emage.export.gltf import motion_glb
+from emage.export.settings import ExportSettings, format_of
 from emage.export.video import write_video
+from emage.files import check_writable, new_file, write_text
 from emage.generation.take import Take
+from emage.motion import FPS, Motion
 from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio
 from emage.recording.recording import Recording
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
-from emage.render.settings import RenderSettings
+from emage.render.settings import RenderSettings, rgb_of
+
+STAGE_VIDEO = "Drawing the video"
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, and what is done of how much: frames, or bytes of a download. What it raises stops it."""
 
-STAGE_VIDEO = "Drawing the video"
+
+def export_take(
+    path: str | Path,
+    take: Take | Motion,
+    body: Body,
+    audio: AudioSource | Recording | None = None,
+    settings: ExportSettings | None = None,
+) -> list[Path]:
+    """As `EmagePipeline.export`, for motion that needs no networks."""
+    path, settings = Path(path), settings or ExportSettings()
+    take = Take(take) if isinstance(take, Motion) else take
+    motion, ending = take.motion, format_of(path)
+    if motion.fps != FPS:
+        raise ExportError(
+            f"The motion has {motion.fps:g} frames a second; exports have {FPS}. Bring it there first: "
+            f"motion.resample({FPS}), or --resample on the command line."
+        )
+    sound_path = path.with_suffix(".wav")
+    file = audio.file if isinstance(audio, Recording) else audio
+    if isinstance(file, str | Path) and Path(file).resolve() == sound_path.resolve():
+        raise ExportError(
+            f"The sound that goes with {path.name} would overwrite the recording {sound_path}. Choose another name."
+        )
+    for each in (path, *([] if audio is None else [sound_path])):
+        check_writable(each)
+    sound = None if audio is None else _load_sound(audio)  # a recording that cannot be read is told before the work
+    if ending == ".glb":
+        content = motion_glb(body, motion, take.caption or "take", _colors(take), settings.part_materials)
+        with new_file(path) as temporary:
+            temporary.write_bytes(content)
+    elif ending == ".bvh":
+        write_text(path, bvh_text(body, motion, settings))
+    else:
+        write_text(path, (arkit_csv if ending == ".csv" else arkit_json)(motion, body.face_maps))
+    if sound is None:
+        return [path]
+    return [path, _write_sound(sound_path, sound, round(motion.num_frames * SOUND_RATE_HZ / FPS))]
 
 
 def render_video(
@@ -34,10 +79,7 @@ def render_video(
     if not takes:
         raise RenderError("There is nothing to draw: give at least one take.")
     actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
-    if isinstance(audio, Recording):
-        sound = audio.part_sound
-    else:
-        sound = None if audio is None else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
+    sound = None if audio is None else _load_sound(audio)
     width, height = frame_size(len(actors), settings)
     longest = max(take.motion.num_frames for take in takes)
     return write_video(
@@ -55,3 +97,25 @@ def render_video(
 
 def _drawn_hints(take: Take) -> np.ndarray | None:
     return None if take.hints is None else take.hints.plan.covers(take.motion.num_frames)
+
+
+def _colors(take: Take) -> np.ndarray | None:
+    """(5, 3) of the parts: grey where they are hints for most of the time; None without hints."""
+    hints = _drawn_hints(take)
+    if hints is None:
+        return None
+    picture = RenderSettings()
+    return np.stack([rgb_of(picture.generated_color), rgb_of(picture.hint_color)])[(hints.mean(0) > 0.5).astype(int)]
+
+
+def _load_sound(audio: AudioSource | Recording) -> np.ndarray:
+    """(N,) at `SOUND_RATE_HZ`. Raises AudioError."""
+    return audio.part_sound if isinstance(audio, Recording) else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
+
+
+def _write_sound(path: Path, sound: np.ndarray, num_samples: int) -> Path:
+    """Cut or filled with silence, 16 bits."""
+    sound = np.pad(sound[:num_samples], (0, max(num_samples - len(sound), 0)))
+    with new_file(path) as temporary, temporary.open("wb") as stream:
+        soundfile.write(stream, np.clip(sound, -1, 1), SOUND_RATE_HZ, subtype="PCM_16", format="WAV")
+    return path

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.exceptions import InvalidPathError
 
 from emage.ui.components.shared.faults import make_error
+from emage.ui.sections.exports import ExportsSection
 from emage.ui.sections.hints import HintsSection
 from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.programs import ProgramsSection
@@ -54,6 +55,7 @@ class Page:
                     self.settings = SettingsSection(service)
             with gr.Column(scale=5, min_width=320, elem_id="stage"):
                 self.result = ResultSection(service)
+                self.exports = ExportsSection(service)
         with gr.Column(elem_classes="card"):
             self.takes = TakesSection(service)
         with gr.Column(elem_classes="card"):
@@ -69,6 +71,7 @@ class Page:
         self.speech.wire(self.hints, self.settings, self.transcript)
         self.transcript.wire(self.hints.timeline, self.settings)
         self.result.wire(inputs, list_outputs)
+        self.exports.wire(self.result, self.settings)
         self.takes.wire(inputs, self.result)
         self.project.wire(inputs, list_outputs)
         self.programs.wire()

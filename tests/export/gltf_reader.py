@@ -31,6 +31,37 @@ def validate(path: Path) -> dict[str, Any]:
     return json.loads(ran.stdout)
 
 
+_POSE = """
+import * as THREE from "three";
+import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { readFileSync } from "fs";
+globalThis.self = globalThis;
+const content = readFileSync(process.argv[1]);
+const bytes = content.buffer.slice(content.byteOffset, content.byteOffset + content.length);
+const gltf = await new GLTFLoader().parseAsync(bytes, "");
+const body = gltf.scene.getObjectByName("body"), point = new THREE.Vector3();
+const mixer = new THREE.AnimationMixer(gltf.scene);
+mixer.clipAction(gltf.animations[0]).play();
+mixer.setTime(Number(process.argv[2]));
+gltf.scene.updateMatrixWorld(true);
+const vertices = [];
+const count = body.geometry.attributes.position.count;
+for (let i = 0; i < count; i++) vertices.push(body.getVertexPosition(i, point).toArray());
+const joints = body.skeleton.bones.map((bone) => bone.getWorldPosition(point).toArray());
+console.log(JSON.stringify({ vertices, joints, actions: Object.keys(body.morphTargetDictionary) }));
+"""
+
+
+def pose_by_three(path: Path, time_s: float) -> dict[str, Any]:
+    """What three.js makes of a moment of the animation: vertices (V, 3), joints (55, 3), and the targets' names."""
+    folder, node = Path(web.__file__).parent, shutil.which("node")
+    if node is None or not (folder / "node_modules" / "three").is_dir():
+        pytest.skip("three.js needs node and `npm ci` in emage/ui/web, as `make check` has them")
+    words = [node, "--input-type=module", "-e", _POSE, path, str(time_s)]
+    ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout)
+
+
 class Glb:
     def __init__(self, content: bytes):
         magic, version, length = struct.unpack_from("<III", content)

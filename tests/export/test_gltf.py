@@ -15,7 +15,7 @@ from emage.export.gltf import body_glb, motion_glb
 from emage.motion import ARKIT52, Motion
 from emage.motion.skeleton import ARKIT_ACTIONS, DISJOINT_PARTS, EYE_JOINTS, JOINT_NAMES, PARENTS
 from tests.conftest import make_motion, rest
-from tests.export.gltf_reader import Glb, validate
+from tests.export.gltf_reader import Glb, pose_by_three, validate
 
 OTHERS = [joint for joint in range(55) if joint not in EYE_JOINTS]
 
@@ -114,6 +114,17 @@ def test_a_motion_poses_as_our_own_body_does(plain, talking):
         np.testing.assert_allclose(joints[OTHERS], plain.joints(talking, frame, frame + 1)[0, OTHERS], atol=2e-6)
 
 
+def test_three_poses_it_as_our_own_body_does(plain, talking, tmp_path):
+    path = tmp_path / "take.glb"
+    path.write_bytes(motion_glb(plain, talking))
+    made = pose_by_three(path, 17 / 30)
+    assert made["actions"] == list(ARKIT_ACTIONS)
+    np.testing.assert_allclose(np.array(made["joints"])[OTHERS], plain.joints(talking, 17, 18)[0, OTHERS], atol=1e-5)
+    distance_m = np.linalg.norm(made["vertices"] - plain.vertices(talking, 17, 18)[0], axis=1)
+    assert np.quantile(distance_m, 0.99) < 5e-5
+    assert distance_m.max() < 3e-3
+
+
 def test_what_turns_about_a_joint_that_expressions_move_does_so_here(plain):
     """Eyes that look aside by actions and turn by their joints besides."""
     motion = rest(2, actions={"eyeLookInLeft": 1, "eyeLookOutRight": 1}, left_eye=(0.3, 0.4, 0), right_eye=(0, 0.4, 0))
@@ -159,6 +170,9 @@ def test_colours_are_those_of_the_parts_and_of_eyes_and_teeth(body):
     np.testing.assert_allclose(back[painted, :3], own[painted, :3], atol=0.03)
     np.testing.assert_array_equal(glb.attribute("_PART"), body.vertex_parts)
     np.testing.assert_allclose(glb.attribute("_OWN_COLOR"), own, atol=1e-6)
+    # With two attributes of our own Blender would fail on it.
+    (primitive,) = Glb(motion_glb(body, rest(1, actions={}))).primitives()
+    assert [name for name in primitive["attributes"] if name.startswith("_")] == ["_PART"]
 
 
 def test_parts_may_have_materials_of_their_own(body):
@@ -177,5 +191,5 @@ def test_a_face_of_another_basis_is_taken_over_or_refused(speaking_body, face_ma
     weights = glb.array(animation["samplers"][-1]["output"]).reshape(20, 52)
     np.testing.assert_allclose(weights, face.expressions[:, :52], atol=1e-6)
     silent = Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64)))
-    with pytest.raises(BodyError, match=r"basis 'flame2020'.*Connect once, or take a body"):
+    with pytest.raises(BodyError, match=r"basis 'flame2020'.*Connect once"):
         motion_glb(silent, motion)

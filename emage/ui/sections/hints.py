@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from emage.errors import EmageError, HintError
+from emage.export.arkit import load_motion
 from emage.generation.take import StoredTake
 from emage.hints import FOLLOW, LOOP, MODES, ONCE, STRETCH, HintPlan, Placement, Span
 from emage.motion import FPS, Motion
@@ -71,7 +72,11 @@ class HintsSection(Section):
                 scale=3,
             )
             self.upload = gr.UploadButton(
-                "Upload a motion (npz)…", elem_id="reference-file", file_types=[".npz"], size="sm", min_width=0
+                "Upload a motion (npz, or a face: csv, json)…",
+                elem_id="reference-file",
+                file_types=[".npz", ".csv", ".json"],
+                size="sm",
+                min_width=0,
             )
         self.note = gr.Markdown(describe_reference(load_reference(chosen, None)), elem_id="reference-note")
         with gr.Row():
@@ -205,7 +210,7 @@ class HintsSection(Section):
         """An uploaded motion becomes the reference."""
         user = self.service.user(request)
         path = user.receive(path)
-        Motion.load(path)
+        load_motion(path)
         user.use_reference(path)
         choices = gr.update(choices=list_references(user), value=UPLOADED)
         return choices, *self.show_reference(request, UPLOADED, shift_s, fill)
@@ -292,7 +297,7 @@ def load_reference(choice: str | None, user: User | None) -> Reference | None:
     if choice == UPLOADED:
         if user.reference is None or not user.reference.is_file():
             raise HintError("The uploaded motion is no longer there. Upload it again.")
-        return Reference(Motion.load(user.reference).resample(FPS), user.reference.name)
+        return Reference(load_motion(user.reference).resample(FPS), user.reference.name)
     if choice.startswith(_TAKE):
         take = next((take for take in user.takes if choice_of_take(take) == choice), None)
         if take is None:

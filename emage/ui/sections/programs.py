@@ -8,10 +8,11 @@ import gradio as gr
 from pydantic import Field
 
 from emage.errors import Cancelled, EmageError
+from emage.export.arkit import load_motion
 from emage.generation.settings import TakeSettings
 from emage.generation.take import Request
 from emage.hints import HintPlan, Placement, place_hints
-from emage.motion import FPS, Motion
+from emage.motion import FPS
 from emage.recording.audio import second_to_frame
 from emage.recording.recording import Recording
 from emage.recording.transcript import AUTO
@@ -198,7 +199,7 @@ class ProgramsSection(Section):
         recording = self.service.decode(user, audio).trim(
             second_to_frame(part.start_s or 0), None if part.end_s is None else second_to_frame(part.end_s)
         )
-        reference = None if hint_motion is None else Motion.load(hint_motion).resample(FPS)
+        reference = None if hint_motion is None else load_motion(hint_motion).resample(FPS)
         value = TimelineValue(recording.num_frames, HintPlan.from_json(plan) if plan else HintPlan())  # with its limits
         hints = place_hints(recording, value.plan, reference, placement)
         wanted = PageRequest(

@@ -15,12 +15,13 @@ from emage.cli.command import generate_command
 from emage.errors import EmageError, RenderError, VideoError
 from emage.evaluation.report import TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
+from emage.export.takes import STAGE_VIDEO, render_video
 from emage.files import write_text
 from emage.generation.take import Request, StoredTake, Take
 from emage.hints import HintPlan
 from emage.hub import WORDS_UNUSED
 from emage.motion import FLAME2020
-from emage.pipeline import STAGE_MOTION, STAGE_VIDEO, EmagePipeline, Progress, render_video
+from emage.pipeline import STAGE_MOTION, EmagePipeline, Progress
 from emage.project import MAX_TAKES
 from emage.recording.hearing import Heard, hear, listen
 from emage.recording.pronunciation import check_language

@@ -10,8 +10,9 @@ import numpy as np
 from emage.body import Body
 from emage.errors import EmageError
 from emage.evaluation.report import take_report, take_series
+from emage.export.takes import render_video
+from emage.generation.take import Take
 from emage.motion import FPS, Motion
-from emage.pipeline import Take, render_video
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.render.settings import RenderSettings
 
