@@ -40,6 +40,12 @@ def generate(page: Page, takes: int) -> None:
     expect(page.locator("#takes li")).to_have_count(takes)
 
 
+def film_too(page: Page) -> None:
+    """Each take with its video from now on."""
+    page.locator("#settings-panel button").first.click()
+    page.locator("#film input").check()
+
+
 def expect_metrics(page: Page, takes: int) -> None:
     """A row of the table for each take, below the header."""
     rows = page.get_by_role("grid", name="Takes in numbers").get_by_role("row")

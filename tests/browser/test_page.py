@@ -17,15 +17,18 @@ from emage.recording.examples import load_examples
 from emage.ui.sections.hints import list_example_motions
 from emage.ui.service import service
 from tests.app_server import wait_until
-from tests.browser.page import expect_metrics, generate, open_page, paint, save, upload, write_plan
+from tests.browser.driving import PATIENCE_S
+from tests.browser.page import expect_metrics, film_too, generate, open_page, paint, save, upload, write_plan
 from tests.conftest import TALK_FRAMES, make_speech
 
 SIZE_PX = 64
-_COUNTS = """() => {
-  window.counts ??= new Set();
-  const { innerText } = document.querySelector("#details");
-  for (const found of innerText.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
-  return counts.size >= 3;
+_COUNT = """() => {
+  window.counts = new Set();
+  const details = document.querySelector("#details");
+  new MutationObserver(() => {
+    if (!details.textContent.includes("Drawing the video")) return;
+    for (const found of details.textContent.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
+  }).observe(details, { subtree: true, childList: true, characterData: true });
 }"""
 
 
@@ -62,8 +65,10 @@ def test_upload_generate_watch_and_download(page, short_talk, tmp_path):
     assert save(page, "#mp4", tmp_path / "talk.mp4").stat().st_size > 1000
     page.locator("#timeline .row[data-leaf=upper]").press("Home")
     expect(page.locator("#timeline")).to_contain_text("0.00 s / 1.50 s")
+    film_too(page)
     page.click("#another")
     expect(page.locator("#timeline")).to_contain_text("1.50 s / 1.50 s")  # the playhead follows this take, too
+    expect(page.locator("#details")).to_contain_text("Drawing the video")
     assert Motion.load(save(page, "#npz", tmp_path / "talk.npz")).num_frames == TALK_FRAMES
     assert b"ftyp" in save(page, "#mp4", tmp_path / "talk.mp4").read_bytes()[:16]
 
@@ -71,8 +76,10 @@ def test_upload_generate_watch_and_download(page, short_talk, tmp_path):
 def test_progress_moves_and_cancel_stops_at_once(page, short_talk, tmp_path):
     soundfile.write(tmp_path / "long.wav", make_speech(30 * 16000), 16000)
     upload(page, tmp_path / "long.wav", "30.00 s")
+    film_too(page)
+    page.evaluate(_COUNT)  # at each change: a busy browser draws few pictures in which to look
     page.click("#generate")
-    page.wait_for_function(_COUNTS)
+    page.wait_for_function("counts.size >= 3", timeout=PATIENCE_S * 1000)
     page.click("#cancel")
     expect(page.locator("#details")).to_contain_text("Cancelled")
     wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("render")])
@@ -127,7 +134,7 @@ def test_paint_generate_compare_and_take_away(page, browser, app, short_talk, tm
     page.get_by_role("button", name="Right hand: whole row as hint").click()
     expect(spans).to_have_count(3)
     generate(page, 1)
-    expect(page.locator("#details")).to_contain_text("Drawing the video")
+    expect(page.locator("#details")).to_contain_text("Generating motion")
     plan = HintPlan.load(save(page, "#plan-file", tmp_path / "plan.json"))
     painted = {span.part: (span.start_frame, span.end_frame, span.mode) for span in plan.spans}
     assert painted == {"upper": (10, 30, LOCK), "left_hand": (0, 30, LOCK), "right_hand": (0, 45, LOCK)}
