@@ -20,7 +20,7 @@ TAKE = (
 )
 OPTIONS = {
     "": "",
-    "generate": f"out motion {TAKE} {PICTURE} {BODY}",
+    "generate": f"out motion stream {TAKE} {PICTURE} {BODY}",
     "batch": f"out plans seeds video no-video {TAKE} {PICTURE} {BODY}",
     "render": f"out audio {PICTURE} {BODY}",
     "measure": f"out audio {BODY}",

@@ -35,7 +35,9 @@ def generate(caller, **fields) -> list:
 
 def heard_by(caller, made: list) -> tuple[Word, ...]:
     """What the file of words beside a take has."""
-    path = made[-1]["value"]["path"]
+    values = [update.get("value") for update in made if isinstance(update, dict)]
+    paths = [value["path"] for value in values if isinstance(value, dict) and "path" in value]
+    (path,) = (path for path in paths if path.endswith(".words.json"))
     file = caller.get(path)
     return tuple(
         Word(each["word"], each["start"], each["end"], each.get("probability")) for each in file.json()["words"]
