@@ -44,17 +44,20 @@ class HintingReport:
     targets: tuple[Target, ...]
 
 
-def hinting_report(cache: Cache, pipes: Mapping[str, EmagePipeline], body: Body, config: Evaluation) -> HintingReport:
-    """Over the first `hint_clips` clips of split test. pipes: by name."""
+def hinting_report(
+    cache: Cache, models: Mapping[str, tuple[EmagePipeline, bool]], body: Body, config: Evaluation
+) -> HintingReport:
+    """Over the first `hint_clips` clips of split test. models: by name, each with whether it is told the words."""
     clips = held_out_clips(cache)[: config.hint_clips]
     rows, targets = {}, []
-    for name, pipe in pipes.items():
+    for name, (pipe, with_words) in models.items():
         errors: dict[str, list[tuple[float, float]]] = {"no hints": [], "hints": [], "hints, no audio": []}
         for listed in tqdm(clips, f"Hints, {name}", unit=" clips"):
             clip = read_clip(cache, listed)
+            words = clip.words if with_words else ()
             hints = Hints(clip.truth, half_plan(clip.truth.num_frames))
             for row, (given, use_audio) in zip(errors, ((None, True), (hints, True), (hints, False)), strict=True):
-                motion = generate(pipe, clip.audio, clip.speaker, config, clip.words, given, use_audio)
+                motion = generate(pipe, clip.audio, clip.speaker, config, words, given, use_audio)
                 errors[row].append(hidden_errors(motion, clip, body))
         pooled = {row: _pool(values, config.seed) for row, values in errors.items()}
         rows |= {f"{name}, {row}": scores for row, scores in pooled.items()}

@@ -81,8 +81,8 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
     speech = None if config.speech is None else speech_report(cache, pipe, body, config)
     reconstruction = reconstruction_report(cache, pipe.codec, body, known.window_frames)
     spoken = () if config.speech is None or text is None else real_words_report(text, config)
-    pipes = {"audio model": pipe} if text is None else {"audio model": pipe, "text model": text}
-    hinting = hinting_report(cache, pipes, body, config)
+    models = {"audio model": (pipe, False)} | ({} if text is None else {"text model": (text, True)})
+    hinting = hinting_report(cache, models, body, config)
     return Report(
         revision=git_revision(),
         settings=to_jsonable_python(config),

@@ -11,11 +11,12 @@ import torch
 from emage.errors import WeightsError
 from emage.models.checkpoint import save_network
 from emage.models.generator import Generator
+from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import Vocabulary
 from tests.train.evaluation.conftest import follow_loudness
-from train.data.cache import Cache, TrueStroke
+from train.data.cache import Cache, Clip, TrueStroke
 from train.evaluation import scores
 from train.evaluation.held_out import HeldOutReport, Row, word_targets
 from train.evaluation.hinting import HINT_FRAMES, half_plan, hidden_errors, hinting_report
@@ -155,20 +156,27 @@ def test_errors_of_the_hidden_half_are_of_hidden_frames_and_the_upper_body_alone
     assert degrees == pytest.approx(np.degrees(0.1) / 13, rel=1e-3)
 
 
-def test_who_follows_hints_errs_less(cache, config, body, monkeypatch):
+def test_who_follows_hints_errs_less(spoken_cache, config, body, monkeypatch):
     """In the place of the networks, somebody who shows the truth where hints are given, and the more with audio."""
+    told = set()
 
     def complete(pipe, audio, speaker, config, words, hints, use_audio):
-        truth = next(one for clip in cache.clips if (one := cache.clip_motion(clip)).num_frames == frames_of(audio))
+        told.add((pipe, bool(words)))
+        truth = next(one for clip in spoken_cache.clips if (one := clip_truth(clip)).num_frames == frames_of(audio))
         share = 1.0 if hints is None else 0.5 if not use_audio else 0.25
         return replace(truth, poses=(1 - share) * truth.poses)
+
+    def clip_truth(clip: Clip) -> Motion:
+        return spoken_cache.clip_motion(clip)
 
     def frames_of(audio: np.ndarray) -> int:
         return round(len(audio) * 30 / 16000)
 
     monkeypatch.setattr("train.evaluation.hinting.generate", complete)
-    report = hinting_report(cache, {"model": None}, body, replace(config, hint_clips=2))
+    models = {"model": ("reader", True), "other": ("listener", False)}
+    report = hinting_report(spoken_cache, models, body, replace(config, hint_clips=2))
     errors = [report.rows[f"model, {row}"].degrees.value for row in ("hints", "hints, no audio", "no hints")]
     assert 0 < errors[0] < errors[1] < errors[2]
     assert report.clips == 2
-    assert [one.passed for one in report.targets] == [True, True]
+    assert [one.passed for one in report.targets] == [True] * 4
+    assert told == {("reader", True), ("listener", False)}
