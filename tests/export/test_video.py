@@ -15,6 +15,7 @@ import pytest
 
 from emage.errors import Cancelled, OutputError, VideoError
 from emage.export.video import write_video
+from tests.app_server import wait_until
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 RATE_HZ = 16000
@@ -359,6 +360,14 @@ def test_an_ffmpeg_that_hangs_is_killed_when_the_user_stops(out, tmp_path, fake_
 
     with pytest.raises(Cancelled):
         write(out, 9, frames=frames())
-    status = Path(f"/proc/{started[0]}/status")  # a child's child: gone, or dead and not yet collected
-    assert not status.exists() or "State:\tZ" in status.read_text()
+    status = Path(f"/proc/{started[0]}/status")  # a child's child, which dies when it next has a core
+
+    def is_dead() -> bool:
+        """Gone, or not yet collected."""
+        try:
+            return "State:\tZ" in status.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_until(is_dead)
     assert_untouched(out)
