@@ -8,6 +8,7 @@ to a few numbers by principal components. So words with the same gesture lie bes
 begins, and the rarest of them need not be learned from nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,12 @@ def word_vectors(cache: Cache, width: int) -> dict[str, np.ndarray]:
     if width < 1:
         raise EmageError(f"width is {width}; it must be 1 or more.")
     clips = [clip for clip in cache.clips if clip.split == "train"]
-    rest, spread = _speaker_means(cache, clips)
+    rotations = [_rotations(cache, clip) for clip in clips]
+    rest, spread = _speaker_means(clips, rotations)
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
-    for clip in clips:
-        moved = (_rotations(cache, clip) - rest[clip.speaker]) / spread
+    for clip, turned in zip(clips, rotations, strict=True):
+        moved = (turned - rest[clip.speaker]) / spread
         for word in cache.words(clip):
             times_s = (word.start_s + word.end_s) / 2 + np.array(_OFFSETS_S)
             around = moved[np.round(times_s * FPS).astype(int).clip(0, clip.num_frames - 1)].ravel()
@@ -87,15 +89,14 @@ def _rotations(cache: Cache, clip: Clip) -> np.ndarray:
     return cache.motion[clip.rows][:, rotation_channels(PART_JOINTS["upper"] + PART_JOINTS["hands"])].astype(np.float64)
 
 
-def _speaker_means(cache: Cache, clips: list[Clip]) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Of each speaker (C,); and (C,) the deviation of all frames from them."""
-    frames = {speaker: [] for speaker in {clip.speaker for clip in clips}}
-    for clip in clips:
-        frames[clip.speaker].append(_rotations(cache, clip))
-    pooled = {speaker: np.concatenate(rows) for speaker, rows in frames.items()}
-    means = {speaker: rows.mean(0) for speaker, rows in pooled.items()}
-    square = sum(np.square(rows - means[speaker]).sum(0) for speaker, rows in pooled.items())
-    return means, np.maximum(np.sqrt(square / sum(map(len, pooled.values()))), 1e-3)
+def _speaker_means(clips: Sequence[Clip], rotations: Sequence[np.ndarray]) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Of each speaker (C,); and (C,) the deviation of all frames from them. rotations: (T, C) of each clip."""
+    own = {speaker: [] for speaker in {clip.speaker for clip in clips}}
+    for clip, turned in zip(clips, rotations, strict=True):
+        own[clip.speaker].append(turned)
+    means = {speaker: np.concatenate(rows).mean(0) for speaker, rows in own.items()}
+    square = sum(np.square(rows - means[speaker]).sum(0) for speaker, clips_of in own.items() for rows in clips_of)
+    return means, np.maximum(np.sqrt(square / sum(map(len, rotations))), 1e-3)
 
 
 def main() -> None:

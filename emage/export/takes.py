@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from emage.body import Body
 from emage.errors import ExportError, RenderError
@@ -12,6 +11,7 @@ from emage.export.arkit import arkit_csv, arkit_json
 from emage.export.bvh import bvh_text
 from emage.export.gltf import motion_glb
 from emage.export.settings import ExportSettings, format_of
+from emage.export.sound import write_sound
 from emage.export.video import write_video
 from emage.files import check_writable, new_file, write_text
 from emage.generation.take import Take
@@ -63,7 +63,9 @@ def export_take(
         write_text(path, (arkit_csv if ending == ".csv" else arkit_json)(motion, body.face_maps))
     if sound is None:
         return [path]
-    return [path, _write_sound(sound_path, sound, round(motion.num_frames * SOUND_RATE_HZ / FPS))]
+    with new_file(sound_path) as temporary:
+        write_sound(temporary, sound, round(motion.num_frames * SOUND_RATE_HZ / FPS))
+    return [path, sound_path]
 
 
 def render_video(
@@ -111,11 +113,3 @@ def _colors(take: Take) -> np.ndarray | None:
 def _load_sound(audio: AudioSource | Recording) -> np.ndarray:
     """(N,) at `SOUND_RATE_HZ`. Raises AudioError."""
     return audio.part_sound if isinstance(audio, Recording) else load_audio(audio, sample_rate_hz=SOUND_RATE_HZ)
-
-
-def _write_sound(path: Path, sound: np.ndarray, num_samples: int) -> Path:
-    """Cut or filled with silence, 16 bits."""
-    sound = np.pad(sound[:num_samples], (0, max(num_samples - len(sound), 0)))
-    with new_file(path) as temporary, temporary.open("wb") as stream:
-        soundfile.write(stream, np.clip(sound, -1, 1), SOUND_RATE_HZ, subtype="PCM_16", format="WAV")
-    return path

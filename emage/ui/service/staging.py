@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from emage.body import Body
 from emage.body.rig import Rig
@@ -17,6 +16,7 @@ from emage.errors import BodyError, EmageError
 from emage.evaluation.report import MotionSeries, TakeReport
 from emage.evaluation.words import WordShares
 from emage.export.gltf import body_glb
+from emage.export.sound import write_sound
 from emage.files import new_file
 from emage.generation.take import Request, Take
 from emage.hints import LOCK, HintPlan, Hints, Span
@@ -180,22 +180,11 @@ def stage_sound(user: User, recording: Recording | None, num_frames: int, fps: f
     """
     duration_s = num_frames / fps
     if recording is None:
-        return _put(
-            user, f"silence {duration_s}", ".wav", _write_wav(np.zeros(0, np.float32), SAMPLE_RATE_HZ, duration_s)
-        )
-    name = f"{recording.file} {recording.start_frame} {recording.end_frame} {duration_s} {len(recording.sound)}"
-    return _put(user, name, ".wav", _write_wav(recording.part_sound, SOUND_RATE_HZ, duration_s))
-
-
-def _write_wav(sound: np.ndarray, rate_hz: int, duration_s: float) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        samples = round(duration_s * rate_hz)
-        with soundfile.SoundFile(path, "w", rate_hz, 1, "PCM_16", format="WAV") as stream:
-            stream.write(sound[:samples])
-            for start in range(min(len(sound), samples), samples, rate_hz):
-                stream.write(np.zeros(min(rate_hz, samples - start), np.float32))
-
-    return write
+        name, sound, rate_hz = f"silence {duration_s}", np.zeros(0, np.float32), SAMPLE_RATE_HZ
+    else:
+        name = f"{recording.file} {recording.start_frame} {recording.end_frame} {duration_s} {len(recording.sound)}"
+        sound, rate_hz = recording.part_sound, SOUND_RATE_HZ
+    return _put(user, name, ".wav", lambda path: write_sound(path, sound, round(duration_s * rate_hz), rate_hz))
 
 
 def _stage_body(user: User, body: Body, person: _Person) -> StagedBody:
