@@ -112,11 +112,3 @@ class JoinedShift:
             return self._last_locked
         share = 0.5 * (1 - np.cos(np.pi * (frame - begin) / (after - begin)))
         return self._last_locked + share * (goal - self._last_locked)
-
-
-def join_to_locks(steps: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """The shift (T, 2) that comes of adding (T - 1, 2) to each step of a path, and is 0 in locked frames; see
-    `JoinedShift`.
-    """
-    shift = JoinedShift(locked)
-    return np.concatenate([shift.push(np.concatenate([np.zeros((1, 2)), steps])), shift.finish()])
