@@ -12,6 +12,7 @@ Downloads, retries, locks, progress bars and the cache are huggingface_hub's, wi
   there the hash is checked while the Hub answers.) What fails is removed, so that the next try downloads it again.
 """
 
+import fnmatch
 import glob
 import hashlib
 import json
@@ -143,6 +144,31 @@ def fetch_files(
         raise HubUnavailable(f"not all of {at_commit} came", _REMEDY)
     digests = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in files}
     return _verify(at_commit, paths, sha256, digests), str(at_commit)
+
+
+def fetch_folder(repo: Repo, patterns: Sequence[str], folder: Path) -> None:
+    """Bring the files of a repo whose names fit one of some patterns (as of a shell) into a folder; what is there whole
+    stays, and a download that was broken off goes on.
+
+    Raises:
+        HubUnavailable, WeightsError: as `fetch_file`; or no file fits.
+    """
+    commit, listed = _ask(repo, lambda: _list_files(repo))
+    names = [name for name in listed if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    if not names:
+        raise HubUnavailable(
+            f"{repo} has no files {', '.join(patterns[:3])}", "Check the names; see its page for what there is."
+        )
+    try:
+        snapshot_download(
+            **replace(repo, revision=commit).address,
+            allow_patterns=list(patterns),
+            local_dir=folder,
+            etag_timeout=_answer_seconds(),
+            library_name="emage",
+        )
+    except Exception as error:
+        raise _explain(error, repo, "broke off the download") from error
 
 
 def _cached(repo: Repo, choices: Sequence[Sequence[str]], extra: Sequence[str] = ()) -> dict[str, Path] | None:

@@ -9,6 +9,10 @@ class AudioError(EmageError):
     """A recording cannot be read or used."""
 
 
+class NoOnsetError(AudioError):
+    """A recording in which nothing sets in, so that no beat can be near to it."""
+
+
 class MotionError(EmageError):
     """A motion file or a motion's arrays are not valid."""
 

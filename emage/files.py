@@ -1,6 +1,7 @@
 """Files in and out: npz archives of unknown origin read with care, results written whole or not at all."""
 
 import errno
+import hashlib
 import lzma
 import math
 import os
@@ -8,7 +9,7 @@ import secrets
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,11 +21,15 @@ from emage.errors import EmageError, OutputError
 MAX_NPZ_BYTES = 1 << 30
 """An npz whose arrays unpack to more than this is refused before anything is unpacked."""
 
+TEMPORARY_PREFIX = ".emage-"
+"""Of a file that is being written, in its folder; one that stays is of a process that was killed."""
 _MAX_HEADER_BYTES = 4096
 _MAX_INDEX_BYTES = 1 << 18
 _ZIP_END, _ZIP_END_BYTES, _ZIP_COMMENT_BYTES = b"PK\5\6", 22, 0xFFFF
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\6\7", 20
-ZIP_DAMAGE = (EOFError, OSError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError)
+ZIP_DAMAGE = (
+    EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError, zlib.error, lzma.LZMAError
+)  # fmt: skip
 """What reading a damaged or encrypted archive raises, besides zipfile.BadZipFile."""
 
 
@@ -42,20 +47,38 @@ def read_npz(
     Raises:
         fault: not there, not an npz, damaged, an array that needs unpickling, or more bytes than `max_bytes`.
     """
+    with _open_npz(path, fault) as (archive, members):
+        wanted = list(members) if keys is None else [key for key in keys if key in members]
+        total = sum(members[key].file_size for key in wanted)
+        if total > max_bytes:
+            raise fault(
+                f"{Path(path).name} unpacks to {total:,} bytes; at most {max_bytes:,} are read. "
+                "Save fewer or shorter arrays."
+            )
+        return {key: _read_member(archive, members[key], Path(path), fault) for key in wanted}
+
+
+def array_shapes(path: str | Path, fault: type[EmageError]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of an npz file, of which the headers alone are read.
+
+    Raises:
+        fault: as `read_npz`.
+    """
+    with _open_npz(path, fault) as (archive, members):
+        return {key: _read_header(archive, info, _where(path, info), fault)[0] for key, info in members.items()}
+
+
+@contextmanager
+def _open_npz(
+    path: str | Path, fault: type[EmageError]
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """The archive and its members by the names of their arrays; what reading it raises becomes the fault."""
     path = Path(path)
     try:
         if not path.is_file():
             raise fault(f"{path}: there is no such file.")
         with open_zip(path, fault) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = list(members) if keys is None else [key for key in keys if key in members]
-            total = sum(members[key].file_size for key in wanted)
-            if total > max_bytes:
-                raise fault(
-                    f"{path.name} unpacks to {total:,} bytes; at most {max_bytes:,} are read. "
-                    "Save fewer or shorter arrays."
-                )
-            return {key: _read_member(archive, members[key], path, fault) for key in wanted}
+            yield archive, {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     except zipfile.BadZipFile as error:
         raise fault(
             f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez."
@@ -94,16 +117,31 @@ def _index_bytes(path: Path) -> int:
     return int.from_bytes(tail[start + 12 : start + 16], "little")
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fault: type[EmageError]) -> np.ndarray:
-    where = f"{path.name}, array '{info.filename.removesuffix('.npy')}'"
+def _where(path: str | Path, info: zipfile.ZipInfo) -> str:
+    return f"{Path(path).name}, array '{info.filename.removesuffix('.npy')}'"
+
+
+def _read_header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, fault: type[EmageError]
+) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether the first axis is the fastest, type, and the bytes of the header."""
     try:
         with archive.open(info) as stream:
             version = np.lib.format.read_magic(stream)
             reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
             if version not in reader:
                 raise fault(f"{where}: npy format {version} is not read here. Save it again with np.savez.")
-            shape, is_fortran, dtype = _parse_header(reader[version], stream, where, fault)
-            header_bytes = stream.tell()
+            return *_parse_header(reader[version], stream, where, fault), stream.tell()
+    except (EmageError, zipfile.BadZipFile):
+        raise
+    except ValueError as error:
+        raise fault(f"{where} is not a plain array ({error}).") from error
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, fault: type[EmageError]) -> np.ndarray:
+    where = _where(path, info)
+    shape, is_fortran, dtype, header_bytes = _read_header(archive, info, where, fault)
+    try:
         if dtype.hasobject:
             raise fault(
                 f"{where} holds pickled objects, which could run code; they are never loaded. Save plain arrays."
@@ -143,7 +181,7 @@ def new_file(path: str | Path) -> Iterator[Path]:
     """
     path = _ordinary(path)
     # The suffix stays, for writers that choose the format by it.
-    temporary = path.with_name(f".emage-{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
@@ -160,10 +198,17 @@ def new_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a UTF-8 file, whole or not at all. Raises OutputError."""
+    """Write a UTF-8 file, whole or not at all. Raises OutputError, also for half a character, which UTF-8 has not."""
+    if not is_whole_text(text):
+        raise OutputError(f"{path} was not written: its text holds half a character, as of one that was cut.")
     with new_file(path) as temporary:
         temporary.write_text(text, "utf-8")
     return Path(path)
+
+
+def is_whole_text(text: str) -> bool:
+    """Whether a text can be written to a file; one that was cut or decoded wrongly may hold half a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_writable(path: str | Path) -> None:
@@ -195,7 +240,8 @@ def _ordinary(path: str | Path) -> Path:
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """The sentence for an OSError met while writing `path`."""
-    if error.errno == errno.ENOSPC:
+    # numpy says how much it wrote of an array, and not why that was not all.
+    if error.errno == errno.ENOSPC or (error.errno is None and "requested and" in str(error)):
         return OutputError(f"{path} was not written: the disk is full. Free some space or write elsewhere.")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return OutputError(f"{path} was not written: the folder {path.parent} does not exist. Make it first.")
@@ -241,3 +287,13 @@ def put_files(folder: Path) -> Iterator[NewFiles]:
         for path in files.made:
             path.unlink(missing_ok=True)
         raise
+
+
+def sha256_of(paths: Sequence[Path]) -> str:
+    """Of the content of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -19,41 +19,28 @@ from emage.body.face import FaceMapLoader, loader_of
 from emage.errors import EmageError
 from emage.export.settings import ExportSettings
 from emage.export.takes import STAGE_VIDEO, Progress, export_take, render_video
-from emage.generation.decoding import Sampler
+from emage.generation.listener import Listener
 from emage.generation.sampling import SamplingConfig, load_sampling, save_sampling
 from emage.generation.settings import EXACT, TakeSettings
-from emage.generation.stream import DecodeStage, stream_codes
+from emage.generation.stream import DecodeStage, split_codes
 from emage.generation.take import Request, Take
-from emage.generation.windows import (
-    ContentShare,
-    Window,
-    content_share,
-    first_seed,
-    plan_windows,
-    sample_windows,
-)
+from emage.generation.windows import ContentShare, Window, content_share, plan_windows
 from emage.hints import Hints
-from emage.hints.mask import HintsByWindow, foot_contacts, motion_channels
 from emage.hub import WeightsSource, find_weights
 from emage.models.checkpoint import ALL_FOLDERS, load_networks, save_network
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator
 from emage.models.parts import Parts
-from emage.motion import FLAME2020, FPS, Motion, join_motions
-from emage.motion.skeleton import NUM_BETAS, TRANSLATION
+from emage.motion import FLAME2020, Motion, join_motions
 from emage.motion.stages import Pieces, run_stages
-from emage.postprocess.contacts import floor_height
-from emage.postprocess.following import stages_after_decoding
-from emage.recording.audio import AudioSource, load_audio, num_frames
-from emage.recording.features import Speech, word_indices
+from emage.recording.audio import AudioSource, load_audio
+from emage.recording.features import Speech
 from emage.recording.recording import Recording
-from emage.recording.vocabulary import UNK, VOCABULARY_NAMES, Vocabulary, load_vocabulary
+from emage.recording.vocabulary import VOCABULARY_NAMES, Vocabulary, load_vocabulary
 from emage.render.settings import RenderSettings
+from emage.speech_to_motion import stream_motion
 
 __all__ = ["STAGE_MOTION", "STAGE_VIDEO", "EmagePipeline", "Progress", "Take", "render_video"]
-
-LEAST_KNOWN = 0.3
-"""Of a recording's words: below this share, weights that can hear the waveform hear that."""
 
 STAGE_MOTION = "Generating motion"
 
@@ -145,23 +132,17 @@ class EmagePipeline(
     @property
     def hears_words(self) -> bool:
         """Whether a transcript makes a difference to these weights."""
-        return self.generator.config.vocabulary > 0
+        return self._listener.hears_words
 
     def reads(self, recording: Recording) -> bool:
         """Whether a recording's part is heard by its rhythm and words. Weights that can hear the waveform as well do
         so where there are no words, or they know next to none of them, as in another language.
         """
-        config = self.generator.config
-        if not (config.vocabulary and config.waveform):
-            return self.hears_words
-        words = recording.part_words
-        return bool(words) and self.count_known(recording) >= LEAST_KNOWN * len(words)
+        return self._listener.reads(recording)
 
     def count_known(self, recording: Recording) -> int:
         """How many words of a recording's part are in the weights' vocabulary."""
-        if self.vocabulary is None:
-            return 0
-        return sum(self.vocabulary.index(word.text) != UNK for word in recording.part_words)
+        return self._listener.count_known(recording)
 
     @cached_property
     def body(self) -> Body:
@@ -192,7 +173,7 @@ class EmagePipeline(
         """
         settings = settings or TakeSettings()
         self._check(settings)
-        return self._stream(self._hear(recording), hints, settings, progress, seed_motion)
+        return self._stream(self._listener.hear(recording), hints, settings, progress, seed_motion)
 
     def count_frames(self, recording: Recording, settings: TakeSettings | None = None) -> int:
         """How many frames `stream` and `generate` give for a recording. Raises AudioError: see `plan_windows`."""
@@ -230,12 +211,12 @@ class EmagePipeline(
             max_duration_s: refuse a longer recording.
 
         Raises:
-            AudioError, HintError: see `load_audio`, `Hints` and `apply_locks`.
+            AudioError, HintError: see `load_audio` and `Hints`.
             EmageError: no such speaker, or settings out of range.
         """
         settings = TakeSettings(None, speaker, seed, temperature, top_k, timing, translation, seam_frames, use_audio)
         self._check(settings)
-        speech = self._hear(audio if isinstance(audio, Recording) else load_audio(audio, max_duration_s))
+        speech = self._listener.hear(audio if isinstance(audio, Recording) else load_audio(audio, max_duration_s))
         return join_motions(list(self._stream(speech, hints, settings, progress, seed_motion)))
 
     def take(self, request: Request, progress: Progress | None = None) -> Take:
@@ -256,20 +237,16 @@ class EmagePipeline(
                 "These weights hear no words of this recording, so there is no share of theirs. Choose weights with a "
                 "vocabulary, and give the recording its words."
             )
-        speech = self._hear(recording)
+        speech = self._listener.hear(recording)
         return content_share(self.generator, speech, self.plan_windows(len(speech.audio), timing))
 
     def plan_windows(self, num_samples: int, timing: str = EXACT) -> list[Window]:
         """The windows by which a recording of so many samples at 16 kHz is generated; raises as `plan_windows`."""
         return plan_windows(num_samples, self.generator.config, timing, self.sampling.lookahead_frames)
 
-    def _hear(self, heard: Recording | np.ndarray) -> Speech:
-        """A recording's part with its words, or samples (N,) at 16 kHz, as the generator hears them."""
-        samples = heard.part_samples if isinstance(heard, Recording) else heard
-        words = None
-        if isinstance(heard, Recording) and self.reads(heard) and self.vocabulary is not None:
-            words = word_indices(heard.words, self.vocabulary, num_frames(len(samples)), heard.start_frame)
-        return Speech(samples, words, published_onsets=self.generator.config.conventions == "paper")
+    @property
+    def _listener(self) -> Listener:
+        return Listener(self.generator.config, self.vocabulary)
 
     def _check(self, settings: TakeSettings) -> None:
         settings.check_sample()
@@ -285,48 +262,18 @@ class EmagePipeline(
         progress: Progress | None,
         seed_motion: Motion | None = None,
     ) -> Pieces:
-        """From speech: windows, codes, decoding, smoothing, locks, root trajectory."""
-        config, sampling = self.generator.config, self.sampling
-        num_samples = len(speech.audio)
-        windows = self.plan_windows(num_samples, settings.timing)
-        if hints is not None:
-            hints = self.face_maps.hints(hints, config.expression_basis)
-        shown = None if hints is None else self._network_hints(hints, num_samples, windows)
-        if seed_motion is None:
-            first = first_seed(shown, settings.timing, config.seed_frames)
-            start_position, floor_y = np.zeros(3), 0.0
-        else:
-            first = self._seed_channels(seed_motion)
-            start_position, floor_y = seed_motion.trans[-1], floor_height(self.body.soles(seed_motion))
-        if config.conventions == "paper":  # its loop makes the seed's frames again
-            start_position = first[0, 0, TRANSLATION].numpy()
-        results = sample_windows(
+        return stream_motion(
             self.generator,
             self.codec,
             speech,
-            windows,
-            shown,
-            settings.speaker,
-            sampling,
-            None if settings.seed is None else Sampler(settings.temperature, settings.top_k, settings.seed),
-            first,
-            None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
-            start_position,
-            settings.use_audio,
-        )
-        betas = None if hints is None else hints.reference.betas_in(config.expression_basis)
-        decode = DecodeStage(self.codec, start_position, config.conventions, config.expression_basis, betas)
-        following = stages_after_decoding(
-            num_frames=sum(window.kept_frames for window in windows),
-            low_pass_frames=sampling.low_pass_frames,
-            seams=[(window.start_frame, window.start_frame + config.seed_frames) for window in windows[1:]],
-            seam_frames=sampling.seam_frames if settings.seam_frames is None else settings.seam_frames,
-            hints=hints,
-            translation=settings.resolved_translation,
+            hints,
+            settings,
+            sampling=self.sampling,
+            face_maps=self.face_maps,
             body_of=lambda: self.body,
-            floor_y=floor_y,
+            progress=None if progress is None else lambda done, total: progress(STAGE_MOTION, done, total),
+            seed_motion=seed_motion,
         )
-        return run_stages(stream_codes(results), [decode, *following])
 
     def render_video(
         self,
@@ -362,7 +309,7 @@ class EmagePipeline(
 
         Args:
             path: it appears whole or not at all.
-            take: at 30 frames a second. With hints, parts that are one for most of the time are grey in a GLB.
+            take: at 30 frames a second. With hints, parts that are one for most of the time are in its grey in a GLB.
             audio: written as a wav beside it, as long as the motion; as in `render_video`.
             settings: see `ExportSettings`.
 
@@ -377,37 +324,15 @@ class EmagePipeline(
 
     def decode(self, codes: Parts[torch.Tensor], start_position: np.ndarray, betas: np.ndarray | None = None) -> Motion:
         """Codes (1, T) of each part -> Motion whose path starts at x and z of `start_position` (3,)."""
-        device = codes.face.device
-        with torch.inference_mode():
-            start = torch.tensor(start_position, dtype=torch.float64, device=device)[None]
-            decoded = self.codec.decode(codes, start, self.generator.config.conventions)
-        return Motion(
-            poses=decoded.poses[0].cpu().numpy(),
-            expressions=decoded.expressions[0].cpu().numpy(),
-            trans=decoded.trans[0].cpu().numpy(),
-            betas=np.zeros(NUM_BETAS) if betas is None else betas,
-            expression_basis=self.generator.config.expression_basis,
-        )
+        config = self.generator.config
+        stage = DecodeStage(self.codec, start_position, config.conventions, config.expression_basis, betas)
+        return join_motions(list(run_stages(split_codes(codes), [stage])))
 
     def check_hints(self, hints: Hints | None) -> None:
         """Raise HintError where these weights cannot take the hints, as `generate` would; None is always taken."""
         if hints is not None:
             basis = self.generator.config.expression_basis
             self.face_maps.hints(hints, basis).check_basis(basis, self.face_maps.reason)
-
-    def _network_hints(self, hints: Hints, num_samples: int, windows: list[Window]) -> HintsByWindow:
-        """Over the frames that the networks see, which in the published timing are more than come out."""
-        hints.plan.check_fits(max(num_frames(num_samples), windows[-1].end_frame))
-        hints.check_basis(self.generator.config.expression_basis, self.face_maps.reason)
-        return HintsByWindow(hints, self.body.joints)
-
-    def _seed_channels(self, seed_motion: Motion) -> torch.Tensor:
-        seed = seed_motion.resample(FPS)
-        needed = self.generator.config.seed_frames
-        if seed.num_frames < needed:
-            raise EmageError(f"The seed motion has {seed.num_frames} frames; at least {needed} are needed.")
-        seed = seed.frames(seed.num_frames - needed, seed.num_frames)
-        return torch.from_numpy(motion_channels(seed, foot_contacts(self.body.joints(seed))))[None]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """The released layout, with safetensors; `save_pretrained` and `push_to_hub` come from ModelHubMixin."""

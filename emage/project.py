@@ -3,7 +3,7 @@
 A file that is loaded may come from anybody. Nothing in it chooses where something is written, nothing is unpickled, and
 nothing unpacks without bound.
 
-    session.json        version, settings, and which of the files below is what
+    session.json        version, settings, the transcript's text, and which of the files below is what
     plan.json           the plan of hints, as `--plan` takes it
     recording.flac      as it was given
     words/1.json        words with their times, of the recording and of takes; confidences as they were recognised
@@ -25,19 +25,29 @@ from pathlib import Path
 from typing import IO, Any
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
-from emage.files import ZIP_DAMAGE, NewFiles, new_file, open_zip, put_files
+from emage.files import ZIP_DAMAGE, NewFiles, is_whole_text, new_file, open_zip, put_files
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
-from emage.hints import HintPlan, Hints, Placement
-from emage.motion import Motion
-from emage.project_json import MAX_CAPTION_CHARACTERS, MAX_TAKES, VERSION, ProjectJson, TakeJson, WordsJson
+from emage.hints import HintPlan, Placement
+from emage.motion import FPS, Motion
+from emage.project_json import (
+    MAX_CAPTION_CHARACTERS,
+    MAX_TAKES,
+    MAX_TEXT_CHARACTERS,
+    VERSION,
+    ProjectJson,
+    TakeJson,
+    WordsJson,
+)
+from emage.recording.pronunciation import ENGLISH
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
 from emage.render.settings import RenderSettings
 from emage.validation import build
 
 MAX_PROJECT_BYTES = 1 << 30
-"""Of all files of a project together, and once more of the motions when they are unpacked."""
+"""Of all files of a project together, and once more of the motions when they are unpacked and play at 30 frames a
+second."""
 MAX_SEED = 2**53
 """A larger number is another one in a browser."""
 
@@ -58,9 +68,11 @@ class Project:
     next take.
     takes: what was made; their hints' references are laid along the recording's part already. One of another recording
     is loaded without it: its sound is in its video.
+    text, language: of the transcript, as a person writes it; the words with their times are the recording's.
 
     Raises:
-        SessionError: too many takes, a caption that is too long, or a seed that a browser cannot hold.
+        SessionError: too many takes, a caption or transcript that is too long or holds half a character, or a seed that
+            a browser cannot hold.
     """
 
     recording: Recording | None = None
@@ -70,12 +82,18 @@ class Project:
     settings: TakeSettings = field(default_factory=TakeSettings)
     picture: RenderSettings = field(default_factory=RenderSettings)
     takes: tuple[StoredTake, ...] = ()
+    text: str = ""
+    language: str = ENGLISH
 
     def __post_init__(self):
         if len(self.takes) > MAX_TAKES:
             raise SessionError(f"A session has at most {MAX_TAKES} takes, not {len(self.takes)}. Remove some.")
         if any(len(take.caption) > MAX_CAPTION_CHARACTERS for take in self.takes):
             raise SessionError(f"The caption of a take is text of at most {MAX_CAPTION_CHARACTERS} characters.")
+        if not all(is_whole_text(text) for text in (self.text, *(take.caption for take in self.takes))):
+            raise SessionError("A caption or transcript holds half a character, as of a text that was cut. Retype it.")
+        if len(self.text) > MAX_TEXT_CHARACTERS:
+            raise SessionError(f"A transcript is text of at most {MAX_TEXT_CHARACTERS:,} characters. Shorten it.")
         for settings in (self.settings, *(take.settings for take in self.takes)):
             if settings.seed is not None and settings.seed > MAX_SEED:
                 raise SessionError(f"A session's seed is {_shown(settings.seed)}; it must be {MAX_SEED:,} at most.")
@@ -104,7 +122,8 @@ class Project:
         Args:
             path: the zip.
             folder: of the caller's own; recording, motions and videos are put there, under names of our own.
-            max_bytes: limit on all files together, and once more on the motions when they are unpacked.
+            max_bytes: limit on all files together, and once more on the motions when they are unpacked and play at 30
+                frames a second.
             max_duration_s: of the recording; a longer one is refused undecoded.
 
         Raises:
@@ -154,6 +173,7 @@ class _Writer:
                 "picture": asdict(project.picture),
                 "takes": [self._take(number, take) for number, take in enumerate(project.takes, start=1)],
                 "words": words,
+                "transcript": {"text": project.text, "language": project.language} if project.text else None,
             }
         self._add_json(_PROJECT, content)
         self._add_json(_PLAN, project.plan.to_json())
@@ -276,13 +296,17 @@ class _Reader:
         if self._unread:
             raise self._fault(f"it holds {_shown(min(self._unread))}, which its session.json does not name")
         with self._named_fault():
-            return Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
+            project = Project(recording, plan, reference, saved.placement, saved.settings, saved.picture, takes)
+            if saved.transcript is None:
+                return project
+            return replace(project, text=saved.transcript.text, language=saved.transcript.language)
 
     def _take(self, number: int, take: TakeJson, recording: Recording | None) -> StoredTake:
         reference, plan = None, HintPlan()
         if take.reference is not None:
             motion, reference = self._reference(take.reference)
-            plan = Hints(motion, HintPlan.from_json(take.plan)).plan
+            plan = HintPlan.from_json(take.plan)
+            plan.check_reaches(motion)
         motion = self._motion(self._expect(take.motion, f"takes/{number}.npz"))
         video = None
         if take.video is not None:
@@ -351,9 +375,16 @@ class _Reader:
                 motion = Motion.load(path, self._motion_bytes)
             except EmageError as error:
                 raise self._fault(f"{name} is no motion ({error})") from error
-        self._motion_bytes -= sum(
-            array.nbytes for array in (motion.poses, motion.expressions, motion.trans, motion.betas)
+        frame_bytes = (
+            sum(array.nbytes for array in (motion.poses, motion.expressions, motion.trans)) / motion.num_frames
         )
+        needed = round(frame_bytes * max(motion.num_frames, motion.frames_at(FPS)))
+        if needed > self._motion_bytes:
+            raise self._fault(
+                f"{name} and the motions before it have {needed - self._motion_bytes:,} bytes more than are read when "
+                f"they play at {FPS} frames a second"
+            )
+        self._motion_bytes -= needed
         return motion
 
     def _text(self, name: str, max_bytes: int = _MAX_JSON_BYTES) -> bytes:

@@ -12,10 +12,12 @@ from emage.recording.transcript import MAX_WORD_CHARACTERS, MAX_WORDS
 from emage.render.settings import RenderSettings
 from emage.validation import checked
 
-VERSION = 2
-"""Version 1 has no words."""
+VERSION = 3
+"""Version 1 has no words, version 2 no text of the transcript."""
 MAX_TAKES = 64
 MAX_CAPTION_CHARACTERS = 200
+MAX_TEXT_CHARACTERS = 1_000_000
+"""Of a transcript's text: more than two hours of talk."""
 
 _Second = Annotated[float, Field(ge=0)]
 _Word = tuple[Annotated[str, Field(max_length=MAX_WORD_CHARACTERS)], _Second, _Second, float | None]
@@ -34,6 +36,12 @@ class TakeJson:
     words: str | None = None
 
 
+@checked(SessionError)
+class TranscriptJson:
+    text: Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+    language: Annotated[str, Field(max_length=30)]
+
+
 WordsJson = Annotated[list[_Word], Field(max_length=MAX_WORDS)]
 
 
@@ -48,3 +56,4 @@ class ProjectJson:
     picture: RenderSettings
     takes: Annotated[list[TakeJson], Field(max_length=MAX_TAKES)]
     words: str | None = None
+    transcript: TranscriptJson | None = None

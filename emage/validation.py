@@ -6,6 +6,7 @@ line.
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, dataclass_transform
@@ -22,7 +23,11 @@ STRICT = pydantic.ConfigDict(
     strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, revalidate_instances="always"
 )
 
+MAX_JSON_VALUES = 200_000
+"""More make no plan, settings or session of a person's."""
+
 _LONGEST_VALUE = 60
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 @dataclass_transform(frozen_default=True)
@@ -57,24 +62,34 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def build(kind: type[Kind], value: Any, error: type[EmageError], what: str) -> Kind:
+def build(kind: type[Kind], value: Any, error: type[EmageError], what: str, max_values: int = MAX_JSON_VALUES) -> Kind:
     """A value of `kind`, a class of settings or another type, from JSON: its text, or what it holds.
 
     Fields of a class that are not there have their defaults.
 
     Raises:
-        error: no JSON, unknown or missing fields, values of another kind or out of range; the sentence begins with
-            `what`.
+        error: no JSON, more than `max_values` in it, unknown or missing fields, values of another kind or out of range;
+            the sentence begins with `what`.
     """
     if not isinstance(value, str | bytes):
         try:
             value = json.dumps(value)
         except (TypeError, ValueError, RecursionError) as fault:
             raise error(f"{what} cannot be written as JSON ({fault}).") from fault
+    # Each could become an error that is kept with all the others.
+    if _count_values(value, max_values) > max_values:
+        raise error(f"{what} holds more than {max_values:,} values; no more are read.")
     try:
         return pydantic.TypeAdapter(kind).validate_json(value)
     except pydantic.ValidationError as fault:
         raise error(say(fault, what, kind)) from fault
+
+
+def _count_values(text: str | bytes, enough: int) -> int:
+    """How many values a JSON text has, or more, where they are not more than `enough`."""
+    text = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    count = text.count(b",") + 1
+    return count if count <= enough else _JSON_TEXT.sub(b"", text).count(b",") + 1
 
 
 def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = None) -> str:
@@ -87,7 +102,10 @@ def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = Non
     type_, details = first["type"], first.get("ctx", {})
     if type_ == "value_error":
         return str(details["error"])
-    *holder, name = [""] if not first["loc"] else _name_steps(first["loc"], kind)
+    steps = _name_steps(first["loc"], kind)
+    if type_ in _UNKNOWN and "[" in str(first["loc"][-1]):  # it is called as no field is
+        steps.append(_shorten(repr(first["loc"][-1])))
+    *holder, name = steps or [""]
     within = "".join(f" of {step}" for step in reversed(holder))
     owner = what.removesuffix("'s").removesuffix(":") or "The value"
     if type_ == "json_invalid":
@@ -108,9 +126,11 @@ def say(fault: pydantic.ValidationError, what: str = "", kind: type | None = Non
     if type_ in ("too_long", "too_short"):
         limit = f"{details['max_length']} at most" if type_ == "too_long" else f"{details['min_length']} or more"
         return f"{subject} has {details['actual_length']} entries; it must have {limit}."
-    value = repr(first["input"])
-    value = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
-    return f"{subject} is {value}; it must be {_demand(first)}."
+    return f"{subject} is {_shorten(repr(first['input']))}; it must be {_demand(first)}."
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
@@ -152,10 +172,10 @@ def _name_steps(place: tuple[int | str, ...], kind: type | None) -> list[str]:
     for depth, step in enumerate(place):
         if isinstance(step, str):
             if "[" not in step:  # else it tells which kind of a union was tried
-                names.append(step)
+                names.append(_shorten(step))
         elif depth == 0 and is_dataclass(kind):  # an argument by its position
             names.append(list(kind.__dataclass_fields__)[step])
-        elif depth > 0 and str(place[depth - 1]).endswith("s"):
+        elif names and str(place[depth - 1]).endswith("s"):
             names[-1] = f"{names[-1].removesuffix('s')} {step + 1}"
         else:
             names.append(f"entry {step + 1}")

@@ -1,7 +1,10 @@
-"""Takes on a ZeroGPU Space."""
+"""The start of the server, and takes on a ZeroGPU Space."""
 
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -12,7 +15,7 @@ from emage.generation.take import Request
 from emage.motion import join_motions
 from emage.recording.recording import Recording
 from emage.ui.service.registry import WeightsRegistry
-from tests.conftest import assert_same_motion, make_motion
+from tests.conftest import ROOT, assert_same_motion, make_motion
 
 
 @pytest.fixture
@@ -64,3 +67,14 @@ def test_a_gpu_is_asked_for_as_long_as_the_recording_needs(zero_gpu):
     for recording in (*recordings, recordings[2].trim(0, 1800)):
         assert len(list(make("", Request(recording), None))) == 1
     assert [seconds for seconds, _ in zero_gpu.lent] == [21, 32, 80, 120, 32]
+
+
+def test_a_server_that_has_nowhere_to_write_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path / "file/uploads")}
+    command = [sys.executable, str(ROOT / "app.py"), "--weights", "demo"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    told = ended.stderr.splitlines()[-1]
+    assert told.startswith(f"Error: The folder of uploads and results, {tmp_path}/file/uploads, cannot be written to")
+    assert told.endswith("name another one in GRADIO_TEMP_DIR.")

@@ -142,8 +142,8 @@ def test_plans_of_a_list_may_contradict_one_another(recording):
     ("frames", "reference", "words"),
     [
         (85, MOTION, "the recording lasts 85 frames"),
-        (135, make_motion(85), "the reference motion has 85 frames"),
-        (135, None, "no motion to take them from. Choose a reference motion"),
+        (135, make_motion(85), "the hint motion has 85 frames"),
+        (135, None, "no motion to take them from. Choose a hint motion"),
     ],
 )
 def test_hints_that_do_not_fit_are_known_before_a_take_is_made(frames, reference, words):

@@ -1,13 +1,18 @@
 """Results whole or not at all, archives only with an index of sensible size."""
 
 import os
+import resource
 import stat
 import zipfile
 
 import pytest
 
 from emage.errors import MotionError, OutputError
-from emage.files import check_writable, new_file, open_zip
+from emage.files import check_writable, new_file, open_zip, write_text
+from emage.generation.take import Take
+from emage.hints import HintPlan, Hints
+from emage.recording.recording import Recording
+from tests.conftest import make_motion, make_speech
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -111,3 +116,33 @@ def test_an_index_that_would_fill_the_memory_is_not_read(tmp_path):
     path.write_bytes(end[:21])
     with pytest.raises(zipfile.BadZipFile):
         open_zip(path, MotionError)
+
+
+@pytest.fixture
+def limit_file_size():
+    """Files cannot grow beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_take_that_finds_no_room_leaves_nothing(tmp_path, limit_file_size):
+    take = Take(make_motion(10), hints=Hints(make_motion(300), HintPlan()))
+    limit_file_size(200_000)
+    with pytest.raises(OutputError, match="hint.npz was not written: File too large"):
+        take.store(tmp_path, "talk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_finds_no_room_leaves_nothing(tmp_path, limit_file_size):
+    recording = Recording.load((16000, make_speech(48000)))
+    limit_file_size(300_000)
+    with pytest.raises(OutputError, match="sound.npy was not written: the disk is full"):
+        recording.store(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_with_half_a_character_is_not_written(tmp_path):
+    with pytest.raises(OutputError, match="a.json was not written: its text holds half a character"):
+        write_text(tmp_path / "a.json", "a smile \ud83d")
+    assert list(tmp_path.iterdir()) == []

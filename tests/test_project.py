@@ -1,6 +1,7 @@
 """Projects as zip files: what is saved comes back, and nothing that anybody puts into one does harm."""
 
 import json
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_file_of_before_is_read_whole(tiny, folder):
     assert_same_motion(loaded.reference, make_motion(20, seed=1))
     sampled = TakeSettings("demo", 1, 7, 0.8, 5, translation="in-place", seam_frames=6)
     assert loaded.settings == replace(sampled, timing="published", translation=None)
-    picture = RenderSettings("skeleton", "still", 12.5, panel_width=64, panel_height=96)
+    picture = RenderSettings("moderngl", "still", 12.5, panel_width=64, panel_height=96)  # "skeleton" in the file
     assert loaded.picture == picture
     assert (picture.width, picture.height) == (64, 96)
     assert [take.caption for take in loaded.takes] == ["likeliest", "Ω “drawn”", "of another recording"]
@@ -145,6 +146,22 @@ def test_a_file_of_before_is_read_whole(tiny, folder):
     made = tiny.take(Request(loaded.recording, then.settings, hints)).motion
     assert angles_between(made.poses, then.motion.poses).max() < 1e-3
     np.testing.assert_allclose(made.trans, then.motion.trans, atol=2e-4)
+
+
+def test_the_text_of_the_transcript_comes_back_and_files_without_it_are_read(project, tmp_path, folder):
+    spoken = replace(project, text="Hello, you!", language="de")
+    loaded = Project.load(spoken.save(tmp_path / "s.zip"), folder)
+    assert (loaded.text, loaded.language) == ("Hello, you!", "de")
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        content = json.loads(archive.read("session.json"))
+    assert content["version"] == VERSION == 3
+    del content["transcript"]
+    before = altered(spoken, tmp_path, session_json=json.dumps(content | {"version": 2}).encode())
+    (tmp_path / "before").mkdir()
+    loaded = Project.load(before, tmp_path / "before")
+    assert (loaded.text, loaded.language, len(loaded.takes)) == ("", "en", 3)
+    with pytest.raises(SessionError, match="at most 1,000,000 characters"):
+        replace(project, text="a" * 1_000_001)
 
 
 # --- files of anybody -------------------------------------------------------------------------------------------------
@@ -227,7 +244,7 @@ def put(*keys, value):
         (put("takes", 1, "took_s", value=-1), "took_s of take 2 is -1; it must be 0 or more"),
         (put("takes", 1, "took_s", value=1e999), "took_s of take 2 is inf; it must be a finite number"),
         (put("takes", 1, "plan", value=None), "The plan is None; it must be an object"),
-        (put("takes", 1, "plan", "spans", 0, "end_frame", value=99), "reference motion has 40 frames"),
+        (put("takes", 1, "plan", "spans", 0, "end_frame", value=99), "hint motion has 40 frames"),
         ({"plan_json": b'{"spans": [], "blend_frames": NaN}'}, "blend_frames is nan"),
         ({"plan_json": b'{"spans": [{"part": "tail"}]}'}, "part of span 1 is 'tail'"),
         ({"takes__2_npz": b"no archive"}, "takes/2.npz is no motion"),
@@ -265,6 +282,9 @@ def test_limits_of_what_a_project_holds(project):
         Project(takes=(take,) * (MAX_TAKES + 1))
     with pytest.raises(SessionError, match="at most 200 characters"):
         Project(takes=(replace(take, caption="x" * 201),))
+    for half in ({"takes": (replace(take, caption="a \ud83d"),)}, {"text": "a \ud83d"}):
+        with pytest.raises(SessionError, match="half a character"):
+            Project(**half)
     Project(settings=TakeSettings(seed=2**53))
     for large in (
         {"settings": TakeSettings(seed=2**53 + 1)},
@@ -291,6 +311,37 @@ def test_bombs_are_refused_before_they_unpack(project, tmp_path, folder):
     size = 3000 * (165 * 4 + 103 * 8) + 1200
     with pytest.raises(SessionError, match="takes/2.npz is no motion.*unpacks to"):
         Project.load(path, folder, max_bytes=int(1.5 * size))
+    assert left_in(folder) == []
+
+
+def write_slow(path: Path, num_frames: int) -> bytes:
+    """A small file of a motion of one frame a second."""
+    still = make_motion(1, fps=1)
+    arrays = {name: getattr(still, name).repeat(num_frames, 0) for name in ("poses", "expressions", "trans")}
+    np.savez_compressed(path, betas=still.betas, mocap_frame_rate=1, **arrays)
+    return path.read_bytes()
+
+
+def test_slow_references_are_resampled_as_far_as_a_take_needs_them(project, tmp_path, folder):
+    slow = write_slow(tmp_path / "slow.npz", 10_800)  # three hours; 324,000 frames at 30 frames a second
+    path = altered(project, tmp_path, references__1_npz=slow)
+    began = time.process_time()
+    loaded = Project.load(path, folder)
+    hints = [take.load().hints for take in loaded.takes if take.reference is not None]
+    assert time.process_time() - began < 2
+    assert len(hints) == 2
+    assert all(each.reference.num_frames < 100 for each in hints)
+
+
+def test_the_budget_counts_what_slow_motions_become(project, tmp_path, folder):
+    slow = write_slow(tmp_path / "slow.npz", 100)  # 3,000 frames at 30 frames a second
+    path = altered(project, tmp_path, references__1_npz=slow)
+    enough = 3000 * (165 * 4 + 103 * 8) + 2_000_000
+    assert Project.load(path, folder, max_bytes=enough).reference.num_frames == 100
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.raises(SessionError, match="references/1.npz and the motions before it have .* bytes more than are"):
+        Project.load(path, folder, max_bytes=enough - 2_500_000)
     assert left_in(folder) == []
 
 
@@ -327,6 +378,9 @@ def test_odd_archives(project, tmp_path, folder):
             archive.writestr("session.json", "{}")
     with zipfile.ZipFile(lzma, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("session.json", "{}")
+    misnamed = bytearray(whole)
+    misnamed[whole.rindex(b"PK\1\2") + 9] |= 8  # names are UTF-8
+    misnamed[whole.rindex(b"PK\1\2") + 46] = 0xFF
     encrypted = bytearray(whole)
     encrypted[whole.rindex(b"PK\1\2") + 8] |= 1
     for content, words in (
@@ -335,6 +389,7 @@ def test_odd_archives(project, tmp_path, folder):
         (b"", "no session's zip"),
         (whole[: len(whole) // 2], "no session's zip"),
         (bytes(encrypted), "encrypted"),
+        (bytes(misnamed), "cannot be read .*can't decode byte 0xff"),
         (None, "no such file"),
     ):
         odd = tmp_path / "odd.zip"

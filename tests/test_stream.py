@@ -9,21 +9,20 @@ import pytest
 from emage.errors import EmageError, HintError
 from emage.generation.decoding import Sampler
 from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, PUBLISHED, TRANSLATIONS, TakeSettings
-from emage.generation.windows import join_codes, plan_windows, sample_windows
+from emage.generation.windows import plan_windows, sample_windows
 from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
-from emage.hints.locking import apply_locks
 from emage.hints.mask import foot_contacts, network_hints
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks
 from emage.motion import Motion, join_motions
 from emage.motion.skeleton import DISJOINT_PARTS
-from emage.motion.stages import HeldFrames, run_whole
+from emage.motion.stages import HeldFrames
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import apply_translation, translation_stage
-from emage.postprocess.smoothing import low_pass, smooth_seams
+from emage.postprocess.smoothing import low_pass
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import Vocabulary
 from tests.conftest import TINY_PAPER, Stop, asks, assert_same_motion, make_motion, make_speech
+from tests.stages import join_codes, lock, smooth_seams, translate
 
 FRAMES = 450
 OVER_BORDERS = (
@@ -72,15 +71,14 @@ def made_whole(pipe: EmagePipeline, recording: Recording, given: Hints | None, s
     results = sample_windows(
         pipe.generator, pipe.codec, samples, windows, shown, settings.speaker, pipe.sampling, sampler
     )
-    motion = pipe.decode(join_codes([result.codes for result in results]), np.zeros(3))
+    motion = pipe.decode(join_codes(list(results)), np.zeros(3))
     motion = low_pass(motion, pipe.sampling.low_pass_frames)
     motion = smooth_seams(motion, [(each.start_frame, each.start_frame + 4) for each in windows[1:]], 18)
     if given is None:
-        return apply_translation(motion, settings.resolved_translation, lambda: pipe.body)
-    motion = replace(apply_locks(motion, given), betas=given.reference.betas)
+        return translate(motion, settings.resolved_translation, lambda: pipe.body)
+    motion = replace(lock(motion, given), betas=given.reference.betas)
     locked = given.plan.covers(motion.num_frames, (LOCK,))[:, DISJOINT_PARTS.index("lower")]
-    stage = translation_stage(settings.resolved_translation, lambda: pipe.body, locked, given.reference)
-    return motion if stage is None else run_whole(motion, stage)
+    return translate(motion, settings.resolved_translation, lambda: pipe.body, locked, reference=given.reference)
 
 
 @pytest.mark.parametrize("translation", TRANSLATIONS)

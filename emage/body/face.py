@@ -41,7 +41,7 @@ from threadpoolctl import threadpool_limits
 from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
 from emage.hints import Hints
-from emage.motion import FLAME2020, FPS, Motion
+from emage.motion import FLAME2020, FPS, Motion, say_basis
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, NUM_EXPRESSIONS
 
 # fmt: off
@@ -287,9 +287,9 @@ class FaceMapLoader:
             return self.load().face(motion, basis)
         except WeightsError as error:
             raise BodyError(
-                f"The face is in the basis '{motion.expression_basis}', what is to show it in '{basis}', and the "
-                f"matrix that takes faces from one to the other could not be had: {error} Connect once so that it can "
-                "be fetched, or take a motion or a body of the other basis."
+                f"The motion's face is in {say_basis(motion.expression_basis)}, and is wanted in {say_basis(basis)}. "
+                f"The matrix that takes faces from one to the other could not be had: {error} Connect once so that it "
+                "can be fetched, or take a motion or a body with the other expressions."
             ) from error
 
     @property

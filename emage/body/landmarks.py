@@ -1,14 +1,14 @@
-"""Landmarks: the few vertices of a body that show it in lines: features of the face, head, finger tips, feet.
+"""Landmarks: the few vertices of a body that show it in lines: features of the face, jaw, finger tips, feet.
 
 The face has the 51 inner points of the common 68 (Sagonas et al. 2013), in their order, as SMPL-X files name them:
 right brow, left brow, bridge and base of the nose, right eye, left eye, outer and inner lips; the person's own right.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from emage.motion.skeleton import EYE_JOINTS, HEAD_JOINT, JAW_JOINT, PARENTS, PART_JOINTS
+from emage.motion.skeleton import JAW_JOINT, PARENTS, PART_JOINTS
 
 FACE_POINTS = 51
 RIGHT_BROW, LEFT_BROW = slice(0, 5), slice(5, 10)
@@ -23,39 +23,23 @@ FINGERTIP_JOINTS: tuple[int, ...] = tuple(
 )
 """The last joint of each finger, in the order of `Landmarks.fingertips`."""
 
-_HEAD_DIRECTIONS = 160
-_SKULL_WIDTH = 0.88
-"""Of the head's width with its ears, which would make a wedge of its outline."""
 _JAW_DIRECTIONS = np.array([[-1, -0.3, 0], [-0.5, -1, 0.3], [0, -1, 0.5], [0.5, -1, 0.3], [1, -0.3, 0]])
 _FEET = ((7, 10), (8, 11))
-_HEAD_JOINTS = (HEAD_JOINT, JAW_JOINT, *EYE_JOINTS)
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """Vertices of a body.
 
-    head: (160,) that lie outermost, spread over the head. jaw: (5,) along the lower jaw, from the right over the chin
-    to the left. fingertips: (10,), of `FINGERTIP_JOINTS`. toes, heels: (2,), left and right. face: (51,), or none where
-    the body names none.
+    jaw: (5,) along the lower jaw, from the right over the chin to the left. fingertips: (10,), of `FINGERTIP_JOINTS`.
+    toes, heels: (2,), left and right. face: (51,), or none where the body names none.
     """
 
-    head: np.ndarray
     jaw: np.ndarray
     fingertips: np.ndarray
     toes: np.ndarray
     heels: np.ndarray
     face: np.ndarray
-
-    def vertices(self) -> np.ndarray:
-        """All of them, in the order of the fields."""
-        return np.concatenate([getattr(self, field.name) for field in fields(self)])
-
-    def places(self) -> dict[str, slice]:
-        """Where each field lies among `vertices`."""
-        ends = np.cumsum([len(getattr(self, field.name)) for field in fields(self)]).tolist()
-        starts = [0, *ends[:-1]]
-        return {field.name: slice(*ends) for field, *ends in zip(fields(self), starts, ends, strict=True)}
 
 
 def find_landmarks(vertices: np.ndarray, joints: np.ndarray, owners: np.ndarray, face: np.ndarray) -> Landmarks:
@@ -71,23 +55,11 @@ def find_landmarks(vertices: np.ndarray, joints: np.ndarray, owners: np.ndarray,
         away = vertices[own] - joints[joint]
         return int(own[np.argmax(np.linalg.norm(away, axis=1) if direction is None else away @ direction)])
 
-    head = np.flatnonzero(np.isin(owners, _HEAD_JOINTS))
-    head = head[np.abs(vertices[head, 0]) < _SKULL_WIDTH * np.abs(vertices[head, 0]).max()]
-    outermost = (vertices[head] @ _directions(_HEAD_DIRECTIONS).T).argmax(axis=0)
     back = np.array([0.0, -0.5, -1.0])
     return Landmarks(
-        head=head[outermost],
         jaw=np.array([farthest(JAW_JOINT, direction) for direction in _JAW_DIRECTIONS]),
         fingertips=np.array([farthest(joint) for joint in FINGERTIP_JOINTS]),
         toes=np.array([farthest(foot) for _, foot in _FEET]),
         heels=np.array([farthest(ankle, back) for ankle, _ in _FEET]),
         face=face,
     )
-
-
-def _directions(count: int) -> np.ndarray:
-    """(count, 3) unit vectors, evenly spread (a Fibonacci sphere)."""
-    step = np.arange(count) + 0.5
-    height, angle = 1 - 2 * step / count, np.pi * (1 + 5**0.5) * step
-    flat = np.sqrt(1 - height**2)
-    return np.stack([flat * np.cos(angle), height, flat * np.sin(angle)], axis=1)

@@ -35,13 +35,13 @@ from torch import Tensor
 from emage.body.appearance import colors_of_eyes, find_face_landmarks, find_vertex_parts, read_vertex_colors
 from emage.body.face import Face, FaceMapLoader, loader_of
 from emage.body.landmarks import Landmarks, find_landmarks
-from emage.body.rig import Rig, name_expression
+from emage.body.rig import MOST_BENDS, Rig, name_expression
 from emage.body.skin import Blend, Skin
 from emage.body.smplx_file import EXTRA_ARRAYS, SmplxModel, make_smplx_model, read_smplx_file
 from emage.body.soles import find_soles
 from emage.download import fetch_file
 from emage.errors import BodyError, WeightsError
-from emage.motion import EXPRESSION_BASES, FLAME2020, Motion
+from emage.motion import EXPRESSION_BASES, FLAME2020, Motion, say_basis
 from emage.motion.skeleton import JAW_JOINT, NUM_BETAS, NUM_JOINTS
 
 _log = logging.getLogger(__name__)
@@ -205,6 +205,7 @@ class Body:
         with torch.inference_mode():
             shaped, joints = self._shape(np.zeros(NUM_BETAS, np.float32) if betas is None else betas)
             expressions = self._expressions.columns.numpy()
+            bends = self._correctives if len(self._correctives.columns) <= MOST_BENDS else Blend.nothing()
             return Rig(
                 vertices=shaped.numpy(),
                 joints=joints.numpy(),
@@ -214,6 +215,9 @@ class Body:
                 moved=self._expressions.vertices.numpy(),
                 directions=self._expressions.directions.unflatten(1, (-1, 3)).numpy(),
                 joint_directions=self._joint_expressions[self._expressions.columns].numpy(),
+                bends=tuple((1 + column // 9, column % 9) for column in bends.columns.tolist()),
+                bent=bends.vertices.numpy(),
+                bend_directions=bends.directions.numpy().reshape(len(bends.columns), len(bends.vertices), 3),
             )
 
     def face(self, motion: Motion) -> Face:
@@ -262,11 +266,11 @@ class Body:
         if not self._said_foreign:
             self._said_foreign = True
             _log.warning(
-                "The motion's expressions are in the basis '%s', those of the body '%s' in '%s': its face shows the "
-                "jaw alone. %s The matrix that takes faces from one to the other could not be had: %s",
-                motion.expression_basis,
+                "The motion has %s, the body '%s' has %s: its face shows the jaw alone. %s The matrix that takes faces "
+                "from one to the other could not be had: %s",
+                say_basis(motion.expression_basis),
                 self.name,
-                self.expression_basis,
+                say_basis(self.expression_basis),
                 "Give a SMPL-X file to see them." if motion.expression_basis == FLAME2020 else "Use the stand-in.",
                 self.face_maps.reason,
             )

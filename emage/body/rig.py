@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from emage.motion import ARKIT52
-from emage.motion.skeleton import ARKIT_ACTIONS
+from emage.motion.skeleton import ARKIT_ACTIONS, JOINT_NAMES
+
+MOST_BENDS = 64
+"""The stand-in has 22. SMPL-X has 486 that all move its whole skin: 60 MB of morph targets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +19,9 @@ class Rig:
     anything, by their number in a motion. names: of these. moved: (n,) vertices that expressions move. directions:
     (K, n, 3) by how much at 1. joint_directions: (K, 55, 3) how far the joints go with them.
 
-    Pose correctives, which glTF has no way to tell, are not in it.
+    bends: (B,) pose correctives, each by a joint and an entry (0 to 8, row by row) of its rotation matrix less the unit
+    matrix, which is how much of it there is. bent: (m,) vertices that they move. bend_directions: (B, m, 3) by how
+    much at 1. A body with more than `MOST_BENDS` has none here.
     """
 
     vertices: np.ndarray
@@ -27,6 +32,14 @@ class Rig:
     moved: np.ndarray
     directions: np.ndarray
     joint_directions: np.ndarray
+    bends: tuple[tuple[int, int], ...]
+    bent: np.ndarray
+    bend_directions: np.ndarray
+
+    @property
+    def bend_names(self) -> tuple[str, ...]:
+        """Such as pose:left_shoulder:0."""
+        return tuple(f"pose:{JOINT_NAMES[joint]}:{entry}" for joint, entry in self.bends)
 
     def joint_shifts(self, rotations: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """(T, 55, 3) metres: what a joint's node must go beyond its place at rest, seen from its parent.

@@ -32,6 +32,11 @@ class Blend:
         kept = directions[vertices][:, :, columns]
         return cls(columns, vertices, kept.flatten(0, 1).T.contiguous())
 
+    @classmethod
+    def nothing(cls) -> "Blend":
+        none = torch.zeros(0, dtype=torch.int64)
+        return cls(none, none, torch.zeros(0, 0))
+
     def only(self, vertices: Tensor) -> "Blend":
         """The same for some of the vertices (n,), numbered in their order."""
         place = torch.searchsorted(self.vertices, vertices).clamp_max(max(len(self.vertices) - 1, 0))

@@ -3,8 +3,8 @@
 Everything works on plain arrays, at 30 frames per second and 16 kHz; resample before. Positions are metres, y up.
 
 Sources. FGD: Yoon et al. 2020. BC (beat consistency): Li et al. 2021, "AI Choreographer". L1 diversity: Li et al. 2021,
-"Audio2Gestures". MSE and LVD of the face: Xing et al. 2023 and Yi et al. 2023. The published tables print FGD x10, BC
-x10, MSE x1e8 and LVD x1e5; the functions here return bare values.
+"Audio2Gestures". MSE and LVD of the face: Xing et al. 2023 and Yi et al. 2023. SRGR: Liu et al. 2022, "BEAT". The
+published tables print FGD x10, BC x10, MSE x1e8 and LVD x1e5; the functions here return bare values.
 
 A corpus is scored as published by pooling: FGD over the features of all clips together, the others as the mean of the
 clips' values weighted by frames (BC: by frames less 120, those that it looks at).
@@ -18,7 +18,7 @@ import librosa
 import numpy as np
 from scipy.linalg import eigh, svdvals
 
-from emage.errors import AudioError, MotionError
+from emage.errors import AudioError, MotionError, NoOnsetError
 from emage.evaluation.checks import check_numbers
 from emage.motion import FPS
 from emage.motion.skeleton import JAW_JOINT, NUM_JOINTS, PART_JOINTS, POSE_CHANNELS
@@ -36,6 +36,10 @@ BEAT_ORDER_FRAMES = 7
 BEAT_MIN_RELATIVE_SPEED = 0.10
 """A motion beat in a joint slower than this share of the joint's mean is no beat, but a joint at rest."""
 BEAT_SIGMA_S = 0.3
+NEAR_JOINT_M = 0.1
+"""A joint nearer than this to the true one is recalled."""
+MEAN_SEMANTIC_SCORE = 0.165
+"""Of BEAT's frames, by which SRGR is divided so that the truth has about 1."""
 STILL_JOINT_M_PER_S = 1e-4
 """A joint slower than this on the corpus' average is moved by rounding alone, and has no beats."""
 
@@ -142,7 +146,8 @@ def beat_consistency(joints: np.ndarray, audio: np.ndarray, mean_velocity: np.nd
 
     Raises:
         MotionError: other shapes, or under 4.5 s of motion.
-        AudioError: no onset to be near to, or under 4.5 s.
+        AudioError: under 4.5 s of sound.
+        NoOnsetError: no onset to be near to. The released code divides by their number, so that such a clip has no BC.
     """
     clip = _BeatClip.of(joints, audio, mean_velocity)
     return clip.score(clip.relative_speed[: len(clip.trimmed_speed)])
@@ -176,7 +181,7 @@ class _BeatClip:
         trimmed = slice(frame_to_sample(BEAT_TRIM_FRAMES), frame_to_sample(frames - BEAT_TRIM_FRAMES))
         onsets_s = audio_onsets(audio[trimmed])
         if len(onsets_s) == 0:
-            raise AudioError("The recording has no onset (is it silent?), so that no beat can be consistent with it.")
+            raise NoOnsetError("The recording has no onset (is it silent?), so that no beat can be consistent with it.")
         return cls(relative, onsets_s)
 
     @property
@@ -212,6 +217,30 @@ def l1_diversity(joints: np.ndarray) -> float:
     """
     joints = check_numbers("joints", joints, (None, None, 3))
     return float(np.abs(joints - joints.mean(axis=0)).sum() / len(joints))
+
+
+def semantic_scores(labels: Iterable[tuple[float, float, float]], frames: int) -> np.ndarray:
+    """Labels of a clip, each its start and end in seconds and its score -> (T,) score of each frame: of the first label
+    that the frame's time lies in, both ends included, or 0."""
+    scores, times_s = np.zeros(frames), np.arange(frames) / FPS
+    is_free = np.ones(frames, dtype=bool)
+    for start_s, end_s, score in labels:
+        inside = is_free & (times_s >= start_s) & (times_s <= end_s)
+        scores[inside] = score
+        is_free &= ~inside
+    return scores
+
+
+def semantic_gesture_recall(joints: np.ndarray, target: np.ndarray, scores: np.ndarray) -> float:
+    """SRGR: the share of joints within 10 cm of the true ones, each frame counting with its semantic score over 0.165.
+
+    joints, target: (T, J, 3) metres; here J = 55, of `beat_poses` at trans 0. scores: (T,), of `semantic_scores`.
+    """
+    joints = check_numbers("joints", joints, (None, None, 3))
+    target = check_numbers("target", target, joints.shape)
+    scores = check_numbers("scores", scores, joints.shape[:1])
+    near = np.linalg.norm(joints - target, axis=-1) < NEAR_JOINT_M
+    return float((near.mean(axis=1) * scores).mean() / MEAN_SEMANTIC_SCORE)
 
 
 def vertex_mse(vertices: np.ndarray, target: np.ndarray) -> float:

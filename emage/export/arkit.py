@@ -153,7 +153,10 @@ def load_arkit(path: str | Path) -> Motion:
 
 def _read_csv(path: Path, text: str) -> tuple[Sequence[str], np.ndarray, np.ndarray, float]:
     """Names of the columns, times (T,) in seconds, weights (T, columns), frames per second."""
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    except csv.Error as error:
+        raise MotionError(f"{path.name} is damaged: a line cannot be read ({error}).") from error
     if not rows or [name.strip().lower() for name in rows[0][:2]] != ["timecode", "blendshapecount"]:
         raise MotionError(
             f"{path.name} does not begin with Timecode,BlendShapeCount,... Give the CSV of Live Link Face as the app "

@@ -3,7 +3,9 @@
 What is in the file, and how its parts are called, is told in docs/exports.md; the page's stage reads the same file.
 
 What glTF cannot tell, or tools do not read, is left out:
-- pose correctives. The stand-in's move its skin by 10 mm at most, at shoulders and forearms, by 0.3 mm in the mean.
+- pose correctives: the stage has them, see `body_glb`. Their weights go below 0, and Blender 4.5 cuts such off at that
+  of the first frame. Without them the stand-in's skin is 0.2 mm off in the mean, at shoulders and forearms by 13 mm at
+  most.
 - a fifth joint and more of a vertex: many tools read four. Of the stand-in that moves 24 vertices, by 1 mm at most.
 """
 
@@ -17,10 +19,11 @@ from emage import __version__
 from emage.body import Body
 from emage.body.rig import Rig
 from emage.export.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GlbWriter
+from emage.hints import GENERATED
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_matrix, axis_angle_to_quaternion
 from emage.motion.skeleton import DISJOINT_PARTS, JAW_JOINT, JOINT_NAMES, NUM_JOINTS, PARENTS
-from emage.render.settings import RenderSettings, rgb_of
+from emage.render.settings import RenderSettings
 
 CONTRACT = 1
 """Of node names, attributes and extras; the page's stage reads them."""
@@ -40,8 +43,9 @@ def body_glb(
 ) -> bytes:
     """A body in the T-pose, without motion, for the page's stage.
 
-    It has the vertices' own colours besides (`_OWN_COLOR`), to mix with those of the parts frame by frame. Blender 4.5
-    fails at random on files with two attributes of a program's own, so `motion_glb` leaves them out.
+    It has the vertices' own colours besides (`_OWN_COLOR`), to mix with those of the parts frame by frame, and the pose
+    correctives (see `Rig`) as morph targets, such as `pose:left_shoulder:0`. `motion_glb` leaves both out: Blender 4.5
+    fails at random on files with two attributes of a program's own.
 
     Args:
         body: mesh, skin and morph targets.
@@ -49,7 +53,7 @@ def body_glb(
         part_colors: (5, 3) sRGB in 0..1 in the order of `DISJOINT_PARTS`; by default all are generated.
         part_materials: a material for each part, named after it, in place of one.
     """
-    return _Document(body, betas, part_colors, part_materials, own_colors=True).to_bytes()
+    return _Document(body, betas, part_colors, part_materials, for_stage=True).to_bytes()
 
 
 def motion_glb(
@@ -65,14 +69,14 @@ def motion_glb(
         BodyError: the face is in another basis, and cannot be taken over.
     """
     betas = motion.betas_in(body.expression_basis)
-    document = _Document(body, betas, part_colors, part_materials, own_colors=False)
+    document = _Document(body, betas, part_colors, part_materials, for_stage=False)
     document.animate(body, motion, name)
     return document.to_bytes()
 
 
 def generated_colors() -> np.ndarray:
     """(5, 3) sRGB of parts that are generated, as in the videos."""
-    return np.repeat(rgb_of(RenderSettings().generated_color)[None], len(DISJOINT_PARTS), axis=0)
+    return RenderSettings().part_colors(np.full(len(DISJOINT_PARTS), GENERATED))
 
 
 class _Document:
@@ -84,10 +88,11 @@ class _Document:
         betas: np.ndarray | None,
         part_colors: np.ndarray | None,
         part_materials: bool,
-        own_colors: bool,
+        for_stage: bool,
     ):
-        self._writer, self._own_colors = GlbWriter(), own_colors
+        self._writer, self._for_stage = GlbWriter(), for_stage
         self._rig = rig = body.rig(betas)
+        targets = [*rig.names, *(rig.bend_names if for_stage else ())]
         surface = _Surface.of(body, rig, generated_colors() if part_colors is None else part_colors)
         if part_materials:  # a triangle's part is that of two of its corners or more
             of_triangle = np.median(body.vertex_parts[body.faces], axis=1).astype(int)
@@ -132,12 +137,12 @@ class _Document:
                         {**self._primitive(surface, faces), "material": number}
                         for number, (_, faces) in enumerate(pieces)
                     ],
-                    "weights": [0.0] * len(rig.names),
-                    "extras": {"targetNames": rig.names},
+                    "weights": [0.0] * len(targets),
+                    "extras": {"targetNames": targets},
                 }
             ],
         }
-        if not rig.names:  # a body without a face
+        if not targets:
             del self._json["meshes"][0]["weights"], self._json["meshes"][0]["extras"]
 
     def to_bytes(self) -> bytes:
@@ -156,17 +161,21 @@ class _Document:
             "WEIGHTS_0": add(surface.weights[used], ARRAY_BUFFER, normalized=True),
             "_PART": add(surface.parts[used], ARRAY_BUFFER),
         }
-        if self._own_colors:
+        if self._for_stage:
             attributes["_OWN_COLOR"] = add(surface.own_colors[used], ARRAY_BUFFER, normalized=True)
         primitive = {
             "attributes": attributes,
             "indices": add(corners.astype(np.uint16 if count < 0xFFFF else np.uint32), ELEMENT_ARRAY_BUFFER),
         }
-        here = np.isin(rig.moved, used)
-        places, targets = np.searchsorted(used, rig.moved[here]), []
-        for directions in rig.directions[:, here]:
-            moves = np.abs(directions).max(1, initial=0) > _LEAST_M
-            targets.append({"POSITION": self._writer.add_sparse(count, places[moves], directions[moves])})
+        moves_by, targets = [(rig.moved, rig.directions)], []
+        if self._for_stage:
+            moves_by.append((rig.bent, rig.bend_directions))
+        for moved, every_direction in moves_by:
+            here = np.isin(moved, used)
+            places = np.searchsorted(used, moved[here])
+            for directions in every_direction[:, here]:
+                moves = np.abs(directions).max(1, initial=0) > _LEAST_M
+                targets.append({"POSITION": self._writer.add_sparse(count, places[moves], directions[moves])})
         return primitive | ({"targets": targets} if targets else {})
 
     def animate(self, body: Body, motion: Motion, name: str) -> None:

@@ -15,12 +15,13 @@ from emage.export.sound import write_sound
 from emage.export.video import write_video
 from emage.files import check_writable, new_file, write_text
 from emage.generation.take import Take
+from emage.hints import FOLLOWED, GENERATED, LOCKED
 from emage.motion import FPS, Motion
 from emage.recording.audio import SOUND_RATE_HZ, AudioSource, load_audio
 from emage.recording.recording import Recording
 from emage.render.frames import frame_size, render_frames
 from emage.render.scene import Actor
-from emage.render.settings import RenderSettings, rgb_of
+from emage.render.settings import RenderSettings
 
 STAGE_VIDEO = "Drawing the video"
 
@@ -75,18 +76,22 @@ def render_video(
     audio: AudioSource | Recording | None = None,
     settings: RenderSettings | None = None,
     progress: Progress | None = None,
+    columns: int | None = None,
 ) -> Path:
-    """As `EmagePipeline.render_video`, for motion that needs no networks."""
+    """As `EmagePipeline.render_video`, for motion that needs no networks.
+
+    columns: how many bodies stand in a row; None: all.
+    """
     settings = settings or RenderSettings()
     if not takes:
         raise RenderError("There is nothing to draw: give at least one take.")
     actors = [Actor(body, take.motion, _drawn_hints(take), take.caption) for take in takes]
     sound = None if audio is None else _load_sound(audio)
-    width, height = frame_size(len(actors), settings)
+    width, height = frame_size(len(actors), settings, columns)
     longest = max(take.motion.num_frames for take in takes)
     return write_video(
         path,
-        render_frames(actors, settings),
+        render_frames(actors, settings, columns),
         width=width,
         height=height,
         fps=takes[0].motion.fps,
@@ -98,16 +103,18 @@ def render_video(
 
 
 def _drawn_hints(take: Take) -> np.ndarray | None:
-    return None if take.hints is None else take.hints.plan.covers(take.motion.num_frames)
+    return None if take.hints is None else take.hints.plan.states(take.motion.num_frames)
 
 
 def _colors(take: Take) -> np.ndarray | None:
-    """(5, 3) of the parts: grey where they are hints for most of the time; None without hints."""
-    hints = _drawn_hints(take)
-    if hints is None:
+    """(5, 3) of the parts: a grey where they are hints for most of the time, of what they mostly are then; None without
+    hints."""
+    states = _drawn_hints(take)
+    if states is None:
         return None
-    picture = RenderSettings()
-    return np.stack([rgb_of(picture.generated_color), rgb_of(picture.hint_color)])[(hints.mean(0) > 0.5).astype(int)]
+    followed, locked = (states == FOLLOWED).mean(0), (states == LOCKED).mean(0)
+    mostly = np.where(locked >= followed, LOCKED, FOLLOWED)
+    return RenderSettings().part_colors(np.where(followed + locked > 0.5, mostly, GENERATED))
 
 
 def _load_sound(audio: AudioSource | Recording) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Which code is chosen for each frame: argmax, Viterbi decoding, or a sample that varies with speech."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from emage.recording.features import LOUD_PERCENTILE, SPEECH_BELOW_LOUD_DB, STRE
 from emage.validation import checked
 
 _PATH_CODES = 8
+_STANDING_M_PER_S = 0.03
+_HELD_FRAMES = 8
 
 # Of a sample's own time.
 _STEPS_PER_S = 1.2
@@ -98,18 +100,26 @@ def choose_codes(
         if transition_cost == 0:
             return scores.argmax(-1)
         embedding = codec.parts[part].quantizer.embedding.weight
-        if before is None:
-            return decode_viterbi(scores[0], embedding, transition_cost)[None]
-        seed = before[part][:, : scores.shape[1]]
+        seed = scores.new_zeros(1, 0, dtype=torch.long) if before is None else before[part][:, : scores.shape[1]]
         if seed.shape[1] == scores.shape[1]:
             return seed
-        path = decode_viterbi(scores[0, seed.shape[1] :], embedding, transition_cost, seed[0, -1:])
+        searched = scores[0, seed.shape[1] :], embedding, transition_cost, seed[0, -1:]
+        if part == "lower" and sampling.glide_cost > 0:
+            path = decode_standing(*searched, codec, config.conventions, sampling.glide_cost)
+        else:
+            path = decode_viterbi(*searched)
         return torch.cat([seed, path[None]], 1)
 
     return codec.choose(choose)
 
 
-def decode_viterbi(scores: Tensor, embedding: Tensor, transition_cost: float, before: Tensor | None = None) -> Tensor:
+def decode_viterbi(
+    scores: Tensor,
+    embedding: Tensor,
+    transition_cost: float,
+    before: Tensor | None = None,
+    stay_cost: Tensor | None = None,
+) -> Tensor:
     """The codes (T,) of largest sum of scores less the cost of each change of code (Viterbi 1967).
 
     Chosen frame by frame, codes of like probability take turns, and the body trembles. A change costs `transition_cost`
@@ -120,15 +130,19 @@ def decode_viterbi(scores: Tensor, embedding: Tensor, transition_cost: float, be
     Args:
         scores: (T, K), log-probabilities but for a constant of each frame.
         embedding: (K, D).
-        before: (1,) the code before the first; None where there is none.
+        before: (1,) the code before the first; (0,) or None where there is none.
+        stay_cost: (K,) of each frame that stays at a code; a change between two costs no less than to stay at the one
+            that costs less, or they would take turns.
     """
-    likely = scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.flatten()
-    likely = (likely if before is None else torch.cat([likely, before])).unique()
+    before = scores.new_zeros(0, dtype=torch.long) if before is None else before
+    likely = torch.cat([scores.topk(min(_PATH_CODES, scores.shape[1]), -1).indices.flatten(), before]).unique()
     scores = scores[:, likely]
-    cost = torch.cdist(embedding, embedding).square()
-    cost = cost * (transition_cost / cost.mean().clamp_min(1e-12))
-    best = scores[0] if before is None else scores[0] - cost[before[0], likely]
-    cost = cost[likely][:, likely]
+    codes = embedding[likely]
+    cost = torch.cdist(codes, codes).square() * (transition_cost / _mean_squared_distance(embedding))
+    if stay_cost is not None:
+        stay_cost = stay_cost[likely]
+        cost = torch.maximum(cost, torch.minimum(stay_cost[:, None], stay_cost))
+    best = scores[0] if not len(before) else scores[0] - cost[likely == before[0]][0]
     came_from = []
     for score in scores[1:]:
         best, origin = (best[:, None] - cost).max(0)
@@ -138,6 +152,42 @@ def decode_viterbi(scores: Tensor, embedding: Tensor, transition_cost: float, be
     for origin in reversed(came_from):
         path.append(origin[path[-1]])
     return likely[torch.stack(path[::-1])]
+
+
+def _mean_squared_distance(embedding: Tensor) -> float:
+    """Of any two of the codes (K, D), themselves among them: twice their variance."""
+    return max(2 * float(embedding.double().var(0, correction=0).sum()), 1e-12)
+
+
+def decode_standing(
+    scores: Tensor,
+    embedding: Tensor,
+    transition_cost: float,
+    before: Tensor,
+    codec: MotionCodec,
+    conventions: Literal["released", "paper"],
+    glide_cost: float,
+) -> Tensor:
+    """`decode_viterbi` for the lower body, by which nobody glides who stands.
+
+    Where changes cost much, one code is held for long, and some codes of a step move the body for as long as they are
+    held. To stay at a code that goes over the floor at v m/s costs `glide_cost` (v - 0.03) a frame. That is worked out
+    for the codes alone that make up a quarter of a second of the path, which is searched again until they cost what
+    they should.
+    """
+    stay_cost = scores.new_zeros(scores.shape[1])
+    known: set[int] = set()
+    while True:
+        path = decode_viterbi(scores, embedding, transition_cost, before, stay_cost)
+        codes, frames = path.unique(return_counts=True)
+        held = set(codes[frames >= _HELD_FRAMES].tolist()) - known
+        known |= held
+        gliding = {code: codec.held_speed(code, conventions) - _STANDING_M_PER_S for code in held}
+        gliding = {code: speed for code, speed in gliding.items() if speed > 0}
+        if not gliding:
+            return path
+        for code, speed in gliding.items():
+            stay_cost[code] = glide_cost * speed
 
 
 def _scores(part: str, codec: MotionCodec, output: GeneratorOutput, config: GeneratorConfig) -> Tensor:

@@ -22,7 +22,8 @@ SAMPLING_NAME = "sampling.json"
 CONFIG_KEYS = {"face": "sf", "upper": "su", "hands": "sh", "lower": "sl"}
 """By which the transition costs stood in config.json."""
 
-FromZero = Annotated[float, Field(ge=0)]
+FromZero = Annotated[float, Field(ge=0, le=1e6)]
+"""With room for any honest number; much larger ones add up to infinity."""
 
 
 @checked(WeightsError, SAMPLING_NAME)
@@ -30,10 +31,11 @@ class SamplingConfig:
     """What weights ask for when they are sampled; all 0 as published.
 
     transition_cost: of each part's codes, see `emage.generation.decoding.decode_viterbi`.
+    glide_cost: of lower-body codes that carry along who stands, see `emage.generation.decoding.decode_standing`.
     temperature: of the take that nobody asked a seed for; 0 is the argmax.
     guidance: how much more the audio tells for the body's codes, see `emage.generation.decoding.guide`.
     low_pass_frames: of the decoded body and hands, see `emage.postprocess.smoothing.low_pass`.
-    seam_frames: over which the body is smoothed where windows join, see `emage.postprocess.smoothing.smooth_seams`.
+    seam_frames: over which the body is smoothed where windows join, see `emage.postprocess.smoothing.SeamStage`.
     lookahead_frames: that each window makes beyond those that are kept, see `emage.generation.windows.plan_windows`.
 
     Raises:
@@ -43,9 +45,10 @@ class SamplingConfig:
     transition_cost: Parts[FromZero] = field(default_factory=lambda: Parts(0.0, 0.0, 0.0, 0.0))
     temperature: FromZero = 0.0
     guidance: FromZero = 0.0
-    low_pass_frames: FromZero = 0.0
+    low_pass_frames: Annotated[float, Field(ge=0, le=300)] = 0.0
     seam_frames: SeamFrames = 0
-    lookahead_frames: Annotated[int, Field(ge=0)] = 0
+    lookahead_frames: Annotated[int, Field(ge=0, le=1 << 16)] = 0
+    glide_cost: FromZero = 0.0
 
 
 def load_sampling(folder: Path) -> SamplingConfig:

@@ -17,11 +17,19 @@ from emage.models.parts import Parts
 from emage.motion import Motion
 from emage.motion.skeleton import NUM_BETAS
 
+_PIECE_FRAMES = 512
+
 
 def stream_codes(results: Iterable[WindowResult]) -> Iterator[Parts[Tensor]]:
     """The codes (1, T) of window after window; what they were chosen from is let go."""
     for result in results:
         yield result.codes
+
+
+def split_codes(codes: Parts[Tensor]) -> Iterator[Parts[Tensor]]:
+    """The codes (1, T) of a whole motion in pieces, so that decoding takes no more memory where it is longer."""
+    for start in range(0, codes.face.shape[1], _PIECE_FRAMES):
+        yield codes.map(lambda index, start=start: index[:, start : start + _PIECE_FRAMES])
 
 
 class DecodeStage:

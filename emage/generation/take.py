@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emage.files import put_files
 from emage.generation.settings import TakeSettings
 from emage.hints import HintPlan, Hints
-from emage.motion import Motion
+from emage.motion import FPS, Motion
 from emage.recording.audio import frame_to_second
 from emage.recording.recording import Recording
 
@@ -31,7 +32,8 @@ class Request:
 class Take:
     """One result: a motion, its caption, and what it was made of as far as that is known.
 
-    hints: drawn grey. recording: frame 0 of the motion is the first of its part. took_s: seconds that it took to make.
+    hints: drawn in greys. recording: frame 0 of the motion is the first of its part. took_s: seconds that it took to
+    make.
     """
 
     motion: Motion
@@ -42,18 +44,21 @@ class Take:
     took_s: float | None = None
 
     def store(self, folder: Path, stem: str, video: Path | None = None, command: str = "") -> "StoredTake":
-        """Write motion and reference into a folder of its own.
+        """Write motion and reference into a folder of its own, both or neither.
 
         Raises:
             OutputError: they cannot be written.
         """
+        with put_files(folder) as files:
+            motion = self.motion.save(files.path(f"{stem}.npz"))
+            reference = None if self.hints is None else self.hints.reference.save(files.path("hint.npz"))
         return StoredTake(
             caption=self.caption,
-            motion=self.motion.save(folder / f"{stem}.npz"),
+            motion=motion,
             num_frames=self.motion.num_frames,
             recording=self.recording,
             settings=self.settings,
-            reference=None if self.hints is None else self.hints.reference.save(folder / "hint.npz"),
+            reference=reference,
             plan=HintPlan() if self.hints is None else self.hints.plan,
             stages_s=() if self.took_s is None else ((STAGE_ALL, self.took_s),),
             video=video,
@@ -92,6 +97,9 @@ class StoredTake:
         return sum(seconds for _, seconds in self.stages_s) if self.stages_s else None
 
     def load(self) -> Take:
-        """With its motion in memory. Raises MotionError."""
-        hints = None if self.reference is None else Hints(Motion.load(self.reference), self.plan)
-        return Take(Motion.load(self.motion), self.caption, hints, self.recording, self.settings, self.took_s)
+        """With its motion in memory, and of its hints as much as that is long. Raises MotionError."""
+        motion = Motion.load(self.motion)
+        hints = None
+        if self.reference is not None:
+            hints = Hints.over(Motion.load(self.reference), self.plan, motion.frames_at(FPS))
+        return Take(motion, self.caption, hints, self.recording, self.settings, self.took_s)

@@ -313,8 +313,3 @@ def _window_hints(hints: HintWindows | None, window: Window, device: torch.devic
 
 def _kept(window: Window, codes: Parts[Tensor], output: GeneratorOutput) -> WindowResult:
     return WindowResult(window, codes.map(lambda tensor: tensor[:, window.kept]), output.frames(window.kept))
-
-
-def join_codes(results: list[Parts[Tensor]]) -> Parts[Tensor]:
-    """Codes (1, T) of window after window -> codes (1, sum of T)."""
-    return Parts.of(lambda part: torch.cat([codes[part] for codes in results], 1))

@@ -1,5 +1,6 @@
 """Locked spans: the reference is put into the output exactly, with blended borders."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -7,55 +8,55 @@ import numpy as np
 import torch
 
 from emage.hints.plan import LOCK, Hints
-from emage.motion import Motion
+from emage.motion import FPS, Motion
 from emage.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from emage.motion.skeleton import DISJOINT_PARTS, PART_JOINTS
-from emage.motion.stages import HeldFrames, run_whole
+from emage.motion.stages import HeldFrames
 
 JOIN_FRAMES = 150
 """The path comes to where a locked lower body is over so many frames, or over the whole gap where that is shorter."""
+LEAST_BLEND_FRAMES, MOST_BLEND_FRAMES = 6, 30
+"""Of a border whose plan leaves them open."""
+BLEND_RAD_PER_S, BLEND_M_PER_S = 2.0, 0.5
+"""How fast, on average, the joint that has farthest to turn bridges that, and the pelvis its height."""
 
 _GROUND = [0, 2]
 
 
-def apply_locks(motion: Motion, hints: Hints) -> Motion:
-    """Put the locked spans of `hints` into `motion`.
-
-    Inside a span the output is the reference. Outside, over `blend_frames` frames on each side, the difference
-    between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. The
-    path is not bent back: before a locked lower body that begins within `JOIN_FRAMES`, and after one, it is moved as
-    a whole, and between two of them its shift changes evenly, over the last `JOIN_FRAMES` where they lie further
-    apart. Before a first one that begins later the path begins where that is.
-
-    Raises:
-        HintError: a locked face whose expressions are in another basis than the motion's; `FaceMapLoader.hints` of
-            `emage.body.face` takes them over.
-    """
-    hints.check_basis(motion.expression_basis)
-    stage = LockStage(hints, motion.num_frames)
-    return run_whole(motion, stage) if stage.locks_any else motion
-
-
 @dataclass(frozen=True, eq=False)
 class _Border:
-    """One end of a locked span. frame: the locked one at it; beside: (N,) free frames, the nearest first, with weights
-    (N,) from 1 at the border to 0; inside: the next frame within the span, where there is one."""
+    """One end of a locked span. frame: the locked one at it; step: to the free ones, 1 or -1; beside: (N,) those that a
+    blend may reach, the nearest first; inside: the next frame within the span, where there is one; least, most: frames
+    of the blend."""
 
     frame: int
+    step: int
     beside: np.ndarray
-    weights: np.ndarray
     inside: int | None
+    least: int
+    most: int
 
-    def within(self, start: int, end: int) -> "tuple[np.ndarray, np.ndarray]":
-        """-> numbers of the free frames from `start` to `end`, and how far each is from the border."""
-        chosen = np.flatnonzero((self.beside >= start) & (self.beside < end))
-        return self.beside[chosen], chosen
+    def within(self, start: int, end: int, count: int) -> "tuple[np.ndarray, np.ndarray]":
+        """-> numbers of the free frames from `start` to `end` that a blend of `count` frames reaches, and how far each
+        is from the border, from 1 on."""
+        beside = self.beside[:count]
+        chosen = np.flatnonzero((beside >= start) & (beside < end))
+        return beside[chosen], chosen + 1
 
 
 class LockStage:
-    """`apply_locks` of motion in pieces. It waits where a border comes near that frames before it lead to.
+    """Puts the locked spans of hints into motion. It waits where a border comes near that frames before it lead to.
 
-    num_frames: of the whole motion.
+    Inside a span the output is the reference. Outside, over `blend_frames` frames on each side, the difference
+    between the two at the border fades away, and for rotations that of their velocities, so that nothing jumps. Where
+    the plan leaves `blend_frames` open, each border has as many as the distance needs that is bridged there, over all
+    parts that are locked from it on (`BLEND_RAD_PER_S`); the velocities fade over `LEAST_BLEND_FRAMES` then. The path
+    is not bent back: before a locked lower body that begins within `JOIN_FRAMES`, and after one, it is moved as a
+    whole, and between two of them its shift changes evenly, over the last `JOIN_FRAMES` where they lie further apart.
+    Before a first one that begins later the path begins where that is.
+
+    hints: their faces in the motion's basis; `FaceMapLoader.hints` of `emage.body.face` takes them over. num_frames: of
+    the whole motion.
     """
 
     def __init__(self, hints: Hints, num_frames: int):
@@ -64,6 +65,11 @@ class LockStage:
         self._ranges = {part: _ranges(locked[:, column]) for column, part in enumerate(DISJOINT_PARTS)}
         blend_frames = hints.plan.blend_frames
         self._borders = {part: list(_borders(each, num_frames, blend_frames)) for part, each in self._ranges.items()}
+        self._together: dict[tuple[int, int], list[str]] = {}
+        """Parts that are locked up to the same frame, or from it on."""
+        for part, borders in self._borders.items():
+            for border in borders:
+                self._together.setdefault((border.frame, border.step), []).append(part)
         self._path = _LockedPath(self._ranges["lower"], self._reference.trans[:, _GROUND])
         # Of each frame, the first that it needs, and how many must have come.
         oldest, needed = np.arange(num_frames), np.arange(num_frames) + 1
@@ -100,32 +106,51 @@ class LockStage:
         for part, ranges in self._ranges.items():
             if not ranges:
                 continue
-            channels = [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
+            channels = _channels(part)
             fixed = self._reference.poses[:, channels]
             turned = poses[:, channels]
             for border in self._borders[part]:
-                _fade_turn(turned, start, border, free.poses[:, channels], low, fixed)
+                count = self._count(border, free, low)
+                _fade_turn(turned, start, border, count, free.poses[:, channels], low, fixed)
             poses[:, channels] = _put(turned, start, ranges, fixed)
             if part == "face":
-                self._fade_values(expressions, start, part, free.expressions, low, self._reference.expressions)
+                self._fade_values(expressions, start, part, free, free.expressions, low, self._reference.expressions)
             if part == "lower":
                 trans[:, _GROUND] += self._path.shift(np.arange(start, end))
                 height = trans[:, 1:2]
-                self._fade_values(height, start, part, free.trans[:, 1:2], low, self._reference.trans[:, 1:2])
+                self._fade_values(height, start, part, free, free.trans[:, 1:2], low, self._reference.trans[:, 1:2])
                 trans = _put(trans, start, ranges, self._reference.trans)
         if end < len(self._oldest):
             self._held.drop(int(self._oldest[end]))
         return replace(given, poses=poses, expressions=expressions, trans=trans)
 
+    def _count(self, border: _Border, free: Motion, low: int) -> int:
+        """Frames of a border's blend; 0 as long as the frame at it has not come, for then none beside it is settled."""
+        at = border.frame - low
+        if border.least == border.most:
+            return border.most
+        if not 0 <= at < free.num_frames:
+            return 0
+        wanted = 0.0
+        for part in self._together[border.frame, border.step]:
+            channels = _channels(part)
+            turn = _turn_between(free.poses[at, channels], self._reference.poses[border.frame, channels])
+            wanted = max(wanted, turn.norm(dim=-1).max().item() / BLEND_RAD_PER_S)
+            if part == "lower":
+                rise = abs(self._reference.trans[border.frame, 1] - free.trans[at, 1])
+                wanted = max(wanted, rise / BLEND_M_PER_S)
+        return min(max(math.ceil(wanted * FPS), border.least), border.most)
+
     def _fade_values(
-        self, values: np.ndarray, start: int, part: str, free: np.ndarray, low: int, fixed: np.ndarray
+        self, values: np.ndarray, start: int, part: str, free: Motion, channels: np.ndarray, low: int, fixed: np.ndarray
     ) -> None:
-        """In place, (T, C) of frames from `start`; free: of the frames from `low`."""
+        """In place, (T, C) of frames from `start`; channels: those of `free`, of the frames from `low`."""
         for border in self._borders[part]:
-            beside, chosen = border.within(start, start + len(values))
+            count = self._count(border, free, low)
+            beside, distance = border.within(start, start + len(values), count)
             if len(beside):
-                difference = fixed[border.frame] - free[border.frame - low]
-                values[beside - start] += border.weights[chosen][:, None] * difference
+                difference = fixed[border.frame] - channels[border.frame - low]
+                values[beside - start] += _weights(distance, count)[:, None] * difference
         _put(values, start, self._ranges[part], fixed)
 
 
@@ -170,25 +195,35 @@ def _ranges(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def _borders(ranges: list[tuple[int, int]], num_frames: int, blend_frames: int) -> Iterator[_Border]:
+def _channels(part: str) -> list[int]:
+    return [3 * joint + i for joint in PART_JOINTS[part] for i in range(3)]
+
+
+def _weights(distance: np.ndarray, count: int) -> np.ndarray:
+    """Half a cosine, from 1 at a border to 0 behind the last of `count` frames."""
+    return np.where(distance <= count, 0.5 * (1 + np.cos(np.pi * distance / (count + 1))), 0.0)
+
+
+def _borders(ranges: list[tuple[int, int]], num_frames: int, blend_frames: int | None) -> Iterator[_Border]:
     """The borders beside which frames are free, in order.
 
-    The weights are half a cosine. Between two spans that lie closer than twice `blend_frames`, both reach through the
-    whole gap and their weights add up to 1. At the ends of the recording the curve is cut off, not squeezed.
+    Between two spans that lie closer than twice `blend_frames`, or the least, both reach through the whole gap and
+    their weights add up to 1. At the ends of the recording the curve is cut off, not squeezed.
     """
+    least = LEAST_BLEND_FRAMES if blend_frames is None else blend_frames
+    most = MOST_BLEND_FRAMES if blend_frames is None else blend_frames
     for i, (start, end) in enumerate(ranges):
         before = ranges[i - 1][1] if i > 0 else None
         after = ranges[i + 1][0] if i + 1 < len(ranges) else None
         gaps = (None if before is None else start - before, None if after is None else after - end)
         for border, gap, step in ((start, gaps[0], -1), (end - 1, gaps[1], 1)):
-            count = gap if gap is not None and gap < 2 * blend_frames and blend_frames > 0 else blend_frames
-            distance = np.arange(1, min(count, num_frames) + 1)
-            frames = border + step * distance
-            inside = (frames >= 0) & (frames < num_frames)
-            if inside.any():
-                weights = 0.5 * (1 + np.cos(np.pi * distance[inside] / (count + 1)))
-                next_inside = border - step
-                yield _Border(border, frames[inside], weights, next_inside if start <= next_inside < end else None)
+            shares_gap = gap is not None and gap < 2 * least and least > 0
+            fewest, longest = (gap, gap) if shares_gap else (least, most if gap is None else min(most, gap))
+            frames = border + step * np.arange(1, min(longest, num_frames) + 1)
+            frames = frames[(frames >= 0) & (frames < num_frames)]
+            if len(frames):
+                next_inside = border - step if start <= border - step < end else None
+                yield _Border(border, step, frames, next_inside, fewest, longest)
 
 
 def _put(values: np.ndarray, start: int, ranges: list[tuple[int, int]], fixed: np.ndarray) -> np.ndarray:
@@ -201,23 +236,26 @@ def _put(values: np.ndarray, start: int, ranges: list[tuple[int, int]], fixed: n
     return values
 
 
-def _fade_turn(poses: np.ndarray, start: int, border: _Border, free: np.ndarray, low: int, fixed: np.ndarray) -> None:
+def _fade_turn(
+    poses: np.ndarray, start: int, border: _Border, count: int, free: np.ndarray, low: int, fixed: np.ndarray
+) -> None:
     """In place, axis-angle (T, J*3) of the frames from `start`; free: of the frames from `low`; fixed: of all."""
-    beside, chosen = border.within(start, start + len(poses))
+    beside, away = border.within(start, start + len(poses), count)
     if len(beside) == 0:
         return
     # The turn from the free to the fixed pose at the border, seen from the free one, fades with distance.
     at, nearest = free[border.frame - low], free[border.beside[0] - low]
     turn = _turn_between(at, fixed[border.frame])
-    fading = torch.from_numpy(border.weights[chosen])[:, None, None]
+    fading = torch.from_numpy(_weights(away, count))[:, None, None]
     faded = axis_angle_to_matrix(fading * turn)
     if border.inside is not None:
         # So does the difference of their velocities, with which the fixed motion would go on outwards.
         leaving = _turn_between(at, nearest)
         leaving = (axis_angle_to_matrix(turn).transpose(-1, -2) @ leaving[..., None])[..., 0]
         going_on = _turn_between(fixed[border.inside], fixed[border.frame])
-        distance = torch.from_numpy(chosen + 1.0)[:, None, None]
-        faded = faded @ axis_angle_to_matrix(distance * fading.square() * (going_on - leaving))
+        # Over the fewest frames, or it would go far.
+        gone = torch.from_numpy(away * np.square(_weights(away, border.least)))[:, None, None]
+        faded = faded @ axis_angle_to_matrix(gone * (going_on - leaving))
     poses[beside - start] = matrix_to_axis_angle(_matrices(poses[beside - start]) @ faded).flatten(-2)
 
 

@@ -23,7 +23,7 @@ STRETCH = "stretch"
 FILLS = (ONCE, LOOP, STRETCH)
 
 
-@checked(HintError, "The reference's")
+@checked(HintError, "The hint motion's")
 class Placement:
     """Where a reference motion lies along a recording.
 
@@ -44,45 +44,50 @@ class Placement:
     def from_seconds(cls, shift_s: float, fill: str = ONCE, seam_frames: int = 10) -> "Placement":
         """The motion starts `shift_s` seconds after the recording. Raises HintError for what is no number."""
         if not abs(shift_s) < MAX_FRAMES / FPS:
-            raise HintError(f"The reference cannot be shifted by {shift_s!r} s; give a sensible number of seconds.")
+            raise HintError(f"The hint motion cannot be shifted by {shift_s!r} s; give a sensible number of seconds.")
         return cls(second_to_frame(shift_s), fill, seam_frames)
 
-    def extent(self, motion_frames: int, num_frames: int) -> tuple[int, int]:
-        """(start, end) of the frames in which a motion plays, end exclusive; all at 30 frames a second.
-
-        Raises:
-            HintError: it plays in none of them.
-        """
+    def reach(self, motion_frames: int, num_frames: int) -> tuple[int, int]:
+        """(start, end) of the frames in which a motion plays, end exclusive, alike where it plays in none; all at 30
+        frames a second."""
         if self.fill == LOOP:
             return 0, num_frames
-        start = max(self.shift_frames, 0)
-        end = num_frames if self.fill == STRETCH else min(self.shift_frames + motion_frames, num_frames)
-        if start >= end or self.shift_frames <= -motion_frames:
+        if self.shift_frames <= -motion_frames:
+            return 0, 0
+        start = min(max(self.shift_frames, 0), num_frames)
+        return start, num_frames if self.fill == STRETCH else min(self.shift_frames + motion_frames, num_frames)
+
+    def extent(self, motion_frames: int, num_frames: int) -> tuple[int, int]:
+        """As `reach`.
+
+        Raises:
+            HintError: it plays in no frame.
+        """
+        start, end = self.reach(motion_frames, num_frames)
+        if start >= end:
             raise HintError(
-                f"Shifted by {self.shift_frames / FPS:.2f} s, the reference motion of {motion_frames / FPS:.2f} s "
+                f"Shifted by {self.shift_frames / FPS:.2f} s, the hint motion of {motion_frames / FPS:.2f} s "
                 f"plays nowhere in the recording of {num_frames / FPS:.2f} s. Shift it less."
             )
         return start, end
 
-    def end_frame(self, motion_frames: int, num_frames: int) -> int | None:
-        """The frame of a recording of `num_frames` at which a motion ends; None where it is long enough."""
-        if self.fill in (LOOP, STRETCH):
-            return None
-        end = self.shift_frames + motion_frames
-        return None if end >= num_frames else max(end, 0)
-
     def motion(self, motion: Motion, num_frames: int) -> Motion:
         """`motion` laid along a recording of `num_frames`, at 30 frames a second. Raises HintError as `extent`."""
-        motion = motion.resample(FPS)
-        start, _ = self.extent(motion.num_frames, num_frames)
+        motion_frames = motion.frames_at(FPS)
+        start, _ = self.extent(motion_frames, num_frames)
         played = np.arange(num_frames) - self.shift_frames
         if self.fill == LOOP:
             return loop_motion(motion, played, self.seam_frames)
+        last = motion_frames - 1
         if self.fill == STRETCH:
             first = max(-self.shift_frames, 0)
-            speed = (motion.num_frames - 1 - first) / max(num_frames - 1 - start, 1)
-            return motion.at(first + speed * (np.arange(num_frames) - start))
-        return motion.at(played)
+            speed = (last - first) / max(num_frames - 1 - start, 1)
+            positions = np.clip(first + speed * (np.arange(num_frames) - start), 0, last)
+            before = positions.astype(int)
+            after = np.minimum(before + 1, last)
+            needed, at = np.unique([before, after], return_inverse=True)
+            return motion.resampled_frames(needed).mix(*at.reshape(2, -1), positions - before)
+        return motion.resampled_frames(np.clip(played, 0, last))
 
     def hints(self, motion: Motion, plan: HintPlan, num_frames: int) -> Hints:
         """The hints of a plan for a recording of `num_frames`.
@@ -91,15 +96,16 @@ class Placement:
             HintError: a span lies where the recording or the reference does not, or as `extent`.
         """
         if self == Placement():
-            return Hints(motion, plan)  # at its own length: published timing shows more than the recording's frames
+            # At its own length: published timing shows more than the recording's frames.
+            return Hints.over(motion, plan, num_frames)
         plan.check_fits(num_frames)
         placed = self.motion(motion, num_frames)
-        start, end = self.extent(motion.resample(FPS).num_frames, num_frames)
+        start, end = self.extent(motion.frames_at(FPS), num_frames)
         for span in plan.spans:
             if span.start_frame < start or span.end_frame > end:
                 raise HintError(
-                    f"The span of {span.part} from frame {span.start_frame} to {span.end_frame} reaches beyond the "
-                    f"reference motion, which plays from {start} to {end} ({start / FPS:.2f} to {end / FPS:.2f} s). "
+                    f"The span of {span.part} {span.extent} reaches beyond the hint motion, which plays from "
+                    f"{start / FPS:.2f} to {end / FPS:.2f} s (frames {start}-{end}). "
                     f"Shorten the span, shift the motion, or fill the recording with '{LOOP}' or '{STRETCH}'."
                 )
         return Hints(placed, plan)
@@ -124,7 +130,7 @@ def place_hints(recording: Recording, plan: HintPlan, reference: Motion | None, 
     if not plan.spans:
         return None
     if reference is None:
-        raise HintError("There are hints, but no motion to take them from. Choose a reference motion.")
+        raise HintError("There are hints, but no motion to take them from. Choose a hint motion.")
     return placement.hints(reference, plan, recording.part_frames)
 
 
@@ -142,18 +148,27 @@ def loop_motion(motion: Motion, played: np.ndarray, seam_frames: int) -> Motion:
     one goes over into the other: rotations, face and height by their values, the root trajectory by its velocity, so
     that the path goes on from where it is.
 
-    played: (N,) consecutive frames, counted from the start of one pass on; may be negative.
+    motion: at any frame rate. played: (N,) consecutive frames at 30 a second, counted from the start of one pass on;
+    may be negative.
     """
-    seam = min(seam_frames, motion.num_frames // 2)
-    passes, new = np.divmod(played, motion.num_frames - seam)
-    old = np.where((new < seam) & (passes > passes[0]), new + motion.num_frames - seam, new)
+    num_frames = motion.frames_at(FPS)
+    seam = min(seam_frames, num_frames // 2)
+    passes, new = np.divmod(played, num_frames - seam)
+    old = np.where((new < seam) & (passes > passes[0]), new + num_frames - seam, new)
     weight = np.where(old != new, 0.5 * (1 + np.cos(math.pi * (new + 1) / (seam + 1))), 0.0)  # of the old pass
+    # The frames that are played, and those that the step into each of them leads from; the step into the first is the
+    # next one.
+    ends = [np.minimum(np.maximum(frame, 1), num_frames - 1) for frame in (new, old)]
+    starts = [np.maximum(end - 1, 0) for end in ends]
+    needed, at = np.unique([new, old, *ends, *starts], return_inverse=True)
+    motion = motion.resampled_frames(needed)
+    new, old, *ends, new_start, old_start = at.reshape(6, -1)
     mixed = motion.mix(new, old, weight)
 
-    steps = np.diff(motion.trans[:, [0, 2]], axis=0)
-    steps = np.concatenate([steps[:1], steps]) if len(steps) else np.zeros((1, 2))  # into each frame
-    taken = steps[new] + weight[:, None] * (steps[old] - steps[new])
-    taken[0] = motion.trans[new[0], [0, 2]]
+    ground = motion.trans[:, [0, 2]]
+    new_step, old_step = ground[ends[0]] - ground[new_start], ground[ends[1]] - ground[old_start]
+    taken = new_step + weight[:, None] * (old_step - new_step)
+    taken[0] = ground[new[0]]
     trans = mixed.trans.copy()
     trans[:, [0, 2]] = taken.cumsum(axis=0)
     return replace(mixed, trans=trans)

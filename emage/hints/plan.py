@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from emage.errors import HintError
-from emage.motion import FPS, Motion
+from emage.motion import FPS, Motion, say_basis
 from emage.motion.skeleton import (
     DISJOINT_PARTS,
     DISJOINT_PARTS_OF,
@@ -22,9 +22,14 @@ FOLLOW = "follow"
 LOCK = "lock"
 """Shown to the network, and put into the output exactly, with blended borders."""
 MODES = (FOLLOW, LOCK)
+GENERATED, FOLLOWED, LOCKED = range(3)
+"""What a part is in a frame: no hint, or one of these modes."""
 
 MAX_FRAMES = 10**9
 """A year; beyond it a number of frames is a mistake."""
+
+_FRAMES_BEYOND = FPS
+"""Of a reference, behind those that are shown: how its feet and its path go on."""
 
 
 def _read_whole(value: Any) -> Any:
@@ -54,9 +59,14 @@ class Span:
     def __post_init__(self):
         if self.start_frame < 0 or self.end_frame <= self.start_frame:
             raise HintError(
-                f"The span of {self.part} from frame {self.start_frame} to {self.end_frame} is empty or starts before "
-                "0; its end must lie behind its start."
+                f"The span of {self.part} {self.extent} is empty or starts before 0; its end must lie behind its start."
             )
+
+    @property
+    def extent(self) -> str:
+        """Where it lies, within a sentence."""
+        start_s, end_s = frame_to_second(self.start_frame), frame_to_second(self.end_frame)
+        return f"from {start_s:.2f} to {end_s:.2f} s (frames {self.start_frame}-{self.end_frame})"
 
     @property
     def ending(self) -> str:
@@ -90,8 +100,8 @@ class _SpanJson:
 
 @checked(HintError)
 class _PlanJson:
-    spans: list[_SpanJson]
-    blend_frames: Annotated[Frame, Field(ge=0)] = 6
+    spans: Annotated[list[_SpanJson], Field(fail_fast=True)]
+    blend_frames: Annotated[Frame, Field(ge=0)] | None = None
 
 
 @checked(HintError, "The plan's")
@@ -99,13 +109,14 @@ class HintPlan:
     """Which parts are hinted when.
 
     blend_frames: frames outside each border of a locked span over which the generated motion leads to and from it.
+        None: at each border as many as the distance needs that is bridged there.
 
     Raises:
         HintError: spans of one part overlap with different modes.
     """
 
-    spans: Annotated[tuple[Span, ...], Field(strict=False)] = ()  # a list will do
-    blend_frames: Annotated[Frame, Field(ge=0)] = 6
+    spans: Annotated[tuple[Span, ...], Field(strict=False, fail_fast=True)] = ()  # a list will do
+    blend_frames: Annotated[Frame, Field(ge=0)] | None = None
 
     def __post_init__(self):
         for part in DISJOINT_PARTS:
@@ -115,9 +126,9 @@ class HintPlan:
                 for mode, earlier in reach.items():
                     if mode != span.mode and span.start_frame < earlier.end_frame:
                         raise HintError(
-                            f"Two spans of {part} overlap with different modes: '{earlier.mode}' over frames "
-                            f"{earlier.start_frame}-{earlier.end_frame} ({earlier.part}) and '{span.mode}' over "
-                            f"{span.start_frame}-{span.end_frame} ({span.part}). Shorten one or give both one mode."
+                            f"Two spans of {part} overlap with different modes: '{earlier.mode}' of {earlier.part} "
+                            f"{earlier.extent} and '{span.mode}' of {span.part} {span.extent}. Shorten one or give "
+                            "both one mode."
                         )
                 if span.mode not in reach or span.end_frame > reach[span.mode].end_frame:
                     reach[span.mode] = span
@@ -126,7 +137,8 @@ class HintPlan:
     def from_json(cls, plan: Any) -> "HintPlan":
         """From `{"spans": [{"part": …, "start_s": …, "end_s": …, "mode": …}], "blend_frames": 6}`, an object or text.
 
-        A span's edges may be frames as well: `start_frame`, `end_frame`. Mode and blend may be left out.
+        A span's edges may be frames as well: `start_frame`, `end_frame`. Mode and blend may be left out; a blend that
+        is null or missing is as long as each border needs.
 
         Raises:
             HintError: another form; see `Span` and `HintPlan`.
@@ -153,6 +165,16 @@ class HintPlan:
                 raise HintError(
                     f"{span.ending}, but the recording lasts {num_frames} frames "
                     f"({frame_to_second(num_frames):.2f} s). Shorten the span."
+                )
+
+    def check_reaches(self, reference: Motion) -> None:
+        """Raise HintError for a span that goes beyond the motion that hints are taken from."""
+        num_frames = reference.frames_at(FPS)
+        for span in self.spans:
+            if span.end_frame > num_frames:
+                raise HintError(
+                    f"{span.ending}, but the hint motion has {num_frames} frames "
+                    f"({frame_to_second(num_frames):.2f} s). Shorten the span or give a longer motion."
                 )
 
     def spans_of(self, part: str) -> list[Span]:
@@ -185,6 +207,13 @@ class HintPlan:
                     covered[span.start_frame : span.end_frame, column] = True
         return covered
 
+    def states(self, num_frames: int) -> np.ndarray:
+        """(T, 5) uint8, in the order of `DISJOINT_PARTS`: `GENERATED`, `FOLLOWED` or `LOCKED`."""
+        states = np.full((num_frames, len(DISJOINT_PARTS)), GENERATED, np.uint8)
+        for mode, state in ((FOLLOW, FOLLOWED), (LOCK, LOCKED)):
+            states[self.covers(num_frames, (mode,))] = state
+        return states
+
 
 @dataclass(frozen=True, eq=False)
 class Hints:
@@ -194,13 +223,19 @@ class Hints:
     plan: HintPlan
 
     def __post_init__(self):
+        self.plan.check_reaches(self.reference)
         object.__setattr__(self, "reference", self.reference.resample(FPS))
-        for span in self.plan.spans:
-            if span.end_frame > self.reference.num_frames:
-                raise HintError(
-                    f"{span.ending}, but the reference motion has {self.reference.num_frames} frames "
-                    f"({self.reference.duration_s:.2f} s). Shorten the span or give a longer motion."
-                )
+
+    @classmethod
+    def over(cls, reference: Motion, plan: HintPlan, num_frames: int) -> "Hints":
+        """Hints for so many frames, or as many as the plan has, with no more of a long reference than these need.
+
+        Raises:
+            HintError: a span goes beyond the reference.
+        """
+        plan.check_reaches(reference)
+        needed = max([num_frames, *(span.end_frame for span in plan.spans)]) + _FRAMES_BEYOND
+        return cls(reference.resample(FPS, needed), plan)
 
     def check_basis(self, expression_basis: str, reason: str = "") -> None:
         """Raise HintError for a locked face where the motion's expressions are in another basis.
@@ -210,8 +245,8 @@ class Hints:
         is_foreign = self.reference.expression_basis != expression_basis
         if is_foreign and any(span.mode == LOCK for span in self.plan.spans_of("face")):
             raise HintError(
-                f"The face cannot be locked: the reference's expressions are in the basis "
-                f"'{self.reference.expression_basis}', these weights make '{expression_basis}'. "
+                f"The face cannot be locked: the hint motion has {say_basis(self.reference.expression_basis)}, these "
+                f"weights make {say_basis(expression_basis)}. "
                 + (f"The matrix that takes faces from one to the other could not be had: {reason} " if reason else "")
-                + "Use 'follow' for the face, or weights of the reference's basis."
+                + "Let the face follow, or choose a hint motion or weights of the same expressions."
             )

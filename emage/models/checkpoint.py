@@ -4,9 +4,11 @@ Nothing from a weights file is executed, and a file is loaded whole or not at al
 """
 
 import json
+import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +54,11 @@ PAPER_VQ_FILES = {
 }
 """Of the networks beside it, without configs."""
 
+_MAX_CONFIG_BYTES = 1 << 20
+_LONGEST_NAME = 4096
+_PICKLES_BEFORE_STORAGES = 5
+"""Of a file as torch.save wrote it before torch 1.6."""
+
 Network = Generator | VQVAE | GlobalMotionPredictor
 Made = TypeVar("Made", Generator, VQVAE, GlobalMotionPredictor)
 Codec = TypeVar("Codec", VQVAE, GlobalMotionPredictor)
@@ -70,9 +77,9 @@ def load_networks(folders: Mapping[str, Path]) -> tuple[Generator, MotionCodec]:
 
     generator = load_generator(folders["generator"])
     if WHOLE in folders:
-        parts = _load_vq(folders[WHOLE], WHOLE, VQVAE)
+        parts = load_vqvae(folders[WHOLE], WHOLE)
     else:
-        parts = Parts.of(lambda part: _load_vq(folders[part], part, VQVAE))
+        parts = Parts.of(lambda part: load_vqvae(folders[part], part))
     codec = MotionCodec(parts, _load_vq(folders["global"], "global", GlobalMotionPredictor))
     _check_sizes(generator, codec)
     return generator, codec
@@ -97,6 +104,15 @@ def load_generator(folder: str | Path) -> Generator:
         lambda: Generator(GeneratorConfig.from_json(config)), translate(state) if is_paper else state, "generator"
     )
     return generator.eval()
+
+
+def load_vqvae(folder: Path, name: str) -> VQVAE:
+    """The VQ-VAE of one part, strictly, in float32, on the CPU. name: for errors.
+
+    Raises:
+        WeightsError: a damaged file, or weights that do not fit their config.
+    """
+    return _load_vq(folder, name, VQVAE)
 
 
 def _load_vq(folder: Path, name: str, kind: type[Codec]) -> Codec:
@@ -176,10 +192,15 @@ def load_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_NAME
     try:
-        config = json.loads(path.read_bytes())
+        with path.open("rb") as stream:
+            text = stream.read(_MAX_CONFIG_BYTES + 1)
     except OSError as error:
         raise unreadable(path, error) from error
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+    if len(text) > _MAX_CONFIG_BYTES:
+        raise _damaged(path, f"a config has at most {_MAX_CONFIG_BYTES:,} bytes")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:  # JSONDecodeError, UnicodeDecodeError, nested without end
         raise _damaged(path, f"it is not JSON ({error})") from error
     if not isinstance(config, dict):
         raise _damaged(path, f"it holds a {type(config).__name__} where an object {{...}} is expected")
@@ -223,9 +244,24 @@ def load_state(folder: Path) -> dict[str, torch.Tensor]:
     return _named_tensors(state, path)
 
 
+def check_whole(path: Path) -> None:
+    """Raise WeightsError where a file of safetensors or of torch.save is truncated or altered, as far as the file
+    itself tells; nothing of it is loaded."""
+    try:
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "pt"):
+                return
+        _check_zip(path)
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, f"it is no valid safetensors file ({error})") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def _load_pickled(path: Path, is_zip: bool) -> object:
     if is_zip:
         _check_zip(path)
+    _check_names(path, is_zip)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except MemoryError:
@@ -237,6 +273,28 @@ def _load_pickled(path: Path, is_zip: bool) -> object:
                 "run. Use only weights whose origin you trust, as safetensors where there is a choice."
             ) from error
         raise _damaged(path, f"torch cannot read it ({type(error).__name__})") from error
+
+
+def _check_names(path: Path, is_zip: bool) -> None:
+    """Raise WeightsError for a name of endless length, of which torch would speak for minutes. What else is wrong,
+    torch says at the same place."""
+    with ExitStack() as stack:
+        try:
+            if is_zip:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                pickles = [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
+            else:
+                pickles = [stack.enter_context(path.open("rb"))] * _PICKLES_BEFORE_STORAGES
+            for each in pickles:
+                for _, argument, _ in pickletools.genops(each):
+                    if isinstance(argument, str) and len(argument) > _LONGEST_NAME:
+                        raise _damaged(path, f"it holds a name of {len(argument):,} characters")
+        except WeightsError:
+            raise
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except Exception:  # bytes of unknown origin make the parser fail in more ways than can be listed
+            return
 
 
 def _check_zip(path: Path) -> None:

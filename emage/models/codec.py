@@ -35,9 +35,6 @@ from emage.motion.skeleton import (
     rotation_channels,
 )
 
-CHUNK_FRAMES = 512
-"""Frames decoded at once; longer motion is decoded in overlapping chunks with the same result."""
-
 
 @dataclass(frozen=True)
 class DecodedFrames:
@@ -47,15 +44,6 @@ class DecodedFrames:
     poses: Tensor
     expressions: Tensor
     root_velocity: Tensor
-
-
-@dataclass(frozen=True)
-class DecodedMotion:
-    """poses (B, T, 165) axis-angle, expressions (B, T, 100), trans (B, T, 3) in metres."""
-
-    poses: Tensor
-    expressions: Tensor
-    trans: Tensor
 
 
 class MotionCodec(nn.Module):
@@ -72,6 +60,7 @@ class MotionCodec(nn.Module):
         else:
             self.face, self.upper, self.hands, self.lower = parts
         self.global_motion = global_motion
+        self._held_speeds: dict[tuple[int, str], float] = {}
 
     @property
     def parts(self) -> Parts[VQVAE]:
@@ -150,28 +139,19 @@ class MotionCodec(nn.Module):
         motion[..., TRANSLATION] = integrate_root(motion[..., TRANSLATION], start_position.to(motion.device)).to(motion)
         return motion
 
-    def decode(
-        self, codes: Parts[Tensor], start_position: Tensor, conventions: Literal["released", "paper"] = "released"
-    ) -> DecodedMotion:
-        """Codes (B, T) of each part -> motion of the whole body.
+    def held_speed(self, code: int, conventions: Literal["released", "paper"] = "released") -> float:
+        """How fast the body goes over the floor while a lower-body code is held, m/s to a millimetre a second.
 
-        start_position: (B, 3) in metres; the path starts at its x and z, the height is the predictor's own.
-        conventions: what the predictor is given, see `GeneratorConfig`: the lower body as it is decoded, or, by the
-            paper's, with orthonormal rotations and no translation.
-
-        Long motion is decoded in chunks that overlap by as much as a frame depends on its neighbours, so that memory
-        does not grow with it and no seam arises.
+        Each is worked out once; the weights do not change after that. conventions: as for `decode_frames`.
         """
-        frames, reach = codes.face.shape[1], self.reach_frames
-        chunks = []
-        for start in range(0, frames, CHUNK_FRAMES):
-            end = min(start + CHUNK_FRAMES, frames)
-            low, high = max(start - reach, 0), min(end + reach, frames)
-            chunk = self.decode_frames(codes.map(lambda index, low=low, high=high: index[:, low:high]), conventions)
-            kept = slice(start - low, end - low)
-            chunks.append([tensor[:, kept] for tensor in (chunk.poses, chunk.expressions, chunk.root_velocity)])
-        poses, expressions, root_velocity = (torch.cat(tensors, 1) for tensors in zip(*chunks, strict=True))
-        return DecodedMotion(poses, expressions, RootIntegrator(start_position).integrate(root_velocity))
+        if (code, conventions) not in self._held_speeds:
+            device = self.global_motion.encoder.main[0].weight.device
+            held = torch.full((1, 2 * self.reach_frames + 1), code, device=device)
+            other = torch.zeros_like(held)
+            codes = Parts.of(lambda part: held if part == "lower" or self.is_whole else other)
+            velocity = self.decode_frames(codes, conventions).root_velocity[0, self.reach_frames, [0, 2]]
+            self._held_speeds[code, conventions] = round(float(velocity.norm()), 3)
+        return self._held_speeds[code, conventions]
 
     @property
     def reach_frames(self) -> int:
@@ -181,9 +161,12 @@ class MotionCodec(nn.Module):
     def decode_frames(
         self, codes: Parts[Tensor], conventions: Literal["released", "paper"] = "released"
     ) -> DecodedFrames:
-        """As `decode`, in one piece and before the path is summed up.
+        """Codes (B, T) of each part -> frames of the whole body; `RootIntegrator` sums the path up.
 
         Where the codes are cut out of longer ones, the first and last `reach_frames` are not those of the whole.
+
+        conventions: what the predictor is given, see `GeneratorConfig`: the lower body as it is decoded, or, by the
+            paper's, with orthonormal rotations and no translation.
         """
         decoded = self.decode_vectors(codes)
         joints = _joint_channels(decoded)

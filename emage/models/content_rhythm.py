@@ -1,5 +1,6 @@
 """Content rhythm attention (EMAGE, section 4.1): what is said and how it sounds, weighed for each frame and channel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -28,6 +29,12 @@ class SpeechFeatures:
     def is_by_frame(self) -> bool:
         """Whether there is one feature for each motion frame."""
         return self.face_content is not None
+
+    @classmethod
+    def join(cls, batches: Sequence["SpeechFeatures"]) -> "SpeechFeatures":
+        """One batch of several, all with words or all without."""
+        named = {name: [vars(batch)[name] for batch in batches] for name in vars(batches[0])}
+        return cls(**{name: None if own[0] is None else torch.cat(own) for name, own in named.items()})
 
     def rows(self, index: Tensor | slice) -> "SpeechFeatures":
         """Those of some of the batch: index or bool (B,), or a slice."""

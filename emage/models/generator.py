@@ -17,6 +17,7 @@ from emage.models.layers import (
     MLP,
     ConvEncoder,
     PeriodicPositions,
+    TemporalBlock,
     WaveEncoder,
     at_frames,
     cover_frames,
@@ -85,6 +86,7 @@ class Generator(nn.Module):
         if config.body_path != "fusion":
             self.motion_self_encoder = transformer_encoder(hidden, 1 if config.body_path == "emage" else 8)
         self.audio_body_motion_proj = nn.Linear(audio, hidden)
+        self.speech_context = nn.Sequential(*(TemporalBlock(hidden) for _ in range(config.speech_layers)))
         if config.body_path != "self-attention":
             self.audio_motion_cross_attn = transformer_decoder(hidden, 8)
         for part in (WHOLE,) if config.whole_body else BODY_PARTS:
@@ -145,16 +147,19 @@ class Generator(nn.Module):
         Raises:
             WeightsError: it does not hear what is given, or rhythm is given without words, or words without rhythm.
         """
-        self._check_heard(sound, words)
         if self.config.whole_body:
-            body, body_content = self._encode_side("body", sound, words)
-            return SpeechFeatures(body, body, body_content, body_content)
-        (face, face_content), (body, body_content) = (
-            self._encode_side(side, sound, words) for side in ("face", "body")
-        )
+            return self.encode_for_body(sound, words)
+        face, face_content = self._encode_side("face", sound, words)
+        body, body_content = self._encode_side("body", sound, words)
         return SpeechFeatures(face, body, face_content, body_content)
 
+    def encode_for_body(self, sound: Tensor, words: Tensor | None = None) -> SpeechFeatures:
+        """As `encode_speech`, with the body's features in the place of the face's."""
+        body, content = self._encode_side("body", sound, words)
+        return SpeechFeatures(body, body, content, content)
+
     def _encode_side(self, side: str, sound: Tensor, words: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        self._check_heard(sound, words)
         if words is None:
             return self.get_submodule(f"audio_encoder_{side}")(sound), None
         rhythm = self.get_submodule(f"rhythm_encoder_{side}")(sound)
@@ -228,7 +233,7 @@ class Generator(nn.Module):
         """Of upper body, hands and lower body, or of the whole body."""
         speaker_body = self.speaker_embedding_body(speaker)[:, None]
         hint = self.moton_proj(self.bodyhints_body(hint))
-        memory = None if features is None else self._remember(features, hint.shape[1])
+        memory = None if features is None else self.remember(features, hint.shape[1])
         follow = {"emage": self._emage_path, "fusion": self._fusion_path, "self-attention": self._self_attention_path}
         spatial = follow[self.config.body_path](memory, hint, speaker_body, past)
         later = past and past.later
@@ -246,9 +251,10 @@ class Generator(nn.Module):
             self._refine("lower", lower, upper + hands, speaker_body, later),
         )
 
-    def _remember(self, features: SpeechFeatures, frames: int) -> "_Memory":
-        speech = self.audio_body_motion_proj(features.body)
-        return _Memory(speech, speech[:, :frames] if features.is_by_frame else at_frames(speech, frames))
+    def remember(self, features: SpeechFeatures, frames: int) -> "Memory":
+        """Speech as the body hears it; it must cover the frames."""
+        speech = self.speech_context(self.audio_body_motion_proj(features.body))
+        return Memory(speech, speech[:, :frames] if features.is_by_frame else at_frames(speech, frames))
 
     def _refine(self, part: str, own: Tensor, others: Tensor, speaker: Tensor, later: Tensor | None) -> Tensor:
         query = own + speaker
@@ -257,7 +263,7 @@ class Generator(nn.Module):
         refined = getattr(self, f"body_motion_decoder_{part}")(query, others, later, later)
         return getattr(self, f"motion_out_proj_{part}")(own + refined)
 
-    def _emage_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
+    def _emage_path(self, memory: "Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
         spatial = self.motion_self_encoder(self.position_embeddings(hint) + speaker)
         if past is not None:
             spatial = spatial + past.body
@@ -271,18 +277,18 @@ class Generator(nn.Module):
             query, goes_on = query + memory.of_frames, goes_on + memory.of_frames
         return goes_on + self.audio_motion_cross_attn(query, memory.speech, past and past.later)
 
-    def _fusion_path(self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
+    def _fusion_path(self, memory: "Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None") -> Tensor:
         query = speaker.expand_as(hint) if past is None else speaker + past.body
         return self.audio_motion_cross_attn(
             self.position_embeddings(query), self._join(memory, hint), past and past.later
         )
 
     def _self_attention_path(
-        self, memory: "_Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None"
+        self, memory: "Memory | None", hint: Tensor, speaker: Tensor, past: "_Past | None"
     ) -> Tensor:
         return self.motion_self_encoder(self.position_embeddings(self._join(memory, hint) + speaker))
 
-    def _join(self, memory: "_Memory | None", hint: Tensor) -> Tensor:
+    def _join(self, memory: "Memory | None", hint: Tensor) -> Tensor:
         return hint if memory is None else hint + memory.of_frames
 
     def classifier(self, part: str) -> nn.Module:
@@ -299,7 +305,7 @@ class Generator(nn.Module):
         load_strictly(self, state, name, unused=(*NEVER_CALLED, *unused))
 
 
-class _Memory(NamedTuple):
+class Memory(NamedTuple):
     """Speech as the body attends to it: all of it (B, T', hidden), and each frame's own (B, T, hidden)."""
 
     speech: Tensor

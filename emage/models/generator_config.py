@@ -8,14 +8,16 @@ from pydantic import Field
 from emage.errors import WeightsError
 from emage.models.content_rhythm import Fusion
 from emage.models.parts import Parts
-from emage.models.vqvae import config_field
+from emage.models.vqvae import MAX_WIDTH, Codes, config_field
 from emage.motion import FLAME2020, FPS
 from emage.motion.skeleton import NETWORK_PARTS, ROTATION_CHANNELS
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.validation import checked
 
 _WEIGHT_KEYS = Parts(face="f", upper="u", hands="h", lower="l")
-
+MAX_SPEAKERS = 1_000_000
+MAX_VOCABULARY = 10_000_000
+"""Far beyond any honest network's: a larger number is a mistake, or made to fill the memory."""
 
 _PUBLISHED_NAMES = {
     "hidden": "hidden_size",
@@ -32,6 +34,7 @@ _PUBLISHED_NAMES = {
     "vocabulary": "vocabulary",
     "word_width": "word_dims",
     "fusion": "fusion",
+    "speech_layers": "speech_layers",
     "wiring": "wiring",
     "body_path": "body_path",
     "autoregressive": "autoregressive",
@@ -40,8 +43,8 @@ _PUBLISHED_NAMES = {
 }
 """Of the fields in the released config.json."""
 _MAY_LACK = (
-    "stride", "expression_basis", "aligned_audio", "waveform", "vocabulary", "word_dims", "fusion", "wiring",
-    "body_path", "autoregressive", "whole_body", "conventions",
+    "stride", "expression_basis", "aligned_audio", "waveform", "vocabulary", "word_dims", "fusion",
+    "speech_layers", "wiring", "body_path", "autoregressive", "whole_body", "conventions",
 )  # fmt: skip
 
 PAPER_DEFAULTS: dict[str, Any] = {
@@ -55,7 +58,8 @@ PAPER_DEFAULTS: dict[str, Any] = {
 
 BodyPath = Literal["emage", "fusion", "self-attention"]
 """How speech comes to the body (EMAGE, figure 5)."""
-Size = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Frames = Annotated[int, Field(ge=1, le=1 << 16)]
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -71,6 +75,9 @@ class GeneratorConfig:
     waveform: whether it can hear the sound alone, as a waveform; vocabulary: how many words it knows, by which it can
     hear rhythm (amplitude and onsets) and what is said; 0 for none. One that hears both ways has encoders for each;
     word_width: of the word embeddings; fusion: of content and rhythm, see `emage.models.content_rhythm`;
+    speech_layers: temporal convolutions over what the body hears, each of `layers.CONTEXT_FRAMES`, before it attends to
+    it (a TCN, as in BEAT's text encoder): a stroke begins before its word and rests behind it. The published networks
+    have none;
     wiring: details in which the published networks differ. "audio": the body attends to speech by a query with the
     speaker, and the query goes on. "text": the query has positions only, the features go on without them; positions
     are in the queries of the parts' last decoders too; the MLPs leak 0.2 in place of 0.1;
@@ -92,20 +99,21 @@ class GeneratorConfig:
         WeightsError: a value of another kind, out of range, or that does not fit the others.
     """
 
-    hidden: Size = 768
-    audio_width: Size = 256
-    motion_width: Size = 256
-    codebook_size: Size = 256
-    window_frames: Size = 64
-    seed_frames: Size = 4
-    window_stride_frames: Size = 20
-    speakers: Size = 1
+    hidden: Width = 768
+    audio_width: Width = 256
+    motion_width: Width = 256
+    codebook_size: Codes = 256
+    window_frames: Frames = 64
+    seed_frames: Frames = 4
+    window_stride_frames: Frames = 20
+    speakers: Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] = 1
     expression_basis: Literal["flame2020", "arkit52"] = FLAME2020
     aligned_audio: bool = False
     waveform: bool = True
-    vocabulary: Annotated[int, Field(ge=0)] = 0
-    word_width: Size = 300
+    vocabulary: Annotated[int, Field(ge=0, le=MAX_VOCABULARY)] = 0
+    word_width: Width = 300
     fusion: Fusion = "attention"
+    speech_layers: Annotated[int, Field(ge=0, le=64)] = 0
     wiring: Literal["audio", "text"] = "audio"
     body_path: BodyPath = "emage"
     autoregressive: bool = False

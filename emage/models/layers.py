@@ -15,6 +15,8 @@ from emage.recording.audio import SAMPLE_RATE_HZ
 
 CONV_SLOPE = 0.2
 """LeakyReLU slope of the VQ-VAEs and the motion encoder."""
+CONTEXT_FRAMES = 9
+"""That one temporal block sees; three see 0.4 s of what comes and as much of what was."""
 SAMPLES_PER_FEATURE = 540
 """Of the waveform, at 16 kHz, for each vector of the wave encoder."""
 
@@ -68,6 +70,26 @@ class ConvDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x.transpose(1, 2)).transpose(1, 2)
+
+
+class TemporalBlock(nn.Module):
+    """Layer norm, conv over `CONTEXT_FRAMES`, ReLU, dropout, linear, plus the input. (B, T, C) -> (B, T, C).
+
+    The linear layer begins at zero, so that a new block changes nothing.
+    """
+
+    def __init__(self, channels: int, dropout: float = 0.1):
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.conv = nn.Conv1d(channels, channels, CONTEXT_FRAMES, padding=CONTEXT_FRAMES // 2)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(channels, channels)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near = self.conv(self.norm(x).transpose(1, 2)).transpose(1, 2)
+        return x + self.linear(self.dropout(torch.relu(near)))
 
 
 class MLP(nn.Module):

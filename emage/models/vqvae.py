@@ -10,6 +10,10 @@ from emage.models.layers import ConvDecoder, ConvEncoder, load_strictly
 from emage.models.quantizer import Gaussian, Quantizer
 from emage.validation import checked
 
+MAX_WIDTH = 16_384
+"""Of anything within a network, far beyond any honest one's."""
+Codes = Annotated[int, Field(ge=1, le=1 << 20)]
+
 
 @checked(WeightsError, "VQ-VAE config:")
 class VQVAEConfig:
@@ -19,10 +23,10 @@ class VQVAEConfig:
     quantized: False for a plain VAE, which decodes latents and has no codes (for ablations).
     """
 
-    channels: Annotated[int, Field(ge=1)]
-    width: Annotated[int, Field(ge=1)] = 256
-    layers: Annotated[int, Field(ge=1)] = 2
-    codebook_size: Annotated[int, Field(ge=1)] = 256
+    channels: Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+    width: Annotated[int, Field(ge=1, le=MAX_WIDTH)] = 256
+    layers: Annotated[int, Field(ge=1, le=256)] = 2
+    codebook_size: Codes = 256
     quantized: bool = True
 
     @classmethod

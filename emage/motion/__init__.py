@@ -1,6 +1,6 @@
 """What a motion is: rotations, skeleton, and `Motion` with its npz file."""
 
-from emage.motion.motion import ARKIT52, EXPRESSION_BASES, FLAME2020, FPS, MAX_DURATION_S, MAX_FRAMES, Motion
+from emage.motion.motion import ARKIT52, EXPRESSION_BASES, FLAME2020, FPS, MAX_DURATION_S, MAX_FRAMES, Motion, say_basis
 from emage.motion.stages import join_motions
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "MAX_FRAMES",
     "Motion",
     "join_motions",
+    "say_basis",
 ]

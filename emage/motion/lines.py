@@ -6,7 +6,6 @@ before is still growing, or its work was stopped.
 """
 
 import base64
-import binascii
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -59,7 +58,7 @@ def read_lines(lines: Iterable[str]) -> Iterator[Motion]:
 def _unpack(npz: str, number: int) -> Motion:
     try:
         content = base64.b64decode(npz, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error among them
         raise MotionError(f"Line {number}: its npz is not base64 ({error}). The file is damaged.") from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"line {number}.npz"

@@ -25,6 +25,7 @@ FLAME2020 = "flame2020"
 ARKIT52 = "arkit52"
 """Expressions 0-51 are Apple's 52 ARKit actions in Apple's order, 0 to 1; the rest are zero. The stand-in body's."""
 EXPRESSION_BASES = (FLAME2020, ARKIT52)
+_BASES_FOR_PEOPLE = {FLAME2020: "SMPL-X's expressions (FLAME)", ARKIT52: "ARKit's expressions"}
 
 MAX_DURATION_S = 3 * 3600
 """A longer motion is taken for a mistake, at any frame rate."""
@@ -35,6 +36,11 @@ _MIXED_AT_ONCE = 4096
 
 _KEYS = ("betas", "poses", "expressions", "trans", "model", "gender", "mocap_frame_rate", "expression_basis")
 _REQUIRED = ("betas", "poses", "expressions", "trans", "mocap_frame_rate")
+
+
+def say_basis(expression_basis: str) -> str:
+    """As people call the expressions of a basis."""
+    return _BASES_FOR_PEOPLE.get(expression_basis, f"the expressions '{expression_basis}'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +140,12 @@ class Motion:
         except MotionError as error:
             raise MotionError(f"{Path(path).name}: {error}") from error
 
+    @classmethod
+    def basis_of(cls, path: str | Path) -> str:
+        """The expression basis of a file that `load` reads, without the motion. Raises MotionError."""
+        arrays = read_npz(path, MotionError, ["expression_basis"])
+        return _text("expression_basis", arrays["expression_basis"]) if arrays else FLAME2020
+
     def content_hash(self) -> bytes:
         """Equal for motions that are the same."""
         digest = hashlib.sha256()
@@ -171,19 +183,29 @@ class Motion:
             arrays["expression_basis"] = np.array(self.expression_basis)
         return arrays
 
-    def resample(self, fps: float = FPS) -> "Motion":
+    def resample(self, fps: float = FPS, max_frames: int | None = None) -> "Motion":
         """The same movement at `fps`: rotations by spherical, the rest by linear interpolation.
 
         A clip of T frames lasts T / self.fps seconds and goes on doing so, to the nearest frame.
 
+        max_frames: of the result, which ends there.
+
         Raises:
             MotionError: `fps` makes no sense.
         """
-        _check_fps(fps)
-        if fps == self.fps:
+        num_frames = self.frames_at(fps)
+        if fps == self.fps and (max_frames is None or num_frames <= max_frames):
             return self
-        num_frames = max(1, round(self.num_frames * fps / self.fps))
-        return self.at(np.arange(num_frames) * (self.fps / fps), fps)
+        return self.resampled_frames(np.arange(num_frames if max_frames is None else min(num_frames, max_frames)), fps)
+
+    def frames_at(self, fps: float = FPS) -> int:
+        """How many frames `resample` makes of it. Raises MotionError where `fps` makes no sense."""
+        _check_fps(fps)
+        return self.num_frames if fps == self.fps else max(1, round(self.num_frames * fps / self.fps))
+
+    def resampled_frames(self, frames: np.ndarray, fps: float = FPS) -> "Motion":
+        """Frames of what `resample` makes, without making the others. frames: (N,) whole numbers, 0 the first."""
+        return self.at(frames * (self.fps / fps), fps)
 
     def at(self, positions: np.ndarray, fps: float | None = None) -> "Motion":
         """The motion at times between its frames; beyond its ends it stands still.

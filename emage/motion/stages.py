@@ -54,11 +54,6 @@ def _through(pieces: Iterator[Any], stage: Stage) -> Generator[Any, None, None]:
             pieces.close()
 
 
-def run_whole(motion: Motion, stage: Stage[Motion, Motion]) -> Motion:
-    """A whole motion through a stage."""
-    return join_motions(list(run_stages([motion], [stage])))
-
-
 def join_motions(pieces: Sequence[Motion]) -> Motion:
     """Pieces of one motion, in order, as one.
 

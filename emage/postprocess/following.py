@@ -29,9 +29,9 @@ def stages_after_decoding(
     Args:
         num_frames: of the whole motion.
         low_pass_frames: see `emage.postprocess.smoothing.low_pass`.
-        seams, seam_frames: see `emage.postprocess.smoothing.smooth_seams`.
+        seams, seam_frames: see `emage.postprocess.smoothing.SeamStage`.
         hints: of which the locked ones are put in, their faces in the motion's basis.
-        translation, body_of, floor_y: see `emage.postprocess.grounding.apply_translation`.
+        translation, body_of, floor_y: see `emage.postprocess.grounding.translation_stage`.
 
     Raises:
         MotionError: no such translation or number of frames.

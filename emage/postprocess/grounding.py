@@ -14,7 +14,7 @@ import numpy as np
 from emage.errors import MotionError
 from emage.generation.settings import GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.motion import FPS, Motion
-from emage.motion.stages import HeldFrames, Stage, run_whole
+from emage.motion.stages import HeldFrames, Stage
 from emage.postprocess.contacts import floor_height, standing_lift
 from emage.postprocess.foot_lock import FootLockStage
 from emage.postprocess.paths import JoinedShift
@@ -28,32 +28,6 @@ FLOOR_AROUND_FRAMES = FPS
 _GROUND = [0, 2]
 
 
-def apply_translation(
-    motion: Motion,
-    translation: str,
-    body_of: Callable[[], PosedBody],
-    locked: np.ndarray | None = None,
-    floor_y: float = 0.0,
-) -> Motion:
-    """The motion with one of the `TRANSLATIONS`.
-
-    Args:
-        motion: at 30 frames a second.
-        translation: as generated, in place or grounded.
-        body_of: gives the body whose feet stand; asked only where they matter.
-        locked: (T,) bool, frames whose path and legs stay as they are; none by default.
-        floor_y: metres, the height of the floor to stand on; that of the locked frames where there are some.
-
-    Raises:
-        MotionError: no such translation, another frame rate.
-    """
-    if motion.fps != FPS:
-        raise MotionError(f"The motion has {motion.fps:g} frames a second; {FPS} are needed. Use Motion.resample.")
-    locked = np.zeros(motion.num_frames, dtype=bool) if locked is None else locked
-    stage = translation_stage(translation, body_of, locked, motion, floor_y)
-    return motion if stage is None or locked.all() else run_whole(motion, stage)
-
-
 def translation_stage(
     translation: str,
     body_of: Callable[[], PosedBody],
@@ -61,11 +35,14 @@ def translation_stage(
     reference: Motion | None = None,
     floor_y: float = 0.0,
 ) -> Stage[Motion, Motion] | None:
-    """`apply_translation` of motion in pieces; None where that is as generated.
+    """What gives motion one of the `TRANSLATIONS`; None where that is as generated.
 
     Args:
-        locked: (T,) bool, of the whole.
+        translation: as generated, in place or grounded.
+        body_of: gives the body whose feet stand; asked only where they matter.
+        locked: (T,) bool, of the whole motion: frames whose path and legs stay as they are, not all of them.
         reference: the motion that stands in the locked frames; needed where there are some.
+        floor_y: metres, the height of the floor to stand on; that of the locked frames where there are some.
 
     Raises:
         MotionError: no such translation.

@@ -37,7 +37,7 @@ from emage.generation.settings import MAX_SEAM_FRAMES
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d, rotation_6d_to_axis_angle
 from emage.motion.skeleton import NUM_JOINTS, PART_JOINTS
-from emage.motion.stages import HeldFrames, LocalStage, run_whole
+from emage.motion.stages import HeldFrames, LocalStage
 
 SMOOTHED_JOINTS: tuple[int, ...] = (*PART_JOINTS["upper"], *PART_JOINTS["hands"], *PART_JOINTS["lower"])
 
@@ -73,25 +73,16 @@ def low_pass_stage(sigma_frames: float) -> LocalStage:
     return LocalStage(lambda motion: low_pass(motion, sigma_frames), int(4 * sigma_frames + 0.5))
 
 
-def smooth_seams(motion: Motion, seams: Sequence[tuple[int, int]], seam_frames: int) -> Motion:
-    """The motion with its body and root trajectory smoothed around each seam; the face stays.
+class SeamStage:
+    """Smooths body and root trajectory around each seam; the face stays. Near a seam it waits until that is past.
 
     Args:
-        motion: as it was decoded, before locks and grounding.
         seams: (start, end) of the frames that a window shares with the one before, end exclusive.
         seam_frames: so many frames on both sides of those may change; 0 changes nothing.
+        num_frames: of the whole motion, which is as it was decoded, before locks and grounding.
 
     Raises:
         MotionError: `seam_frames` is no such number.
-    """
-    stage = SeamStage(seams, seam_frames, motion.num_frames)
-    return run_whole(motion, stage) if stage.changes_any else motion
-
-
-class SeamStage:
-    """`smooth_seams` of motion in pieces. Near a seam it waits until that is past.
-
-    num_frames: of the whole motion.
     """
 
     def __init__(self, seams: Sequence[tuple[int, int]], seam_frames: int, num_frames: int):
@@ -111,11 +102,6 @@ class SeamStage:
         considered = binary_dilation(self._nearness > 0, iterations=_ORDER)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], considered.astype(np.int8), [0]])))
         self._runs = [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-    @property
-    def changes_any(self) -> bool:
-        """Whether any seam is still to be smoothed."""
-        return bool(self._runs)
 
     def push(self, piece: Motion) -> Motion | None:
         self._held.add(piece)

@@ -1,6 +1,7 @@
 """Any recording -> mono float32 at 16 kHz, and all arithmetic between samples, frames and seconds."""
 
 import contextlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ SAMPLE_RATE_HZ = 16000
 """What the networks hear."""
 SOUND_RATE_HZ = 48000
 """Of the sound of videos."""
+SILENCE = 0.004
+"""Amplitude (-48 dB): the noise of a quiet room is below, a whisper above."""
 
 AudioSource = str | Path | tuple[int, np.ndarray]
 """A file, or (sample rate in Hz, samples (N,) or (N, channels)) as Gradio hands over."""
@@ -27,6 +30,9 @@ _MAX_CHANNELS = 64
 _MAX_AMPLITUDE = 64.0
 _UNKNOWN_LENGTH = 1 << 40
 _MAX_RATE_HZ = 1_000_000
+_UNKNOWN_BYTES = 0x7FFF_0000
+"""What is written as it is recorded announces more than this, for its length was not known."""
+_MISSING_S = 0.1
 
 # Containers that hold sound themselves. Playlists, which name other files and addresses, are not among them.
 _FFMPEG_FORMATS = "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,m4a,matroska,webm,mov,mp4,mp3,mpeg,mpegts,ogg,w64,wav"
@@ -84,7 +90,8 @@ def decode_audio(
     The format is told by the content, not by the name. WAV, FLAC, OGG and more are read by libsndfile; what it does
     not know, such as M4A or the sound of a video, what it cannot tell the length of, and MP3, whose length it guesses,
     go through ffmpeg. It is read block by block: memory holds little more than the result, and nothing beyond the limit
-    is decoded, or nothing at all of a file that says itself that it is longer.
+    is decoded, or nothing at all of a file that says itself that it is longer. A file that says itself that it was
+    longer is refused, as far as its format tells: OGG and MP3 do not.
 
     Args:
         source: a file, or (rate_hz, samples) with integer samples of any width or floats.
@@ -92,7 +99,7 @@ def decode_audio(
         max_duration_s: refuse a longer recording.
 
     Raises:
-        AudioError: not there, not audio, no samples, not finite, or longer than `max_duration_s`.
+        AudioError: not there, not audio, no samples, not finite, cut short, or longer than `max_duration_s`.
     """
     if isinstance(source, tuple):
         recording = _from_array(*source)
@@ -124,10 +131,26 @@ def _open(path: Path) -> Iterator[_Stream]:
             sound = None
         if sound is not None and sound.format != "MP3" and 0 < sound.frames < _UNKNOWN_LENGTH:
             with sound:
+                _check_whole(sound, path.name)
                 yield _Stream(sound.samplerate, _blocks(sound, path.name), sound.frames)
             return
     with _open_with_ffmpeg(path) as recording:
         yield recording
+
+
+def _check_whole(sound: soundfile.SoundFile, name: str) -> None:
+    """Raise AudioError for a file that announces more than it holds: libsndfile gives what is there, and notes that."""
+    for announced, there in re.findall(r": (\d+) \(should be (\d+)\)", sound.extra_info):
+        announced, there = int(announced), int(there)
+        holds_s = sound.frames / sound.samplerate
+        if there < announced < _UNKNOWN_BYTES and (announced / there - 1) * holds_s > _MISSING_S:
+            raise _cut_short(name, announced / there * holds_s, holds_s)
+
+
+def _cut_short(name: str, announced_s: float, holds_s: float) -> AudioError:
+    return AudioError(
+        f"{name} is cut short: it announces {announced_s:.1f} s and holds {holds_s:.1f} s. Copy or export it again."
+    )
 
 
 def _blocks(sound: soundfile.SoundFile, name: str) -> Iterator[np.ndarray]:
@@ -139,10 +162,7 @@ def _blocks(sound: soundfile.SoundFile, name: str) -> Iterator[np.ndarray]:
         except soundfile.LibsndfileError as error:
             raise AudioError(f"{name} is damaged and cannot be decoded ({error}). Export it again.") from error
         if len(block) == 0:
-            raise AudioError(
-                f"{name} is cut short: it announces {sound.frames / sound.samplerate:.1f} s and holds "
-                f"{read / sound.samplerate:.1f} s. Copy or export it again."
-            )
+            raise _cut_short(name, sound.frames / sound.samplerate, read / sound.samplerate)
         read += len(block)
         yield block
 
@@ -170,9 +190,12 @@ def _open_with_ffmpeg(path: Path) -> Iterator[_Stream]:
 def _ffmpeg_blocks(process: subprocess.Popen, complaints, name: str) -> Iterator[np.ndarray]:
     while data := process.stdout.read(4 * _BLOCK_SAMPLES):
         yield np.frombuffer(data[: len(data) // 4 * 4], "<f4")[:, None]
-    if process.wait() != 0:
-        complaints.seek(0)
-        words = complaints.read(2000).decode("utf-8", "replace").strip().splitlines()
+    failed = process.wait() != 0
+    complaints.seek(0)
+    words = complaints.read(2000).decode("utf-8", "replace").strip().splitlines()
+    if not failed and any(re.search("partial file|ended prematurely", each) for each in words):
+        raise AudioError(f"{name} is cut short: it ends before what it announces. Copy or export it again.")
+    if failed:
         raise AudioError(
             f"{name} is not a recording that can be decoded ({words[-1] if words else 'ffmpeg failed'}). "
             "Give WAV, FLAC, OGG, MP3, M4A or a video with sound."

@@ -75,7 +75,10 @@ def pronounce(tokens: Sequence[str], language: str, lookup: Callable[[str], str 
 _NUMBER = re.compile(r"(?<!\w)([$€£]?)(\d{1,3}(?:,\d{3})+|\d+)((?:\.\d+)?)(st|nd|rd|th|s|%)?(?!\w)")
 _CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds"}
 _SIGNS = {"&": " and ", "%": " percent ", "+": " plus ", "@": " at ", "=": " equals ", "°": " degrees "}
+_DIGITS = tuple(num2words(digit) for digit in range(10))
 _LONGEST_NUMBER = 15
+_MOST_NUMBERS = 4
+"""Of a word; where there are more it is a code, which is read digit by digit."""
 
 
 def spoken_words(token: str) -> tuple[str, ...]:
@@ -85,7 +88,8 @@ def spoken_words(token: str) -> tuple[str, ...]:
     """
     text = token.replace("’", "'").replace("‘", "'")
     text = re.sub(r"(?<=\d)(?=[A-Za-z])(?!(?:st|nd|rd|th|s)(?!\w))|(?<=[A-Za-z])(?=\d)", " ", text)
-    text = _NUMBER.sub(_read_number, text)
+    if len(_NUMBER.findall(text)) <= _MOST_NUMBERS:
+        text = _NUMBER.sub(_read_number, text)
     for sign, word in _SIGNS.items():
         text = text.replace(sign, word)
     text = re.sub(r"(?<!\w)((?:[A-Za-z]\.){2,})", lambda letters: " ".join(letters[1].split(".")), text)
@@ -118,7 +122,7 @@ def _read_digits(word: str) -> list[str]:
     if not any(character.isdigit() for character in word):
         return [word]
     parts = re.findall(r"\d|\D+", word)
-    return [num2words(unicodedata.digit(part)) if part.isdigit() else part for part in parts if part.strip("'")]
+    return [_DIGITS[unicodedata.digit(part)] if part.isdigit() else part for part in parts if part.strip("'")]
 
 
 def _letters_and_digits(token: str) -> str:

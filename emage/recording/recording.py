@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from emage.errors import AudioError
-from emage.files import output_error
+from emage.files import output_error, put_files
 from emage.recording.audio import (
     SAMPLE_RATE_HZ,
+    SILENCE,
     SOUND_RATE_HZ,
     AudioSource,
     decode_audio,
@@ -96,6 +97,11 @@ class Recording:
         return self._part(self.sound, SOUND_RATE_HZ)
 
     @property
+    def part_is_silent(self) -> bool:
+        """Whether nothing is to be heard in the part that is used."""
+        return bool(np.abs(self.part_samples).max(initial=0) < SILENCE)
+
+    @property
     def part_words(self) -> tuple[Word, ...]:
         """Those that are spoken in the part that is used, whole or in part."""
         start_s, end_s = frame_to_second(self.start_frame), frame_to_second(self.end_frame)
@@ -111,10 +117,10 @@ class Recording:
         return replace(self, start_frame=start_frame, end_frame=end_frame)
 
     def store(self, folder: Path) -> "Recording":
-        """The same, with its arrays in files of `folder` and not in memory. Raises OutputError."""
-        return replace(
-            self, samples=_store(folder / "samples.npy", self.samples), sound=_store(folder / "sound.npy", self.sound)
-        )
+        """The same, with its arrays in files of `folder` and not in memory. Raises OutputError, and leaves no file."""
+        with put_files(folder) as files:
+            samples = _store(files.path("samples.npy"), self.samples)
+            return replace(self, samples=samples, sound=_store(files.path("sound.npy"), self.sound))
 
     def _part(self, audio: np.ndarray, rate_hz: int) -> np.ndarray:
         # The last frame of the whole may end before its samples do.

@@ -4,17 +4,15 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emage.errors import EmageError, HintError
-from emage.recording.transcript_files import Passage, read_passages
+from emage.recording.transcript_files import MAX_WORDS, Passage, read_passages
 
 AUTO = "auto"
 """In place of a transcript: the words are recognised."""
-MAX_WORDS = 20_000
-"""Of a transcript: more than two hours of talk."""
 MAX_WORD_CHARACTERS = 200
 
 _MAX_BYTES = 8 << 20
@@ -120,14 +118,14 @@ def load_passages(path: str | Path) -> tuple[Passage, ...]:
     return check_passages(read_passages(_decode(content, path.name), path.name), path.name)
 
 
-def check_passages(passages: tuple[Passage, ...], name: str) -> tuple[Passage, ...]:
-    """The same passages.
+def check_passages(passages: Iterable[Passage], name: str) -> tuple[Passage, ...]:
+    """The same passages, of which no more are read where they are too many.
 
     Raises:
         EmageError: more words than `MAX_WORDS`, one of more than `MAX_WORD_CHARACTERS`, or text that no file can hold.
             HintError: times that make no sense.
     """
-    count = 0
+    count, checked = 0, []
     for passage in passages:
         try:
             passage.text.encode()
@@ -136,39 +134,47 @@ def check_passages(passages: tuple[Passage, ...], name: str) -> tuple[Passage, .
                 f"{name} holds half a character ({passage.text[error.start]!a}), as of a text that was cut or decoded "
                 "wrongly. Give it as UTF-8."
             ) from error
-        tokens = split_tokens(passage)
-        count += len(tokens)
-        longest = max(tokens, key=len, default="")
-        if len(longest) > MAX_WORD_CHARACTERS:
-            raise EmageError(
-                f"{name}: '{longest[:20]}…' has {len(longest):,} characters without a blank; a word has at most "
-                f"{MAX_WORD_CHARACTERS}. Put blanks between the words."
-            )
+        for token in _read_tokens(passage):
+            count += 1
+            if len(token) > MAX_WORD_CHARACTERS:
+                raise EmageError(
+                    f"{name}: '{token[:20]}…' has {len(token):,} characters without a blank; a word has at most "
+                    f"{MAX_WORD_CHARACTERS}. Put blanks between the words."
+                )
+            if count > MAX_WORDS:
+                raise EmageError(
+                    f"{name} has more than {MAX_WORDS:,} words; no more are taken. Give the words of a part."
+                )
         if passage.is_timed:
             Word(passage.text, passage.start_s, passage.end_s, passage.confidence)
-    if count > MAX_WORDS:
-        raise EmageError(f"{name} has {count:,} words; at most {MAX_WORDS:,} are taken. Give the words of a part.")
-    return passages
+        checked.append(passage)
+    return tuple(checked)
 
 
 def split_tokens(passage: Passage) -> list[str]:
     """The words of a passage as they are written. Signs that stand alone belong to the word before, or at the
     beginning to the one behind; pictures (emoji) are words without a sound."""
+    return list(_read_tokens(passage))
+
+
+def _read_tokens(passage: Passage) -> Iterator[str]:
     if passage.is_word:
-        return [passage.text] if passage.text.strip() else []
-    tokens: list[list[str]] = []
-    leading: list[str] = []
-    for token in passage.text.split():
-        if any(_is_word_character(character) for character in token):
-            tokens.append([*leading, token])
-            leading = []
-        elif tokens:
-            tokens[-1].append(token)
-        else:
-            leading.append(token)
-    if leading:
-        tokens.append(leading)
-    return [" ".join(parts) for parts in tokens]
+        if passage.text.strip():
+            yield passage.text
+        return
+    parts: list[str] = []  # of the token that is being read
+    has_word = False
+    for match in re.finditer(r"\S+", passage.text):
+        is_word = any(_is_word_character(character) for character in match[0])
+        if is_word and has_word:
+            yield " ".join(parts)
+            parts = []
+        parts.append(match[0])
+        has_word = has_word or is_word
+        if len(parts) > MAX_WORD_CHARACTERS:  # no word any more, whatever comes
+            break
+    if parts:
+        yield " ".join(parts)
 
 
 def _is_word_character(character: str) -> bool:

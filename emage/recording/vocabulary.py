@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import pickletools
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -217,8 +218,18 @@ class _InertUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError("it asks for something outside the file")
 
 
+def _check_opcodes(content: bytes) -> None:
+    """Raise ValueError for a pickle that would fill the memory before it is found to be damaged: the unpickler makes
+    room for as many things as the largest number says by which one is remembered, and for as many bytes as are
+    announced."""
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > number:
+            raise ValueError(f"it remembers {argument:,} things, of {number:,}")
+
+
 def _from_pickle(content: bytes, path: Path) -> _Read:
     try:
+        _check_opcodes(content)
         loaded = _InertUnpickler(io.BytesIO(content)).load()
         facts = loaded.state if isinstance(loaded, _Inert) else loaded
         known = {int(index): word for word, index in facts["word2index"].items() if int(index) > UNK}

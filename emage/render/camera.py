@@ -21,15 +21,23 @@ _MARGIN = 0.06
 _CAPTION_MARGIN = 0.16
 """The same below the body where a caption stands."""
 _FOLLOW_SMOOTHING_S = 0.6
-_FACE_CROP = 0.85
-"""Half the close-up's height, of the head's radius."""
-_FACE_STRAY = 0.35
-"""How far the face may come from the close-up's middle, of the same."""
+_FACE_CROP = 1.05
+"""Half the close-up's height, of the head's radius: no turn or nod of the head takes its crown out of the picture."""
+_FACE_LIFT = 0.06
+"""How far the close-up's middle lies above the face's, of the same: the skull goes farther up than the chin down."""
+_CAPTIONED_FACE_CROP, _CAPTIONED_FACE_LIFT = 1.155, -0.04
+"""Those of a close-up with a caption below the face."""
+_FACE_STRAY = 0.2
+"""How far the face may come from the close-up's middle, of the same; less than what is free above the crown."""
 _FACE_SMOOTHING_S = 0.25
 _FACE_TURN_SMOOTHING_S = 0.6
 _PRESENCE_FRAMES = 1000
 """About so many frames of a clip are looked at to find where a body seldom comes."""
 _BONE_SAMPLES = 4
+_TOE_REACH = 0.5
+"""How far toes go beyond their joint, of its way from the ankle."""
+_FOOT_WEIGHT = 10.0
+"""Of a point of a foot, where one of a hand has 1 and a hand has ten times as many."""
 _LIMB_RADIUS_M = 0.05
 _MAX_SPREAD_M = 1000.0
 """A picture that must hold more shows a body as less than a pixel."""
@@ -37,6 +45,7 @@ _MAX_SPREAD_M = 1000.0
 _HIPS, _SHOULDERS = (1, 2), (16, 17)
 _PELVIS, _HEAD, _EYES = 0, 15, (23, 24)
 _HEAD_JOINTS = (15, 22, 23, 24)
+_FEET = (10, 11)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +115,12 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool
     joints, fps = bounds.joints, bounds.fps
     left, right = joints[:, _EYES[0]], joints[:, _EYES[1]]
     lateral = _smooth(_horizontal_unit(left - right), _FACE_TURN_SMOOTHING_S * fps)
-    size = _FACE_CROP * max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
+    crop, lift = (_CAPTIONED_FACE_CROP, _CAPTIONED_FACE_LIFT) if caption else (_FACE_CROP, _FACE_LIFT)
+    size = crop * max(bounds.radii[list(_HEAD_JOINTS)].max(), 1e-3)
     # Between the eyes and the root of the skull, which is at the height of the upper lip.
     face = 0.35 * (left + right) + 0.3 * joints[:, _HEAD]
-    middle = _near(_smooth(face, _FACE_SMOOTHING_S * fps), face, _FACE_STRAY * size)
-    if caption:
-        middle = middle - (0.0, 0.12 * size, 0.0)
+    followed = _near(_smooth(face, _FACE_SMOOTHING_S * fps), face, _FACE_STRAY * size)
+    middle = followed + np.array([0.0, lift * size, 0.0])
     half = np.tan(np.radians(_FACE_FOV_DEGREES) / 2) * min(aspect, 1.0)
     distance = size / half
     poses = np.tile(np.eye(4), (len(joints), 1, 1))
@@ -126,33 +135,37 @@ def face_camera(bounds: Bounds, aspect: float, yaw_degrees: float, caption: bool
 def presence(bounds: Bounds, camera: Camera, aspect: float, areas: np.ndarray) -> np.ndarray:
     """(A,) how much of the body is in areas (A, 4): left, bottom, right, top in -1..1.
 
-    The share of points along the bones, mean over the clip. Fingers count most, having the most bones, and are what
-    should be seen.
+    The share of points along the bones, mean over the clip. Hands, which have the most bones, and feet count most: they
+    are what should be seen.
     """
     step = max(1, len(bounds.joints) // _PRESENCE_FRAMES)
     poses = camera.poses[::step]
-    points = _along_bones(bounds.joints[::step], bounds.radii > 0)
+    points, weights = _along_bones(bounds.joints[::step], bounds.radii > 0)
     local = (points - poses[:, None, :3, 3]) @ poses[:, :3, :3]  # (T, P, 3)
     depth = np.maximum(-local[..., 2], 1e-3)
     half = np.tan(camera.yfov_rad / 2)
     x, y = local[..., 0] / (depth * half * aspect), local[..., 1] / (depth * half)
     thick_y = _LIMB_RADIUS_M / (depth * half)
     thick_x = thick_y / aspect
-    return np.array(
-        [
-            ((x + thick_x > left) & (x - thick_x < right) & (y + thick_y > bottom) & (y - thick_y < top)).mean()
-            for left, bottom, right, top in areas
-        ]
-    )
+    inside = [
+        (x + thick_x > left) & (x - thick_x < right) & (y + thick_y > bottom) & (y - thick_y < top)  # (T, P)
+        for left, bottom, right, top in areas
+    ]
+    return np.array([(each.mean(0) * weights).sum() / weights.sum() for each in inside])
 
 
-def _along_bones(joints: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """(T, P, 3) points from each used joint (J,) towards its parent, the joint itself first: some lie mid-forearm."""
+def _along_bones(joints: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, P, 3) points from each used joint (J,) towards its parent, the joint itself first: some lie mid-forearm; of
+    feet points towards the toes besides. And what each counts (P,)."""
     ends = np.flatnonzero(used[1:]) + 1
     starts = np.array(PARENTS)[ends]
-    shares = np.arange(_BONE_SAMPLES)[:, None, None] / _BONE_SAMPLES
-    points = joints[:, None, ends] + shares * (joints[:, starts] - joints[:, ends])[:, None]  # (T, S, J, 3)
-    return points.reshape(len(joints), -1, 3)
+    shares = np.arange(_BONE_SAMPLES) / _BONE_SAMPLES
+    ends, starts, shares = (each.ravel() for each in np.broadcast_arrays(ends, starts, shares[:, None]))
+    feet = np.intersect1d(_FEET, ends)
+    ends, starts = np.concatenate([ends, feet]), np.concatenate([starts, np.array(PARENTS)[feet]])
+    shares = np.concatenate([shares, np.full(len(feet), -_TOE_REACH)])
+    points = joints[:, ends] + shares[:, None] * (joints[:, starts] - joints[:, ends])  # (T, P, 3)
+    return points, np.where(np.isin(ends, _FEET), _FOOT_WEIGHT, 1.0)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from emage.errors import RenderError
+from emage.hints import FOLLOWED, GENERATED, LOCKED
 from emage.render.camera import presence
 from emage.render.gl import INSTALL
-from emage.render.overlay import InsetFrame, caption_patches
+from emage.render.overlay import InsetFrame, Patch, caption_patches, legend_patch
 from emage.render.scene import (
     Actor,
     Figure,
@@ -23,10 +24,10 @@ from emage.render.scene import (
     posed_vertices,
 )
 from emage.render.settings import RenderSettings, rgb_of
-from emage.render.skeleton_renderer import SkeletonRenderer
 
 _VERTICES_CHUNK = 16
 """Frames whose vertices are computed at once."""
+_STATE_NAMES = {GENERATED: "generated", FOLLOWED: "hint, followed", LOCKED: "hint, locked"}
 _AHEAD = 3
 """Frames drawn before they are asked for, so that drawing and encoding overlap."""
 
@@ -34,45 +35,24 @@ _AHEAD = 3
 class Renderer(Protocol):
     """Draws figures; made, used and closed on one thread."""
 
-    def draw(self, index: int, frame: int, shots: Sequence[Shot]) -> list[np.ndarray]:
-        """Pictures (height, width, 3) uint8 of figure `index`, one for each shot; valid until the next call.
-
-        frame: of the figure's own motion, not less than in the call before.
+    def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]:
+        """Pictures (height, width, 3) uint8 of figure `index` in the pose of `mesh`, one for each shot; valid until the
+        next call.
         """
 
     def close(self) -> None:
         """Give back all that the renderer holds."""
 
 
-class SurfaceRenderer(Protocol):
-    """As `Renderer`, but is handed the figure's surface."""
-
-    def draw(self, index: int, mesh: Mesh, shots: Sequence[Shot]) -> list[np.ndarray]: ...
-
-    def close(self) -> None: ...
+def frame_size(num_actors: int, settings: RenderSettings, columns: int | None = None) -> tuple[int, int]:
+    """(width, height) in pixels of the frames of so many actors, side by side, in rows of so many columns."""
+    columns = columns or num_actors
+    return columns * settings.width, -(-num_actors // columns) * settings.height
 
 
-class Surfaces:
-    """A renderer from one of surfaces: makes the meshes that it draws."""
-
-    def __init__(self, renderer: SurfaceRenderer, figures: Sequence[Figure]):
-        self._renderer, self._figures = renderer, figures
-        self._vertices = [VertexStream(figure.posed) for figure in figures]
-
-    def draw(self, index: int, frame: int, shots: Sequence[Shot]) -> list[np.ndarray]:
-        mesh = self._figures[index].mesh(frame, self._vertices[index].at(frame))
-        return self._renderer.draw(index, mesh, shots)
-
-    def close(self) -> None:
-        self._renderer.close()
-
-
-def frame_size(num_actors: int, settings: RenderSettings) -> tuple[int, int]:
-    """(width, height) in pixels of the frames of so many actors, side by side."""
-    return num_actors * settings.width, settings.height
-
-
-def render_frames(actors: Sequence[Actor], settings: RenderSettings) -> Iterator[np.ndarray]:
+def render_frames(
+    actors: Sequence[Actor], settings: RenderSettings, columns: int | None = None
+) -> Iterator[np.ndarray]:
     """Draw actors side by side.
 
     Each call has its own graphics context on its own thread: several may run at once, and the iterator may be passed
@@ -82,21 +62,22 @@ def render_frames(actors: Sequence[Actor], settings: RenderSettings) -> Iterator
         actors: one or more. Motions share a frame rate; the longest sets the number of frames, and the others wait
             in their last one.
         settings: how to draw.
+        columns: how many stand in a row; None: all.
 
     Returns:
-        Iterator over frames (height, width, 3) uint8 RGB, of `frame_size(len(actors), settings)`.
+        Iterator over frames (height, width, 3) uint8 RGB, of `frame_size(len(actors), settings, columns)`.
 
     Raises:
         RenderError: the actors do not go together (at once), or nothing can be drawn on this machine (at the first
             frame).
     """
     check_actors(actors)
-    return _frames(tuple(actors), settings)
+    return _frames(tuple(actors), settings, columns or len(actors))
 
 
-def _frames(actors: tuple[Actor, ...], settings: RenderSettings) -> Iterator[np.ndarray]:
+def _frames(actors: tuple[Actor, ...], settings: RenderSettings, columns: int) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor(1, thread_name_prefix="render") as drawing:
-        painter = drawing.submit(_Painter, actors, settings).result()
+        painter = drawing.submit(_Painter, actors, settings, columns).result()
         pending: deque[Future[np.ndarray]] = deque()
         try:
             for frame in range(count_frames(actors)):
@@ -114,8 +95,8 @@ def _frames(actors: tuple[Actor, ...], settings: RenderSettings) -> Iterator[np.
 class _Painter:
     """Composes whole frames. All methods run on the thread that made it, in the order of frames."""
 
-    def __init__(self, actors: Sequence[Actor], settings: RenderSettings):
-        self._settings = settings
+    def __init__(self, actors: Sequence[Actor], settings: RenderSettings, columns: int):
+        self._settings, self._columns = settings, columns
         # First, for where nothing can be drawn nobody should wait for the cameras.
         check_renderer_of(settings)
         self._figures = make_figures(actors, settings)
@@ -123,14 +104,22 @@ class _Painter:
         self._inset = InsetFrame(settings.width, settings.height, any(lines))
         self._inset_place = _clearest_place(self._inset, self._figures, settings)
         self._captions = caption_patches(lines, settings.width, settings.height, rgb_of(settings.background))
+        self._legend = _make_legend(actors, self._inset_place, settings)
+        self._vertices = [VertexStream(figure.posed) for figure in self._figures]
         self._renderer = _make_renderer(self._figures, settings)
 
     def paint(self, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 of one frame; frames are asked for in rising order."""
-        width, height = frame_size(len(self._figures), self._settings)
+        width, height = frame_size(len(self._figures), self._settings, self._columns)
         picture = np.empty((height, width, 3), np.uint8)
-        for i, panel in enumerate(np.split(picture, len(self._figures), axis=1)):
-            self._paint_panel(i, min(frame, self._figures[i].actor.motion.num_frames - 1), panel)
+        picture[:] = np.rint(255 * rgb_of(self._settings.background))  # where the last row is not full
+        for i, figure in enumerate(self._figures):
+            row, column = divmod(i, self._columns)
+            top, left = row * self._settings.height, column * self._settings.width
+            panel = picture[top : top + self._settings.height, left : left + self._settings.width]
+            self._paint_panel(i, min(frame, figure.actor.motion.num_frames - 1), panel)
+        if self._legend is not None:
+            self._legend.apply(picture)
         return picture
 
     def close(self) -> None:
@@ -145,11 +134,23 @@ class _Painter:
         if figure.inset is not None:
             size = self._inset.size
             shots.append(figure.shot(figure.inset, frame, size, size, floor=False))
-        panel[:], *close_ups = self._renderer.draw(i, frame, shots)
+        mesh = figure.mesh(frame, self._vertices[i].at(frame))
+        panel[:], *close_ups = self._renderer.draw(i, mesh, shots)
         for close_up in close_ups:
             self._inset.apply(panel, close_up, self._inset_place)
         if self._captions[i] is not None:
             self._captions[i].apply(panel)
+
+
+def _make_legend(actors: Sequence[Actor], inset_place: tuple[int, int], settings: RenderSettings) -> Patch | None:
+    """Of the colours of hints in the first panel, on the side where no close-up is; None where there are no hints."""
+    states = sorted({state for actor in actors for state in np.unique(actor.states).tolist()})
+    if not settings.captions or states in ([], [GENERATED]):
+        return None
+    entries = [(_STATE_NAMES[state], settings.part_colors(np.array(state))) for state in states]
+    has_inset = settings.face_inset and settings.camera != "face"
+    on_right = has_inset and inset_place[1] < settings.width / 2
+    return legend_patch(entries, settings.width, settings.height, rgb_of(settings.background), on_right)
 
 
 def _clearest_place(inset: InsetFrame, figures: Sequence[Figure], settings: RenderSettings) -> tuple[int, int]:
@@ -194,8 +195,6 @@ def check_renderer_of(settings: RenderSettings) -> None:
 
 
 def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Renderer:
-    if settings.renderer == "skeleton":
-        return SkeletonRenderer(figures, settings)
     # Imported here, for either library may be missing or broken on a machine that uses the other or draws nothing.
     try:
         if settings.renderer == "moderngl":
@@ -207,4 +206,4 @@ def _make_renderer(figures: Sequence[Figure], settings: RenderSettings) -> Rende
             f"{settings.renderer} cannot be loaded ({type(error).__name__}: {error}). Install the packages of "
             f"requirements.txt, and on Debian or Ubuntu: {INSTALL}"
         ) from error
-    return Surfaces(Chosen(figures, settings), figures)
+    return Chosen(figures, settings)

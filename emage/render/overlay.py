@@ -1,4 +1,7 @@
-"""What lies over the pictures: captions, and the rounded frame of the face close-up. The same for every renderer."""
+"""What lies over the pictures: captions, what colours mean, and the rounded frame of the face close-up.
+
+The same for every renderer.
+"""
 
 import unicodedata
 from bisect import bisect_right
@@ -94,12 +97,48 @@ def _line_patch(
     image = Image.new("L", (width, height))
     ImageDraw.Draw(image).text((padding - left, 0), text, font=font, fill=255)
     ink = np.asarray(image, dtype=np.float32) / 255
-    backing = _BACKING_OPACITY * _rounded_box(width, height, 0, 0.3 * height)
+    paint, opacity = _backed(ink, ink[..., None] * _ink_color(background), background, 0.3 * height)
+    return Patch.at(panel_height - height - round(panel_height * 0.022), (panel_width - width) // 2, paint, opacity)
+
+
+def legend_patch(
+    entries: Sequence[tuple[str, np.ndarray]], panel_width: int, panel_height: int, background: np.ndarray, right: bool
+) -> Patch:
+    """What colours mean, a line each, in the panel's upper left corner or its right one.
+
+    entries: words, and (3,) sRGB in 0..1 as the background.
+    """
+    shorter = min(panel_width, panel_height)
+    font, margin = _font(max(7.0, 0.026 * shorter)), round(0.022 * shorter)
+    padding, line, box = _padding(font.size), sum(font.getmetrics()), round(font.size)
+    widest = max(font.getlength(words) for words, _ in entries)
+    width, height = int(np.ceil(widest)) + box + 3 * padding, line * len(entries) + padding
+    image = Image.new("L", (width, height))
+    paint = np.zeros((height, width, 3), np.float32)
+    writer = ImageDraw.Draw(image)
+    swatches = np.zeros((height, width), np.float32)
+    for which, (words, color) in enumerate(entries):
+        top = padding // 2 + line * which
+        writer.text((2 * padding + box, top), words, font=font, fill=255)
+        square = (slice(top + (line - box) // 2, top + (line + box) // 2), slice(padding, padding + box))
+        paint[square], swatches[square] = 255 * color, 1
+    ink = np.asarray(image, dtype=np.float32) / 255
+    paint, opacity = _backed(ink + swatches, paint + ink[..., None] * _ink_color(background), background, padding)
+    seen = (slice(0, panel_height - margin), slice(0, panel_width - 2 * margin))
+    left = panel_width - margin - width if right else margin
+    return Patch.at(margin, max(margin, left), paint[seen], opacity[seen])
+
+
+def _backed(ink: np.ndarray, paint: np.ndarray, background: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ink (h, w) in 0..1 and its paint (h, w, 3) on a box of the background's colour -> paint and opacity of both."""
+    backing = _BACKING_OPACITY * _rounded_box(ink.shape[1], ink.shape[0], 0, radius)
+    return paint + ((1 - ink) * backing)[..., None] * (255 * background), 1 - (1 - ink) * (1 - backing)
+
+
+def _ink_color(background: np.ndarray) -> np.ndarray:
+    """(3,) in 0..255 of words on a background."""
     light = float(background @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)) < 0.5
-    color = np.float32((235, 237, 240) if light else (52, 56, 64))
-    paint = ink[..., None] * color + ((1 - ink) * backing)[..., None] * (255 * background)
-    top = panel_height - height - round(panel_height * 0.022)
-    return Patch.at(top, (panel_width - width) // 2, paint, 1 - (1 - ink) * (1 - backing))
+    return np.float32((235, 237, 240) if light else (52, 56, 64))
 
 
 class InsetFrame:

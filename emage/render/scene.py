@@ -1,6 +1,6 @@
 """What is drawn: actors, and each actor made ready: floor, colours, normals, shadow, cameras.
 
-Nothing here knows a renderer; all are handed the same figures and camera matrices, those of surfaces the same meshes.
+Nothing here knows a renderer; all are handed the same figures, camera matrices and meshes.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,13 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from emage.errors import RenderError
+from emage.hints import GENERATED, LOCKED
 from emage.motion import Motion
 from emage.motion.skeleton import DISJOINT_PARTS
 from emage.postprocess.contacts import floor_height
 from emage.render.camera import Bounds, Camera, face_camera, follow_camera, still_camera
 from emage.render.overlay import caption_line
-from emage.render.settings import RenderSettings, rgb_of
+from emage.render.settings import RenderSettings
 
 if TYPE_CHECKING:
     from emage.body import Body
@@ -44,8 +45,8 @@ class Actor:
 
     body: the body model.
     motion: T frames.
-    hints: (T, 5) bool in the order of `DISJOINT_PARTS`: this part is a hint in this frame and drawn grey. None: no
-        hints.
+    hints: (T, 5) uint8 in the order of `DISJOINT_PARTS`, of `HintPlan.states`: what this part is in this frame, drawn
+        in the colour of that; or bool, for hints that are locked all. None: no hints.
     caption: one line below the body; may be empty. Latin, Greek, Cyrillic, Armenian and Georgian script, signs and
         arrows are drawn; characters of others (Chinese, Japanese, Korean, Arabic, Hebrew, Indic, emoji) are left out.
 
@@ -65,12 +66,19 @@ class Actor:
             return
         shape = (self.motion.num_frames, len(DISJOINT_PARTS))
         if not isinstance(self.hints, np.ndarray):
-            raise RenderError(f"The hints of an actor are {type(self.hints).__name__}; they must be a bool array.")
-        if self.hints.shape != shape or self.hints.dtype != np.bool_:
+            raise RenderError(f"The hints of an actor are {type(self.hints).__name__}; they must be an array.")
+        if self.hints.shape != shape or self.hints.dtype not in (np.uint8, np.bool_) or self.hints.max() > LOCKED:
             raise RenderError(
-                f"The hints of an actor are {self.hints.dtype} of shape {self.hints.shape}; they must be bool of shape "
-                f"{shape}: frames x {', '.join(DISJOINT_PARTS)}."
+                f"The hints of an actor are {self.hints.dtype} of shape {self.hints.shape}; they must be what "
+                f"HintPlan.states makes, or bool, of shape {shape}: frames x {', '.join(DISJOINT_PARTS)}."
             )
+
+    @property
+    def states(self) -> np.ndarray:
+        """(T, 5) uint8 of `HintPlan.states`."""
+        if self.hints is None:
+            return np.full((self.motion.num_frames, len(DISJOINT_PARTS)), GENERATED, np.uint8)
+        return np.where(self.hints, np.uint8(LOCKED), GENERATED) if self.hints.dtype == np.bool_ else self.hints
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +145,7 @@ class Figure:
     def __init__(self, actor: Actor, settings: RenderSettings, caption: bool):
         """caption: leave room for one below the body."""
         self.actor = actor
-        self._colors = np.stack([rgb_of(settings.generated_color), rgb_of(settings.hint_color)])
+        self._settings = settings
         self._shadows = settings.floor
 
         motion = actor.motion
@@ -148,7 +156,7 @@ class Figure:
         rest_vertices = posed_vertices(rest)[0]
         frames = np.unique(np.linspace(0, motion.num_frames - 1, _SAMPLED_FRAMES).round().astype(int))
         vertices = _vertices_at(self.posed, frames)
-        nearest = KDTree(posed_joints(rest)[0]).query(rest_vertices)[1]
+        nearest = KDTree(_posed_joints(rest)[0]).query(rest_vertices)[1]
 
         self._rest_vertices = rest_vertices
         self.floor_y = floor_height(posed_soles(self.posed) + self.origins[:, None])
@@ -163,8 +171,6 @@ class Figure:
             self.camera = make(bounds, aspect, settings.yaw_degrees, caption)
         has_inset = settings.face_inset and settings.camera != "face"
         self.inset = face_camera(bounds, 1.0, 0.0, caption=False) if has_inset else None
-
-    # Of the surface, and so made only where that is drawn.
 
     @cached_property
     def faces(self) -> np.ndarray:
@@ -200,20 +206,14 @@ class Figure:
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         floor_y = self.floor_y - self.origins[frame, 1]
         shadow = self._shadow(vertices, floor_y) if self._shadows else None
-        return Mesh(vertices, normals, self.part_colors(frame), floor_y, shadow)
+        colors = self._settings.part_colors(self.actor.states[frame])
+        return Mesh(vertices, normals, colors, floor_y, shadow)
 
     def shot(self, camera: Camera, frame: int, width: int, height: int, floor: bool) -> Shot:
         """What one of the figure's cameras is to draw of a frame's mesh."""
         pose = camera.pose(frame).copy()
         pose[:3, 3] -= self.origins[frame]
         return Shot(pose, camera, width, height, floor)
-
-    def part_colors(self, frame: int) -> np.ndarray:
-        """(5, 3) sRGB colours of the leaf parts in a frame."""
-        hints = self.actor.hints
-        if hints is None:
-            return np.repeat(self._colors[:1], len(DISJOINT_PARTS), axis=0)
-        return self._colors[hints[frame].astype(int)]
 
     def _face_normals(self, vertices: np.ndarray) -> np.ndarray:
         """(F, 3) normals as long as twice the triangle's area; a third of numpy.cross's time."""
@@ -286,14 +286,6 @@ def posed_vertices(actor: Actor, start_frame: int = 0, end_frame: int | None = N
     return vertices
 
 
-def posed_points(actor: Actor, vertices: np.ndarray, start_frame: int, end_frame: int) -> np.ndarray:
-    """(T, n, 3) float32 of some vertices (n,); as `posed_vertices`."""
-    with _named_later():
-        points = actor.body.points(actor.motion, vertices, start_frame, end_frame)
-    _check_reach(points, range(start_frame, start_frame + len(points)))
-    return points
-
-
 def posed_soles(actor: Actor) -> np.ndarray:
     """(T, P, 3) float32 of the soles; as `posed_vertices`."""
     with _named_later():
@@ -302,7 +294,7 @@ def posed_soles(actor: Actor) -> np.ndarray:
     return soles
 
 
-def posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
+def _posed_joints(actor: Actor, start_frame: int = 0, end_frame: int | None = None) -> np.ndarray:
     """(T, 55, 3) float32; as `posed_vertices`."""
     with _named_later():
         joints = actor.body.joints(actor.motion, start_frame, end_frame)
@@ -340,7 +332,7 @@ def _all_joints(actor: Actor) -> np.ndarray:
     """(T, 55, 3) float64; in chunks, for a body may hold much more than joints at a time."""
     chunks = range(0, actor.motion.num_frames, _JOINTS_CHUNK)
     ends = [min(start + _JOINTS_CHUNK, actor.motion.num_frames) for start in chunks]
-    parts = [posed_joints(actor, start, end) for start, end in zip(chunks, ends, strict=True)]
+    parts = [_posed_joints(actor, start, end) for start, end in zip(chunks, ends, strict=True)]
     return np.concatenate(parts).astype(np.float64)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from emage.errors import RenderError
 from emage.validation import checked
 
-RENDERERS = ("moderngl", "pyrender", "skeleton")
+RENDERERS = ("moderngl", "pyrender")
 CAMERAS = ("still", "follow", "face")
 
 Pixels = Annotated[int, Field(ge=64, le=4096, multiple_of=2)]
@@ -25,7 +25,8 @@ class RenderSettings:
     """
 
     renderer: Literal["moderngl", "pyrender", "skeleton"] = "moderngl"
-    """"skeleton" draws bones, fingers and the face's features in plain shapes: fast, and without OpenGL."""
+    """"pyrender" is slower, and a second opinion ("skeleton", an earlier figure in plain shapes, now draws the body by
+    moderngl)."""
     camera: Literal["follow", "still", "face"] = "follow"
     """"follow" goes along with the body, "still" sees the whole path, "face" is a close-up that follows the head."""
     yaw_degrees: Degrees = 0.0
@@ -39,19 +40,30 @@ class RenderSettings:
     face_inset: bool = True
     """A close-up of the face in the corner of each panel ("face" has none)."""
     captions: bool = True
-    """Write each body's caption."""
+    """Write each body's caption, and where there are hints what the colours mean."""
     floor: bool = True
     """Draw the floor, its grid and the shadow."""
     background: str = "#eef0f4"
     """#rrggbb or any colour name of CSS, as the other colours."""
     generated_color: str = "#5b8fd9"
     hint_color: str = "#b4b6ba"
+    """Of hints that are locked."""
+    followed_color: str = "#686a6e"
+    """Of hints that are followed: darker than what is generated, which is darker than what is locked, so that the three
+    are told apart without their hue, too."""
     samples: Literal[1, 2, 4, 8] = 4
-    """Antialiasing samples a pixel of moderngl; 1 is none. The others have their own."""
+    """Antialiasing samples a pixel of moderngl; 1 is none. pyrender has its own."""
 
     def __post_init__(self):
-        for color in (self.background, self.generated_color, self.hint_color):
+        if self.renderer == "skeleton":
+            object.__setattr__(self, "renderer", "moderngl")
+        for color in (self.background, self.generated_color, self.hint_color, self.followed_color):
             rgb_of(color)
+
+    def part_colors(self, states: np.ndarray) -> np.ndarray:
+        """(..., 3) float32 sRGB of parts that are generated, followed or locked: (...) of `HintPlan.states`."""
+        colors = (self.generated_color, self.followed_color, self.hint_color)
+        return np.stack([rgb_of(color) for color in colors])[states]
 
     @property
     def width(self) -> int:

@@ -26,11 +26,11 @@ from emage.motion import ARKIT52, FLAME2020, Motion
 from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT, JAW_OPEN_RAD
 from emage.pipeline import EmagePipeline
-from emage.postprocess.grounding import apply_translation
 from emage.recording.audio import load_audio
 from tests.benchmarks.face import lips_follow_loudness, remaining, round_trip_errors
 from tests.body.conftest import COLUMNS, JAW, arkit_motion, flame_motion, waving_weights
 from tests.conftest import REGRESSION, make_motion, rest
+from tests.stages import translate
 from train.run.kinematics import BodyPoints
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
@@ -79,7 +79,8 @@ def test_without_the_matrix_it_is_the_jaw_alone_and_said_once(no_maps, face_map,
     (said,) = caplog.records
     assert (said.name, said.levelname) == ("emage.body.model", "WARNING")
     words = (
-        "in the basis 'flame2020'.*'arkit52'.*jaw alone.*Give a SMPL-X file.*could not be had: HF_HUB_OFFLINE is set"
+        r"SMPL-X's expressions \(FLAME\), the body .* has ARKit's expressions: its face shows the jaw alone. Give a "
+        "SMPL-X file.*could not be had: HF_HUB_OFFLINE is set"
     )
     assert re.search(words, said.getMessage())
     assert not body.shows(FLAME2020)
@@ -101,7 +102,7 @@ def test_what_needs_no_map_asks_for_none(face_map, speech):
     body.vertices(native)
     take_report(native, speech[:16000], body)
     body.soles(flame_motion(face_map, 30))
-    apply_translation(flame_motion(face_map, 30), GROUNDED, lambda: body)
+    translate(flame_motion(face_map, 30), GROUNDED, lambda: body)
     body.vertices(replace(make_motion(3), expressions=np.zeros((3, 100))))
     demo = EmagePipeline.from_pretrained("demo", device="cpu", face_maps=NoQuestions())
     motion = demo.generate((16000, speech[:16000]))
@@ -142,7 +143,7 @@ def test_a_locked_face_is_taken_over_into_the_weights_basis(face_map, arkit_hint
 def test_without_the_matrix_a_foreign_face_cannot_be_locked(arkit_hints, no_maps, speech):
     pipe = EmagePipeline.from_pretrained(REGRESSION, device="cpu", face_maps=no_maps)
     with pytest.raises(
-        HintError, match=r"'arkit52', these weights make 'flame2020'.*could not be had: HF_HUB_OFFLINE is set"
+        HintError, match=r"ARKit's expressions, these weights make SMPL-X's.*could not be had: HF_HUB_OFFLINE is set"
     ):
         pipe.generate((16000, speech[:53333]), arkit_hints)
 

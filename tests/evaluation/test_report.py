@@ -22,10 +22,10 @@ from emage.evaluation.report import (
     take_series,
 )
 from emage.hints import HintPlan, Hints, Span
-from emage.hints.locking import apply_locks
 from emage.motion import ARKIT52
 from emage.motion.skeleton import ARKIT_ACTIONS, JAW_JOINT
 from tests.conftest import make_motion, make_speech, rest
+from tests.stages import lock
 
 FRAMES = 240
 
@@ -92,7 +92,7 @@ def test_the_deviation_from_each_hint(body, talk):
 def test_a_locked_span_deviates_by_nothing(body, talk):
     reference = make_motion(FRAMES, seed=1)
     hints = Hints(reference, HintPlan((Span("upper", 50, 150, "lock"), Span("lower", 20, 90, "lock"))))
-    report = take_report(apply_locks(make_motion(FRAMES), hints), talk, body, hints)
+    report = take_report(lock(make_motion(FRAMES), hints), talk, body, hints)
     for deviation in report.spans:
         assert deviation.max_rad < 1e-6
     assert report.spans[1].path_m < 1e-12

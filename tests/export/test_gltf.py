@@ -10,6 +10,7 @@ import trimesh
 from emage.body import Body
 from emage.body.face import FaceMapLoader, FaceSource
 from emage.body.model import STAND_IN_FILE
+from emage.body.rig import MOST_BENDS
 from emage.errors import BodyError
 from emage.export.gltf import body_glb, motion_glb
 from emage.motion import ARKIT52, Motion
@@ -32,7 +33,7 @@ def talking() -> Motion:
 
 @pytest.fixture(scope="module")
 def plain(arrays, tmp_path_factory) -> Body:
-    """The stand-in without pose correctives, which no GLB has."""
+    """The stand-in without pose correctives, which no GLB with a motion has."""
     path = tmp_path_factory.mktemp("body") / "plain.npz"
     np.savez(path, **{**arrays, "posedirs": np.zeros_like(arrays["posedirs"])})
     return Body.from_file(path)
@@ -94,7 +95,7 @@ def test_trimesh_reads_it(body):
 
 def test_the_actions_are_morph_targets_by_their_names(body):
     glb = Glb(body_glb(body))
-    assert glb.target_names() == list(ARKIT_ACTIONS)
+    assert glb.target_names()[:52] == Glb(motion_glb(body, rest(1, actions={}))).target_names() == list(ARKIT_ACTIONS)
     at_rest = body.vertices(rest(1, actions={}))[0]
     for action in ("jawOpen", "eyeLookInLeft", "tongueOut"):
         moved = body.vertices(rest(1, actions={action: 1}))[0] - at_rest
@@ -102,6 +103,25 @@ def test_the_actions_are_morph_targets_by_their_names(body):
     (primitive,) = glb.primitives()
     accessors = [glb.json["accessors"][target["POSITION"]] for target in primitive["targets"]]
     assert all("sparse" in accessor and "bufferView" not in accessor for accessor in accessors)
+
+
+def test_the_stage_has_what_keeps_shoulders_and_forearms_in_shape(body, arrays):
+    """By joint and entry of its rotation matrix; a tool that cannot drive them would only show odd targets."""
+    glb = Glb(body_glb(body))
+    bent = {"left_shoulder": range(9), "right_shoulder": range(9), "left_wrist": (5, 7), "right_wrist": (5, 7)}
+    for joint, entries in bent.items():
+        for entry in entries:
+            expected = arrays["posedirs"][:, :, 9 * (JOINT_NAMES.index(joint) - 1) + entry]
+            np.testing.assert_allclose(glb.target(f"pose:{joint}:{entry}"), expected, atol=2e-5)
+    assert len(glb.target_names()) == 52 + 22
+
+
+def test_bends_that_are_very_many_are_left_out(arrays, tmp_path):
+    """As of SMPL-X, which would be 60 MB of them."""
+    directions = np.zeros_like(arrays["posedirs"])
+    directions[0, 0, : MOST_BENDS + 1] = 0.01
+    np.savez(tmp_path / "body.npz", **{**arrays, "posedirs": directions})
+    assert Glb(body_glb(Body.from_file(tmp_path / "body.npz"))).target_names() == list(ARKIT_ACTIONS)
 
 
 def test_a_motion_poses_as_our_own_body_does(plain, talking):
@@ -191,5 +211,5 @@ def test_a_face_of_another_basis_is_taken_over_or_refused(speaking_body, face_ma
     weights = glb.array(animation["samplers"][-1]["output"]).reshape(20, 52)
     np.testing.assert_allclose(weights, face.expressions[:, :52], atol=1e-6)
     silent = Body.from_file(STAND_IN_FILE, face_maps=FaceMapLoader(FaceSource("team/none", "none.npy", "0" * 64)))
-    with pytest.raises(BodyError, match=r"basis 'flame2020'.*Connect once"):
+    with pytest.raises(BodyError, match=r"(FLAME).*Connect once"):
         motion_glb(silent, motion)

@@ -7,29 +7,56 @@ import pytest
 import torch
 
 from emage.errors import EmageError
-from emage.generation.decoding import Sampler, SampleTime, choose_codes, decode_viterbi, guide
+from emage.generation.decoding import Sampler, SampleTime, choose_codes, decode_standing, decode_viterbi, guide
 from emage.generation.sampling import SamplingConfig
 from emage.models.generator import GeneratorOutput
 from emage.models.parts import Parts
 from tests.conftest import make_speech
 
 
+@pytest.mark.parametrize("stay", [(0, 0, 0, 0), (0.9, 0, 0.2, 0.7)])
 @pytest.mark.parametrize("before", [None, 2])
-def test_viterbi_decoding_finds_the_best_of_all_paths(before):
+def test_viterbi_decoding_finds_the_best_of_all_paths(before, stay):
     generator = torch.Generator().manual_seed(3)
     scores, codes = torch.randn(5, 4, generator=generator), torch.randn(4, 3, generator=generator)
     distance = (codes[:, None] - codes[None]).square().sum(-1)
 
     def value(path):
         steps = list(pairwise(path)) + ([] if before is None else [(before, path[0])])
-        changes = sum(float(distance[a, b] / distance.mean()) for a, b in steps)
-        return sum(float(scores[t, code]) for t, code in enumerate(path)) - 0.7 * changes
+        cost = sum(max(0.7 * float(distance[a, b] / distance.mean()), min(stay[a], stay[b])) for a, b in steps)
+        return sum(float(scores[t, code]) for t, code in enumerate(path)) - cost
 
     best = max(product(range(4), repeat=5), key=value)
     start = None if before is None else torch.tensor([before])
-    assert decode_viterbi(scores, codes, 0.7, start).tolist() == list(best)
+    assert decode_viterbi(scores, codes, 0.7, start, torch.tensor(stay)).tolist() == list(best)
     assert decode_viterbi(scores, codes, 0.0, start).tolist() == scores.argmax(-1).tolist()
     assert len(set(decode_viterbi(scores, codes, 1e6, start).tolist())) == 1
+
+
+class Held:
+    """A codec of which only this is known."""
+
+    def __init__(self, *speeds: float):
+        self.speeds = speeds
+
+    def held_speed(self, code: int, conventions: str) -> float:
+        return self.speeds[code]
+
+
+def test_who_stands_does_not_glide_along_by_a_code_that_is_held():
+    codes = torch.tensor([[0.0], [0.1], [1.0]])
+    likely = torch.tensor([2.0, 2.0, 1.0]).expand(40, 3)
+    nobody, path = torch.zeros(0, dtype=torch.long), [0] * 40
+    assert decode_viterbi(likely, codes, 400.0, nobody).tolist() == path
+    assert decode_standing(likely, codes, 400.0, nobody, Held(0.02, 0.5, 0.5), "released", 100.0).tolist() == path
+    # Nor by two such codes that take turns, and which change into one another for little.
+    assert decode_standing(likely, codes, 400.0, nobody, Held(0.2, 0.2, 0.0), "released", 100.0).tolist() == [2] * 40
+    from_there = decode_standing(likely, codes, 400.0, torch.tensor([0]), Held(0.2, 0.2, 0.0), "released", 1e4)
+    assert from_there.tolist() == [2] * 40
+    # A step's codes go by too fast to be held.
+    step = torch.eye(3).repeat_interleave(5, 0) * 1000
+    stepped = decode_standing(step, codes, 1.0, nobody, Held(0.2, 0.2, 0.2), "released", 1e6)
+    assert stepped.tolist() == step.argmax(1).tolist()
 
 
 def sample_upper(pipe, logits: torch.Tensor, time: np.ndarray, seed: int = 0) -> torch.Tensor:

@@ -8,7 +8,7 @@ from emage.errors import WeightsError
 from emage.generation.decoding import Sampler
 from emage.generation.rollout import delay
 from emage.generation.sampling import SamplingConfig
-from emage.generation.windows import join_codes, plan_windows, sample_windows
+from emage.generation.windows import plan_windows, sample_windows
 from emage.models.codec import MotionCodec
 from emage.models.content_rhythm import SpeechFeatures
 from emage.models.generator import Generator, GeneratorConfig
@@ -16,6 +16,7 @@ from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion.skeleton import MOTION_CHANNELS, NETWORK_PARTS, PART_CHANNELS, WHOLE_CHANNELS
 from tests.conftest import make_speech
+from tests.stages import join_codes
 
 WIDTH, CODES = 8, 6
 FRAMES = 32  # of a window
@@ -72,10 +73,10 @@ def test_windows_are_sampled_frame_after_frame(changes, sampler):
     generator, codec = make_networks(**changes)
     windows = plan_windows(len(AUDIO), generator.config, "exact")
     results = list(sample_windows(generator, codec, AUDIO, windows, sampler=sampler))
-    codes = join_codes([result.codes for result in results])
+    codes = join_codes(results)
     assert codes.face.shape[1] == 45
     again = list(sample_windows(generator, codec, AUDIO, windows, sampler=sampler))
-    assert torch.equal(join_codes([result.codes for result in again]).upper, codes.upper)
+    assert torch.equal(join_codes(again).upper, codes.upper)
     if sampler.temperature == 0:
         sound = torch.from_numpy(AUDIO[None, : windows[0].end_sample])
         motion = torch.zeros(1, FRAMES, MOTION_CHANNELS)

@@ -41,7 +41,7 @@ def test_configs_from_before_the_file_say_the_same(tmp_path, fields, expected):
 def test_the_demo_weights_have_the_file_and_an_architecture_alone():
     config = json.loads((EMBEDDED_DIR / "config.json").read_text("utf-8"))
     assert not OLD_FIELDS.keys() - {"seam_frames"} & config.keys()
-    assert load_sampling(EMBEDDED_DIR) == SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 0.5, 3.0, 1.5, 18, 12)
+    assert load_sampling(EMBEDDED_DIR) == SamplingConfig(Parts(0.0, 2.0, 2.0, 400.0), 0.4, 2.0, 1.5, 18, 12, 100.0)
 
 
 def test_weights_come_back_with_their_sampling_from_either_form(tiny, tmp_path, speech):
@@ -79,7 +79,7 @@ def test_weights_that_are_trained_anew_are_sampled_as_before(tiny, tmp_path, fie
     [
         ("{", "sampling.json is not JSON"),
         ("[]", "sampling.json is .*; it must be an object"),
-        ({"warmth": 1}, "sampling.json: there is no field warmth; known are guidance, lookahead_frames"),
+        ({"warmth": 1}, "sampling.json: there is no field warmth; known are glide_cost, guidance"),
         ({"temperature": -1}, "sampling.json: temperature is -1; it must be 0 or more"),
         ({"guidance": float("inf")}, "guidance is inf; it must be a finite number"),
         ({"low_pass_frames": "2"}, "low_pass_frames is '2'; it must be a number"),
@@ -107,3 +107,11 @@ def test_weights_may_ask_for_guidance(tiny, speech, monkeypatch):
     moved = tiny.generate((16000, speech))
     assert np.array_equal(moved.expressions[:40], plain.expressions[:40])
     assert not np.array_equal(moved.poses, plain.poses)
+
+
+@pytest.mark.parametrize("name", ["temperature", "guidance", "low_pass_frames", "lookahead_frames"])
+@pytest.mark.parametrize("value", ["1e308", "1e999", "10" * 300, "[1]"])
+def test_numbers_that_no_weights_ask_for(tmp_path, name, value):
+    (tmp_path / SAMPLING_NAME).write_text(f'{{"{name}": {value}}}')
+    with pytest.raises(WeightsError, match=f"sampling.json: {name} is .*; it must be"):
+        load_sampling(tmp_path)

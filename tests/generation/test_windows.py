@@ -13,13 +13,14 @@ from emage.errors import AudioError, WeightsError
 from emage.generation.decoding import Sampler
 from emage.generation.sampling import SamplingConfig
 from emage.generation.settings import EXACT, PUBLISHED
-from emage.generation.windows import first_seed, join_codes, plan_windows, rest_seed, sample_windows
+from emage.generation.windows import first_seed, plan_windows, rest_seed, sample_windows
 from emage.hints.mask import NetworkHints
 from emage.models.generator import GeneratorConfig
 from emage.models.parts import Parts
 from emage.motion.skeleton import NETWORK_PARTS
 from emage.recording.audio import num_frames
 from tests.conftest import Stop, make_speech
+from tests.stages import join_codes
 
 CONFIG = GeneratorConfig()
 
@@ -116,7 +117,7 @@ def run(pipe, audio, **options):
 
 def codes_of(results) -> np.ndarray:
     """(4, T)."""
-    codes = join_codes([result.codes for result in results])
+    codes = join_codes(results)
     return np.stack([codes[part][0].numpy() for part in NETWORK_PARTS])
 
 

@@ -1,5 +1,7 @@
 """Reference motion shifted, looped and stretched along a recording."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -52,6 +54,22 @@ def test_a_stretched_motion_begins_and_ends_with_the_recording():
     cut = Placement(-25, "stretch").motion(motion, 120)
     np.testing.assert_array_equal(cut.poses[0], motion.poses[25])
     np.testing.assert_allclose(cut.poses[-1], motion.poses[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_of_a_long_motion_no_more_is_resampled_than_is_played(fill):
+    began = time.process_time()
+    Placement(-30, fill).motion(make_motion(10_000, fps=1), 120)
+    hints = Placement().hints(make_motion(10_000, fps=1), HintPlan((Span("upper", 0, 200),)), 240)
+    assert time.process_time() - began < 2
+    assert hints.reference.num_frames < 300
+    motion = make_motion(40, fps=1)
+    whole = motion.resample(30)
+    np.testing.assert_array_equal(
+        Placement(-30, fill).motion(motion, 120).poses, Placement(-30, fill).motion(whole, 120).poses
+    )
+    hints = Placement().hints(motion, HintPlan((Span("upper", 0, 200),)), 240)
+    np.testing.assert_array_equal(hints.reference.poses, whole.poses[: hints.reference.num_frames])
 
 
 def test_stretching_keeps_turns_steady():
@@ -107,10 +125,10 @@ def test_spans_must_lie_where_the_reference_plays():
     motion = make_motion(50)
     plan = HintPlan((Span("upper", 20, 60),))
     for placement, words in (
-        (Placement(), r"the reference motion has 50 frames"),
-        (Placement(30), r"plays from 30 to 80 \(1.00 to 2.67 s\)"),
-        (Placement(-1), r"plays from 0 to 49"),
-        (Placement(21, "stretch"), r"plays from 21 to 100"),
+        (Placement(), r"the hint motion has 50 frames"),
+        (Placement(30), r"plays from 1.00 to 2.67 s \(frames 30-80\)"),
+        (Placement(-1), r"plays from 0.00 to 1.63 s \(frames 0-49\)"),
+        (Placement(21, "stretch"), r"plays from 0.70 to 3.33 s \(frames 21-100\)"),
     ):
         with pytest.raises(HintError, match=words):
             placement.hints(motion, plan, 100)
@@ -136,13 +154,30 @@ def test_a_motion_shifted_out_of_the_recording(shift, fill):
 
 
 @pytest.mark.parametrize(
+    ("shift", "fill", "reach"),
+    [
+        (0, "once", (0, 50)),
+        (70, "once", (70, 100)),
+        (-20, "once", (0, 30)),
+        (150, "once", (100, 100)),
+        (-50, "once", (0, 0)),
+        (70, "stretch", (70, 100)),
+        (-50, "stretch", (0, 0)),
+        (150, "loop", (0, 100)),
+    ],
+)
+def test_where_a_motion_plays(shift, fill, reach):
+    assert Placement(shift, fill).reach(50, 100) == reach
+
+
+@pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"shift_frames": 0.5}, "The reference's shift_frames is 0.5; it must be a whole number"),
+        ({"shift_frames": 0.5}, "The hint motion's shift_frames is 0.5; it must be a whole number"),
         ({"shift_frames": True}, "shift_frames is True; it must be a whole number"),
         ({"shift_frames": 10**12}, "shift_frames is 1000000000000; it must be 1,000,000,000 at most"),
         ({"seam_frames": -1}, "seam_frames is -1; it must be 0 or more"),
-        ({"fill": "backwards"}, "The reference's fill is 'backwards'; it must be 'once', 'loop' or 'stretch'"),
+        ({"fill": "backwards"}, "The hint motion's fill is 'backwards'; it must be 'once', 'loop' or 'stretch'"),
     ],
 )
 def test_faults(fault, words):
@@ -204,10 +239,12 @@ def test_no_span_in_the_part_is_no_hint_and_what_does_not_fit_is_told(recording)
     assert place_hints(recording.trim(0, 80), late, None, Placement()) is None
     assert place_hints(recording, HintPlan(), motion, Placement()) is None
     for part in (recording, recording.trim(30, 120)):
-        with pytest.raises(HintError, match="no motion to take them from. Choose a reference motion"):
+        with pytest.raises(HintError, match="no motion to take them from. Choose a hint motion"):
             place_hints(part, late, None, Placement())
     for part in (recording, recording.trim(0, 80)):
         with pytest.raises(HintError, match="the recording lasts 120 frames"):
             place_hints(part, HintPlan((Span("upper", 90, 121),)), motion, Placement(1))
-    with pytest.raises(HintError, match=r"reaches beyond the reference motion, which plays from 0 to 70"):
+    with pytest.raises(
+        HintError, match=r"reaches beyond the hint motion, which plays from 0.00 to 2.33 s \(frames 0-70\)"
+    ):
         place_hints(recording.trim(20, 120), late, make_motion(90), Placement())

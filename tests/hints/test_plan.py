@@ -2,13 +2,14 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from emage.errors import HintError
-from emage.hints import HintPlan, Hints, Span
+from emage.hints import FOLLOWED, GENERATED, LOCKED, HintPlan, Hints, Span
 from emage.hints.mask import HintsByWindow, foot_contacts, motion_channels, network_hints
 from emage.motion import Motion
 from emage.motion.skeleton import DISJOINT_PARTS, HINT_PARTS, PART_JOINTS
@@ -22,7 +23,7 @@ def plan_of(*spans: object, **fields: object) -> HintPlan:
 def test_seconds_and_frames_say_the_same():
     by_time = plan_of({"part": "upper", "start_s": 0.5, "end_s": 3.0})
     assert by_time == plan_of({"part": "upper", "start_frame": 15, "end_frame": 90, "mode": "follow"})
-    assert by_time == plan_of({"part": "upper", "start_s": 0.5, "end_frame": 90.0}, blend_frames=6.0)
+    assert by_time == plan_of({"part": "upper", "start_s": 0.5, "end_frame": 90.0}, blend_frames=None)
 
 
 def test_a_plan_comes_back_from_its_json(tmp_path):
@@ -100,7 +101,7 @@ def test_overlaps():
 
 def test_spans_must_fit_recording_and_reference():
     plan = HintPlan((Span("upper", 0, 120),))
-    with pytest.raises(HintError, match=r"ends at frame 120 .*the reference motion has 100 frames \(3.33 s\)"):
+    with pytest.raises(HintError, match=r"ends at frame 120 .*the hint motion has 100 frames \(3.33 s\)"):
         Hints(make_motion(100), plan)
     plan.check_fits(120)
     with pytest.raises(HintError, match=r"the recording lasts 119 frames"):
@@ -116,6 +117,10 @@ def test_coverage_is_by_part_and_frame():
     by_part = {part: np.flatnonzero(covered[:, i]).tolist() for i, part in enumerate(DISJOINT_PARTS)}
     assert by_part == {"face": [3, 4], "upper": [], "left_hand": [2, 3], "right_hand": [2, 3], "lower": []}
     assert plan.covers(6, modes=("lock",)).sum() == 2
+    states = plan.states(6)
+    assert np.array_equal(states == FOLLOWED, plan.covers(6, modes=("follow",)))
+    assert np.array_equal(states == LOCKED, plan.covers(6, modes=("lock",)))
+    assert np.array_equal(states == GENERATED, ~covered)
 
 
 # --- what the networks are shown --------------------------------------------------------------------------------------
@@ -180,3 +185,18 @@ def test_hints_made_window_by_window_are_those_made_at_once(body, frames):
         shown = windows.frames(start, end)
         np.testing.assert_array_equal(shown.motion, whole.motion[start:end])
         np.testing.assert_array_equal(shown.mask, whole.mask[start:end])
+
+
+@pytest.mark.parametrize(
+    ("spans", "words"),
+    [
+        ("1," * 150_000 + "1", "The plan: span 1 is 1; it must be an object"),
+        ("1," * 2_000_000 + "1", "The plan holds more than 200,000 values; no more are read"),
+        ('{"part": "a,a", "mode": "' + "," * 1_000_000 + '"}', "part of span 1 is"),
+    ],
+)
+def test_of_a_million_faults_the_first_is_told(spans, words):
+    began = time.process_time()
+    with pytest.raises(HintError, match=words):
+        HintPlan.from_json(f'{{"spans": [{spans}]}}')
+    assert time.process_time() - began < 2

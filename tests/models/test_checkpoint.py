@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import time
 import zipfile
 
 import pytest
@@ -10,7 +11,9 @@ import safetensors.torch
 import torch
 
 from emage.errors import WeightsError
+from emage.hub import EMBEDDED_DIR
 from emage.models.checkpoint import load_config, load_networks, load_state, save_network
+from emage.models.generator_config import GeneratorConfig
 from emage.models.vqvae import VQVAE, VQVAEConfig
 
 BIN = "pytorch_model.bin"
@@ -146,3 +149,64 @@ def test_networks_that_do_not_fit_one_another_are_refused(tmp_path, tiny):
     save_network(VQVAE(VQVAEConfig(78, width=8, codebook_size=24)), tmp_path)
     with pytest.raises(WeightsError, match=r"upper.*trained together"):
         load_networks(tiny.source.folders | {"upper": tmp_path})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hidden_size", "audio_f", "motion_f", "pose_length", "seed_frames", "stride", "speaker_dims", "vocabulary",
+        "word_dims", "vae_codebook_size", "speech_layers",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [10**9, 10**400, float("inf"), [8]])
+def test_sizes_of_no_honest_generator_are_refused_before_anything_is_made(name, value):
+    with pytest.raises(WeightsError, match=r"Generator config: \w+ is .*; it must be"):
+        GeneratorConfig.from_json({**load_config(EMBEDDED_DIR), name: value})
+
+
+@pytest.mark.parametrize("name", ["vae_length", "vae_test_dim", "vae_layer", "vae_codebook_size"])
+@pytest.mark.parametrize("value", [10**9, float("inf"), {}])
+def test_sizes_of_no_honest_vqvae_are_refused_before_anything_is_made(name, value):
+    with pytest.raises(WeightsError, match=r"VQ-VAE config: \w+ is .*; it must be"):
+        VQVAEConfig.from_json({**load_config(EMBEDDED_DIR / "emage_vq/upper"), name: value})
+
+
+def test_networks_far_larger_than_published_have_configs():
+    large = {"hidden_size": 8192, "audio_f": 4096, "motion_f": 4096, "pose_length": 9000, "speaker_dims": 100_000}
+    large |= {"vocabulary": 3_000_000, "vae_codebook_size": 65536, "speech_layers": 32}
+    assert GeneratorConfig.from_json({**load_config(EMBEDDED_DIR), **large}).vocabulary == 3_000_000
+    VQVAEConfig(channels=337, width=8192, layers=64, codebook_size=65536)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a":' * 100_000, "it is not JSON"),
+        ("[" * 100_000 + "]" * 100_000, "it is not JSON"),
+        ('{"a":' + "9" * 100_000 + "}", "it is not JSON"),
+        ('{"a": 1}' + " " * (1 << 20), "at most 1,048,576 bytes"),
+    ],
+)
+def test_configs_that_no_program_writes(tmp_path, text, words):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(WeightsError, match=words):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("save", [saved, old_format])
+def test_names_of_endless_length_take_no_time(tmp_path, save):
+    whole = save({"a": torch.ones(2)})
+    name = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    assert name in whole
+    content = whole.replace(name, b"ctorch._utils\n" + b"b" * 200_000 + b"\n")
+    if save is saved:  # with checksums that are right
+        content = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(content, "w") as new:
+            for info in old.infolist():
+                new.writestr(info.filename, old.read(info).replace(name, b"ctorch._utils\n" + b"b" * 200_000 + b"\n"))
+        content = content.getvalue()
+    (tmp_path / BIN).write_bytes(content)
+    began = time.process_time()
+    with pytest.raises(WeightsError, match="it holds a name of 200,0.. characters"):
+        load_state(tmp_path)
+    assert time.process_time() - began < 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emage.evaluation import quality
+from emage.generation.settings import AS_GENERATED
 from emage.hints import LOCK, LOOP, HintPlan, Placement, Span
 from emage.hub import EMBEDDED_DIR, find_weights
 from emage.models.checkpoint import NETWORK_FOLDERS
@@ -14,6 +15,8 @@ from emage.motion.skeleton import PART_JOINTS
 from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ, load_audio, num_frames
 from emage.recording.examples import EXAMPLES_FOLDER, load_examples
+from emage.recording.hearing import listen
+from emage.recording.recording import Recording
 from train import fgd_encoder
 from train.evaluation.scores import inner_pauses, speech_scores
 from train.synthetic.speakers import SPEAKERS
@@ -56,6 +59,13 @@ def test_each_network_says_how_it_was_trained(folder):
 def test_they_know_the_corpus_s_speakers(demo):
     assert demo.generator.config.speakers == len(SPEAKERS)
     assert demo.generator.config.expression_basis == ARKIT52
+
+
+def test_who_stands_does_not_glide(demo):
+    """By this seed they begin with a code that goes sideways at 0.13 m/s for as long as it is held."""
+    recording = listen(Recording.load(EXAMPLES["story"].audio)).recording
+    path = demo.generate(recording, seed=1, translation=AS_GENERATED).trans[:, [0, 2]]
+    assert np.linalg.norm(path - path[0], axis=1).max() < 0.15
 
 
 @pytest.mark.slow

@@ -1,20 +1,27 @@
 """Shapes, keys, strict loading and conversions of the networks."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from emage.errors import WeightsError
+from emage.generation.stream import DecodeStage
 from emage.models.codec import MotionCodec, integrate_root
 from emage.models.content_rhythm import SpeechFeatures
 from emage.models.generator import NEVER_CALLED, Generator, GeneratorConfig
-from emage.models.layers import PeriodicPositions, WaveEncoder, at_frames
+from emage.models.layers import CONTEXT_FRAMES, PeriodicPositions, WaveEncoder, at_frames
 from emage.models.parts import Parts
 from emage.models.quantizer import Quantizer
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
-from emage.motion.rotations import axis_angle_to_rotation_6d, rotation_6d_to_matrix
+from emage.motion import FLAME2020, join_motions
+from emage.motion.rotations import rotation_6d_to_matrix
 from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS
+from emage.motion.stages import run_stages
+from tests.conftest import angles_between
 
 LAYERS = {"face": 2, "upper": 2, "hands": 2, "lower": 4, "global": 4}
 
@@ -86,7 +93,7 @@ def test_half_precision_weights_run_in_single():
 
 def test_configs_come_back_from_their_json():
     drawn_smoothly = GeneratorConfig(hidden=32, speakers=3, class_weight=Parts(1.0, 0.0, 1.0, 0.5))
-    ours = GeneratorConfig(expression_basis="arkit52", aligned_audio=True)
+    ours = GeneratorConfig(expression_basis="arkit52", aligned_audio=True, speech_layers=3)
     for config in (drawn_smoothly, ours):
         assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     vq = VQVAEConfig(61, 32, 4, 16)
@@ -103,6 +110,7 @@ def test_configs_come_back_from_their_json():
         ({"audio_sr": 44100}, "only audio_sr 16000"),
         ({"expression_basis": "klingon"}, "expression_basis is 'klingon'; it must be 'flame2020' or 'arkit52'"),
         ({"aligned_audio": 1}, "aligned_audio is 1; it must be true or false"),
+        ({"speech_layers": -1}, "speech_layers is -1; it must be 0 or more"),
         ({"lf": "1"}, "face of latent_weight is '1'; it must be a number"),
         ({"cu": None}, "upper of class_weight is None; it must be a number"),
         ({"ch": -1}, "hands of class_weight is -1; it must be 0 or more"),
@@ -160,6 +168,31 @@ def test_aligned_audio_tells_frames_which_sound_is_theirs():
         assert (apart > 1e-3) if aligned else (apart < 1e-5)
 
 
+def test_speech_layers_tell_the_body_of_words_to_come():
+    torch.manual_seed(0)
+    plain = Generator(GeneratorConfig(32, 16, 16, 24, aligned_audio=True)).eval()
+    ours = Generator(replace(plain.config, speech_layers=2)).eval()
+    missing = ours.load_state_dict(plain.state_dict(), strict=False)
+    assert not missing.unexpected_keys
+    assert all(name.startswith("speech_context.") for name in missing.missing_keys)
+    motion, mask, speaker = torch.zeros(1, 64, 337), torch.ones(1, 64, 337), torch.tensor([0])
+    features = SpeechFeatures(*torch.randn(2, 1, 64, 16))
+    with torch.inference_mode():
+        first, begun = (each.generate(features, motion, mask, speaker) for each in (plain, ours))
+        assert torch.equal(first.latents.upper, begun.latents.upper)  # new layers begin as if they were not there
+        for block in ours.speech_context:
+            nn.init.normal_(block.linear.weight)
+        click = torch.randn(1, 64, 32)
+        louder = click.clone()
+        louder[:, 30] += torch.randn(32)
+        moved = (ours.speech_context(louder) - ours.speech_context(click)).abs().sum(-1)[0].nonzero().flatten()
+        heard = ours.generate(features, motion, mask, speaker)
+    reach = 2 * (CONTEXT_FRAMES // 2)
+    assert (moved.min(), moved.max()) == (30 - reach, 30 + reach)
+    assert not torch.allclose(heard.latents.upper, begun.latents.upper, atol=1e-3)
+    assert torch.equal(heard.latents.face, begun.latents.face)
+
+
 def test_quantizer_finds_the_nearest_code():
     torch.manual_seed(0)
     quantizer = Quantizer(10, 4)
@@ -215,21 +248,32 @@ def random_codes(codec: MotionCodec, frames: int) -> Parts[torch.Tensor]:
     )
 
 
-def test_chunks_decode_as_the_whole(tiny, monkeypatch):
+@pytest.mark.parametrize("piece_frames", [16, 64, 300])
+def test_pieces_decode_as_the_whole(tiny, piece_frames):
     codes = random_codes(tiny.codec, 300)
-    start = torch.tensor([[1.0, 0.0, -2.0]])
+    start = np.array([1.0, 0.0, -2.0])
     with torch.inference_mode():
-        whole = tiny.codec.decode(codes, start)
-        monkeypatch.setattr("emage.models.codec.CHUNK_FRAMES", 64)
-        chunked = tiny.codec.decode(codes, start)
+        whole = tiny.codec.decode_frames(codes)
+        path = integrate_root(whole.root_velocity, torch.from_numpy(start)[None])[0]
     assert whole.poses.shape == (1, 300, 165)
     assert whole.expressions.shape == (1, 300, 100)
-    torch.testing.assert_close(chunked.expressions, whole.expressions, atol=1e-5, rtol=0)
-    torch.testing.assert_close(chunked.trans, whole.trans, atol=1e-5, rtol=0)
-    six = [axis_angle_to_rotation_6d(each.poses) for each in (chunked, whole)]
-    torch.testing.assert_close(*six, atol=1e-4, rtol=0)
-    assert whole.trans[0, 0, [0, 2]].tolist() == [1.0, -2.0]
     assert (whole.poses[..., 69:75] == 0).all()  # the eyes rest
+    pieces = [codes.map(lambda index, at=at: index[:, at : at + piece_frames]) for at in range(0, 300, piece_frames)]
+    decoded = join_motions(list(run_stages(pieces, [DecodeStage(tiny.codec, start, "released", FLAME2020)])))
+    np.testing.assert_allclose(decoded.expressions, whole.expressions[0], atol=1e-5)
+    np.testing.assert_allclose(decoded.trans, path, atol=1e-5)
+    assert angles_between(decoded.poses, whole.poses[0].numpy()).max() < 1e-3
+    assert decoded.trans[0, [0, 2]].tolist() == [1.0, -2.0]
+
+
+def test_a_long_motion_is_decoded_whole(tiny):
+    """And stays what it is where more follows."""
+    codes = random_codes(tiny.codec, 1100)
+    motion = tiny.decode(codes, np.zeros(3))
+    assert motion.num_frames == 1100
+    short = tiny.decode(codes.map(lambda index: index[:, :700]), np.zeros(3))
+    reach = tiny.codec.reach_frames
+    np.testing.assert_allclose(short.trans[: 700 - reach], motion.trans[: 700 - reach], atol=1e-5)
 
 
 def test_decoded_channels_are_rotations_with_the_lower_decoders_translation(tiny):

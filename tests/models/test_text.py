@@ -10,13 +10,15 @@ import torch
 
 from emage.errors import WeightsError
 from emage.generation.settings import PUBLISHED
-from emage.generation.windows import join_codes, plan_windows, sample_windows
+from emage.generation.windows import plan_windows, sample_windows
 from emage.models.checkpoint import NETWORK_FOLDERS, load_generator, load_networks, load_state, save_network
 from emage.models.generator import Generator, GeneratorConfig, GeneratorOutput
 from emage.models.paper import translate
 from emage.motion.skeleton import NETWORK_PARTS
+from emage.pipeline import EmagePipeline
 from emage.recording.features import Speech
 from tests.conftest import ROOT, angles_between
+from tests.stages import join_codes
 
 TINY = ROOT / "tests" / "parity" / "tiny" / "text"
 TOLERANCE = 1e-4
@@ -84,17 +86,16 @@ def check_sequence(folder: Path, vq_folder: Path) -> None:
         results = list(
             sample_windows(generator, codec, speech, windows, speaker=speaker, seed_motion=seed, start_position=start)
         )
-        codes = join_codes([result.codes for result in results])
+        codes = join_codes(results)
         for part in NETWORK_PARTS:
             latent = torch.cat([result.output.latents[part] for result in results], 1)[0]
             np.testing.assert_allclose(latent, expected[f"{part}_latent"], atol=1e-3, rtol=0)
             flipped = codes[part][0].numpy() != expected[f"{part}_index"]
             assert (expected[f"{part}_margin"][flipped] < FLIP_MARGIN).all(), part
-        with torch.inference_mode():
-            motion = codec.decode(codes, torch.from_numpy(start)[None], generator.config.conventions)
-        assert angles_between(motion.poses[0].numpy(), expected["poses"]).max() < 1e-3
-        np.testing.assert_allclose(motion.expressions[0], expected["expressions"], atol=1e-3)
-        np.testing.assert_allclose(motion.trans[0], expected["trans"], atol=1e-3)
+        motion = EmagePipeline(generator, codec).decode(codes, start)
+        assert angles_between(motion.poses, expected["poses"]).max() < 1e-3
+        np.testing.assert_allclose(motion.expressions, expected["expressions"], atol=1e-3)
+        np.testing.assert_allclose(motion.trans, expected["trans"], atol=1e-3)
 
 
 def test_sequence_of_the_tiny_reference():

@@ -37,6 +37,7 @@ def test_pieces_come_before_the_lines_are_all_there():
         (LINES[1:], "Line 1 begins at frame 20, where 0 would follow"),
         (["{}"], "Line 1"),
         ([json.dumps(json.loads(LINES[0]) | {"npz": "&"})], "its npz is not base64"),
+        ([json.dumps(json.loads(LINES[0]) | {"npz": "ä"})], "its npz is not base64"),
         ([json.dumps(json.loads(LINES[0]) | {"npz": "aGFsbG8="})], "line 1.npz is not an npz file"),
     ],
 )

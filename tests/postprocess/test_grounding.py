@@ -11,18 +11,20 @@ from emage.errors import MotionError
 from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, TRANSLATIONS
 from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
 from emage.motion import Motion
-from emage.postprocess.grounding import apply_translation
+from emage.postprocess.following import stages_after_decoding
+from emage.postprocess.grounding import translation_stage
 from emage.recording.examples import EXAMPLES_FOLDER
 from tests.benchmarks.grounding import FOOT_JOINTS, LEG_JOINTS, contact_points, knee_twist_degrees, measure
 from tests.conftest import make_motion, rest
 from tests.postprocess.walking import ANKLES, drifting, standing, walk
+from tests.stages import run_whole, translate
 
 STEP_S = 0.7
 DRIFTS = [(0, 0, 0), (0, 0, -0.05), (0.05, 0, 0.05)]
 
 
 def ground(motion: Motion, body: Body, locked: np.ndarray | None = None, floor_y: float = 0.0) -> Motion:
-    return apply_translation(motion, GROUNDED, lambda: body, locked, floor_y)
+    return translate(motion, GROUNDED, lambda: body, locked, floor_y)
 
 
 def strides(num_frames: int) -> Motion:
@@ -252,11 +254,11 @@ def test_a_jump_keeps_its_height_and_its_way(body):
 
 def test_in_place_takes_out_the_way_and_keeps_the_height():
     motion = make_motion(60)
-    placed = apply_translation(motion, IN_PLACE, body_of=None)
+    placed = translate(motion, IN_PLACE)
     np.testing.assert_allclose(placed.trans[:, [0, 2]], motion.trans[:1, [0, 2]].repeat(60, 0), atol=1e-12)
     np.testing.assert_array_equal(placed.trans[:, 1], motion.trans[:, 1])
     np.testing.assert_array_equal(placed.poses, motion.poses)
-    assert apply_translation(motion, AS_GENERATED, body_of=None) is motion
+    assert translation_stage(AS_GENERATED, None, none_locked(motion)) is None
 
 
 @pytest.mark.parametrize("translation", [IN_PLACE, GROUNDED])
@@ -264,7 +266,7 @@ def test_locked_frames_stay_and_the_rest_joins_on(body, translation):
     motion = strides(200)
     locked = none_locked(motion)
     locked[50:80] = locked[120:140] = True
-    placed = apply_translation(motion, translation, lambda: body, locked)
+    placed = translate(motion, translation, lambda: body, locked)
     np.testing.assert_array_equal(placed.trans[locked], motion.trans[locked])
     np.testing.assert_array_equal(placed.poses[locked], motion.poses[locked])
     assert not np.allclose(placed.trans[~locked], motion.trans[~locked], atol=0.05)
@@ -281,7 +283,7 @@ def test_in_place_the_spot_stays_till_five_seconds_before_a_lock():
     path = np.arange(600)[:, None] * np.array([0.02, 0, 0])
     motion, locked = rest(600, path), np.zeros(600, dtype=bool)
     locked[40:50] = locked[400:410] = locked[590:] = True
-    placed = apply_translation(motion, IN_PLACE, body_of=None, locked=locked).trans[:, 0]
+    placed = translate(motion, IN_PLACE, locked=locked).trans[:, 0]
     np.testing.assert_array_equal(placed[locked], path[locked, 0])
     for spot, part in ((0.8, slice(0, 28)), (0.98, slice(62, 250)), (8.18, slice(422, 440))):
         assert np.ptp(placed[part]) < 1e-9
@@ -315,25 +317,24 @@ def test_who_is_locked_in_a_jump_comes_down_to_the_floor(body, locks):
 
 
 def test_where_all_is_locked_all_stays(body):
-    motion = strides(40)
-    assert ground(motion, body, ~none_locked(motion)) is motion
+    hints = Hints(strides(40), HintPlan((Span("lower", 0, 40, LOCK),)))
+    (locks,) = stages_after_decoding(40, 0, (), 0, hints, GROUNDED, lambda: body, 0.0)
+    np.testing.assert_array_equal(run_whole(make_motion(40), locks).trans, hints.reference.trans)
 
 
 @pytest.mark.parametrize("translation", TRANSLATIONS)
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 5, 12])
 def test_few_frames(body, translation, num_frames):
     for motion in (strides(num_frames), make_motion(num_frames)):
-        placed = apply_translation(motion, translation, lambda: body)
+        placed = translate(motion, translation, lambda: body)
         assert placed.num_frames == num_frames
         np.testing.assert_allclose(placed.trans[0, [0, 2]], motion.trans[0, [0, 2]], atol=1e-9)
         assert np.isfinite(placed.poses).all()
 
 
-def test_faults(body):
+def test_another_translation_is_named():
     with pytest.raises(MotionError, match="choose one of as-generated, in-place, grounded"):
-        apply_translation(strides(2), "flying", lambda: body)
-    with pytest.raises(MotionError, match="60 frames a second; 30 are needed"):
-        apply_translation(make_motion(10, fps=60), IN_PLACE, lambda: body)
+        translation_stage("flying", None, np.zeros(2, bool))
 
 
 # --- real motion ------------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from emage.hints import HintPlan, Hints, Span
 from emage.motion import Motion
 from emage.motion.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from emage.motion.skeleton import EYE_JOINTS, JAW_JOINT, NUM_JOINTS
-from emage.postprocess.smoothing import SMOOTHED_JOINTS, low_pass, smooth_seams
+from emage.postprocess.smoothing import SMOOTHED_JOINTS, low_pass
 from emage.recording.examples import load_examples
-from tests.conftest import angles_between, channels_of, make_motion, rest
+from tests.conftest import angles_between, assert_same_motion, channels_of, make_motion, rest
+from tests.stages import smooth_seams
 
 SEAM = (60, 64)
 FRAMES = 130
@@ -56,8 +57,8 @@ def test_the_face_keeps_every_frame_and_nothing_asked_for_is_the_motion_itself()
     assert np.array_equal(filtered.expressions, motion.expressions)
     assert not np.allclose(filtered.poses[:, :66], motion.poses[:, :66], atol=1e-3)
     assert low_pass(motion, 0) is motion
-    assert smooth_seams(motion, [SEAM], 0) is motion
-    assert smooth_seams(motion, [], 8) is motion
+    assert_same_motion(smooth_seams(motion, [SEAM], 0), motion)
+    assert_same_motion(smooth_seams(motion, [], 8), motion)
     for wrong in (-1, MAX_SEAM_FRAMES + 1, 1.0, True, None, "8"):
         with pytest.raises(MotionError, match="seam_frames is"):
             smooth_seams(motion, [SEAM], wrong)

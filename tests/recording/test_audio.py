@@ -170,6 +170,37 @@ def test_a_file_that_was_cut_short_gives_what_is_there_or_says_so(tmp_path, cont
         np.testing.assert_array_equal(part[:100_000], whole[:100_000])
 
 
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "W64", "RF64", "FLAC"])
+def test_a_file_that_announces_more_than_it_holds_is_refused(tmp_path, container):
+    path = tmp_path / "cut.bin"
+    soundfile.write(path, tone(160_000), 16000, format=container)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match="cut.bin is cut short: it announces 10.0 s and holds|damaged"):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("name", ["cut.m4a", "cut.mkv", "cut.webm"])
+def test_a_video_that_ends_too_soon_is_refused(tmp_path, name):
+    soundfile.write(tmp_path / "talk.wav", tone(160_000), 16000)
+    path = tmp_path / name
+    ffmpeg(tmp_path / "talk.wav", "-ar", "48000", *(["-movflags", "+faststart"] if name == "cut.m4a" else []), path)
+    assert len(load_audio(path)) > 150_000
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match=f"{name} is cut short: it ends before what it announces"):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("announced", [0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_a_recorder_that_could_not_know_the_length_announces_nothing(tmp_path, announced):
+    path = tmp_path / "piped.wav"
+    soundfile.write(path, tone(16000), 16000)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = announced.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert len(load_audio(path)) == 16000
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = tone(16000)

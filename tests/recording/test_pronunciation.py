@@ -1,6 +1,7 @@
 """How written words are spoken, and by which phones."""
 
 import re
+import time
 
 import pytest
 
@@ -104,3 +105,13 @@ def test_what_espeak_gets_wrong_is_told(tmp_path, monkeypatch, script, told):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(EmageError, match=told):
         pronunciation.pronounce(["zaubern"], "de", {}.get)
+
+
+def test_codes_are_read_digit_by_digit():
+    assert spoken_words("1-2-3-4") == ("one", "two", "three", "four")
+    assert len(spoken_words("1,234,567,890,123")) > 20  # one number
+    assert spoken_words("12-20-30-40-50")[:4] == ("one", "two", "two", "zero")
+    began = time.process_time()
+    for number in range(2000):
+        assert len(spoken_words(f"{number + 10**8}q" * 20)) == 20 * 10
+    assert time.process_time() - began < 3

@@ -147,3 +147,11 @@ def test_words_as_transcripts_write_them():
     vocabulary = Vocabulary.of(["three", "don't", "Ja"])
     assert [vocabulary.index(word) for word in ("three", "Three,", "“THREE”", "don’t", "Ja")] == [4, 4, 4, 5, 6]
     assert [vocabulary.index(word) for word in ("ja", "", "🙂", "<unk>", " ")] == [UNK, UNK, UNK, UNK, SILENCE]
+
+
+def test_a_pickle_that_would_fill_the_memory_is_refused_before(tmp_path):
+    whole = pickle.dumps({"word2index": {}, "n_words": 4}, protocol=2)
+    path = tmp_path / "vocab.pkl"
+    path.write_bytes(whole[:2] + b"N" + pickle.LONG_BINPUT + (2**30).to_bytes(4, "little") + b"0" + whole[2:])
+    with pytest.raises(WeightsError, match="is no vocabulary as published .*it remembers 1,073,741,824 things, of 2"):
+        load_vocabulary(path)

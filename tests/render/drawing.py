@@ -12,7 +12,6 @@ from emage.render.scene import Actor
 from emage.render.settings import RenderSettings
 from tests.conftest import rest
 
-MESH_RENDERERS = ("moderngl", "pyrender")
 SMALL = RenderSettings(size=160, face_inset=False, captions=False, floor=False)
 GREEN = replace(SMALL, background="#00ff00", generated_color="white", hint_color="white")
 """For silhouettes: nothing on a body is as green."""

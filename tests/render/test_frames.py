@@ -13,7 +13,7 @@ from emage.errors import RenderError
 from emage.motion import ARKIT52
 from emage.render.frames import check_renderer, render_frames
 from emage.render.scene import Actor
-from emage.render.settings import RENDERERS
+from emage.render.settings import RENDERERS, rgb_of
 from tests.render.drawing import ARMS_DOWN, GESTURE, GREEN, SMALL, draw, posed
 
 
@@ -47,6 +47,14 @@ def test_renders_at_once_do_not_disturb_each_other(body):
     for thread in threads:
         thread.join()
     assert faults == []
+
+
+def test_bodies_stand_in_rows(body):
+    actors = [Actor(body, posed(1, **pose)) for pose in (GESTURE, ARMS_DOWN, {})]
+    (beside,), (rows,) = (list(render_frames(actors, SMALL, columns)) for columns in (None, 2))
+    one, two, three = np.split(beside, 3, axis=1)
+    nothing = np.broadcast_to(np.rint(255 * rgb_of(SMALL.background)).astype(np.uint8), one.shape)
+    assert np.array_equal(rows, np.vstack([np.hstack([one, two]), np.hstack([three, nothing])]))
 
 
 def test_an_iterator_may_change_threads(body):
@@ -107,6 +115,8 @@ def test_impossible_actors_are_named_at_once(body):
         Actor(body, posed(3), np.zeros((3, 4), bool))
     with pytest.raises(RenderError, match="bool"):
         Actor(body, posed(3), np.zeros((3, 5)))
+    with pytest.raises(RenderError, match="what HintPlan.states makes"):
+        Actor(body, posed(3), np.full((3, 5), 3, np.uint8))
     with pytest.raises(RenderError, match="no actor"):
         render_frames([], SMALL)
     with pytest.raises(RenderError, match="30, 60"):

@@ -1,4 +1,4 @@
-"""What is drawn over the picture: the close-up of the face and captions."""
+"""What is drawn over the picture: the close-up of the face, captions, and what colours mean."""
 
 import time
 from dataclasses import replace
@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emage.hints import FOLLOWED, GENERATED, LOCKED
 from emage.motion.skeleton import JOINT_NAMES
 from emage.render.camera import Bounds, Camera, presence
-from emage.render.overlay import InsetFrame, caption_line, caption_patches
+from emage.render.overlay import InsetFrame, caption_line, caption_patches, legend_patch
 from emage.render.scene import Actor, make_figures
 from emage.render.settings import RENDERERS, rgb_of
 from tests.render.drawing import ARMS_DOWN, GREEN, SMALL, draw, picture, posed, project, silhouette
@@ -56,6 +57,44 @@ def test_an_inset_sees_what_lies_between_joints():
     assert hidden[1] == 0
     assert hidden[2] > 0  # beside the bone, but within the arm
     assert hidden[3] == 0
+
+
+def test_an_inset_hides_no_foot_where_it_can():
+    """A foot counts as much as half a hand at least, though it has the fewest bones; toes reach beyond their joint."""
+    joints = np.zeros((1, 55, 3))
+    joints[:, JOINT_NAMES.index("left_ankle")] = (1.0, -1.0, 0)
+    joints[:, JOINT_NAMES.index("left_foot")] = (1.2, -1.0, 0)
+    joints[:, JOINT_NAMES.index("left_wrist")] = (1.0, 1.0, 0)
+    joints[:, 25:40] = (1.2, 1.0, 0)
+    pose = np.eye(4)
+    pose[2, 3] = 5.0
+    camera = Camera(pose[None], np.radians(45), 0.1, 10.0, 5.0)
+    foot, hand, toes, beyond = presence(
+        Bounds(joints, np.full(55, 0.1), 30.0),
+        camera,
+        1.0,
+        np.array([(0.4, -0.6, 0.7, -0.4), (0.4, 0.4, 0.7, 0.6), (0.62, -0.6, 0.7, -0.4), (0.66, -0.6, 0.7, -0.4)]),
+    )
+    assert foot > 0.5 * hand
+    assert toes > 0
+    assert beyond == 0
+
+
+def test_bodies_side_by_side_have_their_close_ups_in_one_corner(body):
+    left, right = (
+        {f"{side}_shoulder": (0, 0, turn) for side, turn in turns}
+        for turns in (
+            (("left", -1.2), ("right", -0.9)),
+            (("left", 0.9), ("right", 1.2)),
+        )
+    )
+    places = [inset_pixels(body, **pose).mean(0) for pose in (left, right)]
+    assert np.abs(places[0] - places[1]).max() > 60  # each alone has another
+    actors = [Actor(body, posed(2, **pose)) for pose in (left, right)]
+    bare, inset = (draw(actors, replace(SMALL, face_inset=has)) for has in (False, True))
+    changed = (bare != inset).any((0, 3))
+    first, second = (np.argwhere(half).mean(0) for half in np.split(changed, 2, axis=1))
+    assert np.abs(first - second).max() < 3
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
@@ -124,3 +163,31 @@ def test_a_caption_has_room_of_its_own(body):
     feet = project(body.vertices(actors[0].motion)[0], figure.camera, 0, 240, 240)[:, 1].max()
     assert plain[0, 228:].any() or np.argwhere(plain[0].any(1)).max() > feet + 5
     assert feet < 240 * 0.93
+
+
+# --- what colours mean ------------------------------------------------------------------------------------------------
+
+
+def test_where_there_are_hints_the_picture_says_what_its_colours_mean(body):
+    settings = replace(SMALL, captions=True, size=240)
+    hints = np.array([[GENERATED, FOLLOWED, LOCKED, GENERATED, GENERATED]], np.uint8)
+    bare, told = (draw([Actor(body, posed(), hints)], replace(settings, captions=has))[0] for has in (False, True))
+    rows, columns = np.argwhere((bare != told).any(-1)).T
+    assert rows.max() < 60
+    assert columns.max() < 120
+    corner = told[: rows.max() + 1, : columns.max() + 1].reshape(-1, 3)
+    for color in settings.part_colors(np.array([GENERATED, FOLLOWED, LOCKED])):
+        assert (np.abs(corner - 255 * color).max(1) < 1).sum() > 20
+    free = hints * 0
+    assert np.array_equal(picture(body, settings), draw([Actor(body, posed(), free)], settings)[0])
+
+
+@pytest.mark.parametrize("size", [64, 512])
+def test_what_colours_mean_stands_in_either_corner_within_the_panel(size):
+    entries = [("generated", np.ones(3)), ("hint, followed", np.zeros(3))]
+    left, right = (legend_patch(entries, size, size, np.ones(3), on_right) for on_right in (False, True))
+    for patch in (left, right):
+        assert min(patch.rows.min(), patch.columns.min()) >= 0
+        assert max(patch.rows.max(), patch.columns.max()) < size
+    if size == 512:
+        assert left.columns.max() < size / 2 < right.columns.min()

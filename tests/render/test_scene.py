@@ -1,6 +1,7 @@
 """Bodies in a picture: renderers agree on them, colours tell hints apart, cameras cut nothing off, floors lie below."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy.ndimage import binary_dilation
 
 from emage.body.model import STAND_IN_FILE
 from emage.errors import RenderError
+from emage.hints import FOLLOWED, GENERATED, LOCKED
 from emage.motion.skeleton import DISJOINT_PARTS, JOINT_NAMES
 from emage.render.camera import Bounds, follow_camera, still_camera
 from emage.render.frames import render_frames
@@ -17,7 +19,6 @@ from tests.render.drawing import (
     ARMS_DOWN,
     GESTURE,
     GREEN,
-    MESH_RENDERERS,
     SMALL,
     draw,
     picture,
@@ -36,7 +37,7 @@ from tests.render.drawing import (
 )  # fmt: skip
 def test_both_renderers_see_the_same_silhouette(body, camera, pose, yaw):
     settings = replace(GREEN, camera=camera, yaw_degrees=yaw, panel_width=400, panel_height=360)
-    one, two = (silhouette(picture(body, replace(settings, renderer=name), posed(**pose))) for name in MESH_RENDERERS)
+    one, two = (silhouette(picture(body, replace(settings, renderer=name), posed(**pose))) for name in RENDERERS)
     assert one.mean() > 0.03
     assert (one & two).sum() / (one | two).sum() >= 0.99
 
@@ -54,15 +55,14 @@ def test_the_silhouette_is_the_projection_of_the_vertices(body):
     assert np.abs(inside.max(0) + 1 - high).max() < 1.5
 
 
-@pytest.mark.parametrize("renderer", MESH_RENDERERS)
+@pytest.mark.parametrize("renderer", RENDERERS)
 def test_hints_change_the_colour_of_their_part_in_their_frames(body, renderer):
-    hints = np.zeros((6, 5), bool)
+    hints = np.full((11, 5), GENERATED, np.uint8)
     for part in range(5):
-        hints[part, part] = True  # frame 5 has none
-    settings = replace(
-        SMALL, renderer=renderer, generated_color="#0000ff", hint_color="#ff0000", panel_width=480, panel_height=480
-    )
-    actor = Actor(body, posed(6), hints)
+        hints[part, part], hints[5 + part, part] = LOCKED, FOLLOWED  # frame 10 has none
+    colors = {"generated_color": "#0000ff", "hint_color": "#ff0000", "followed_color": "#00c000"}
+    settings = replace(SMALL, renderer=renderer, panel_width=480, panel_height=480, **colors)
+    actor = Actor(body, posed(11), hints)
     frames = draw([actor], settings)
     camera = make_figures([actor], settings)[0].camera
     figure = make_figures([actor], settings)[0]
@@ -74,12 +74,19 @@ def test_hints_change_the_colour_of_their_part_in_their_frames(body, renderer):
     for part, name in enumerate(DISJOINT_PARTS):
         mine = plain & (body.vertex_parts == part)
         assert mine.sum() > 20, name
-        red = frames[:, rows[mine], columns[mine], 0] > frames[:, rows[mine], columns[mine], 2]  # (6, n)
-        assert red[part].mean() > 0.9, name
-        assert np.delete(red, part, axis=0).mean() < 0.1, name
+        shown = frames[:, rows[mine], columns[mine]].argmax(-1)  # (11, n): red, green, blue
+        assert (shown[part] == 0).mean() > 0.9, name
+        assert (shown[5 + part] == 1).mean() > 0.9, name
+        assert (np.delete(shown, (part, 5 + part), axis=0) == 2).mean() > 0.9, name
 
 
-@pytest.mark.parametrize("renderer", MESH_RENDERERS)
+def test_hints_that_are_true_or_false_are_locked(body):
+    hints = np.array([[True, False, False, True, False]])
+    assert Actor(body, posed(), hints).states.tolist() == [[LOCKED, GENERATED, GENERATED, LOCKED, GENERATED]]
+    assert Actor(body, posed()).states.tolist() == [[GENERATED] * 5]
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
 def test_eyes_keep_their_own_colour(body, renderer):
     seen = picture(body, replace(GREEN, renderer=renderer, camera="face", generated_color="#0000ff"))
     white = (seen.min(-1) > 110) & (np.ptp(seen, axis=-1) <= 60)
@@ -152,6 +159,26 @@ def test_a_face_camera_follows_the_head(body):
     assert (seen.mean((1, 2)) > 0.35).all()
 
 
+@pytest.mark.parametrize("caption", [False, True])
+def test_a_close_up_holds_the_whole_skull_however_the_head_turns(body, caption):
+    """Bowed, turned and tilted as far as people do at once, and bowed faster than the camera goes along."""
+    skull = np.isin(
+        body.rig().weights.argmax(1), [JOINT_NAMES.index(name) for name in ("head", "left_eye", "right_eye")]
+    )
+    corners = product((-0.7, 0.7), (-1.2, 1.2), (-0.5, 0.5))
+    bow = np.linspace(0, 1, 30)[:, None] > 0.5
+    motions = [posed(1, head=turn) for turn in corners] + [posed(30, head=bow * (0.7, 0, 0), spine2=bow * (0.5, 0, 0))]
+    for motion in motions:
+        actor = Actor(body, motion, caption="words" if caption else "")
+        (figure,) = make_figures([actor], replace(SMALL, camera="face", captions=True))
+        for frame in {0} if motion.num_frames == 1 else {13, 14, 15, 16, 18}:
+            vertices = body.vertices(motion, frame, frame + 1)[0, skull]
+            places = project(vertices, figure.camera, frame, 160, 160)
+            assert places.min() > 0
+            assert places[:, 0].max() < 160
+            assert places[:, 1].max() < (145 if caption else 160)  # above the caption
+
+
 def test_a_body_that_turns_round_has_a_camera_all_the_same():
     angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     joints = np.zeros((60, 55, 3))
@@ -214,7 +241,7 @@ def test_skin_suit_cap_and_shoes_are_drawn_as_one_closed_surface(body):
     assert figure.closed_faces.mean() > 0.85
 
 
-@pytest.mark.parametrize("renderer", MESH_RENDERERS)
+@pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_floor_lies_under_the_feet_with_a_shadow(body, renderer):
     settings = replace(SMALL, renderer=renderer, floor=True, camera="still", background="#ffffff")
     actor = Actor(body, posed(**ARMS_DOWN))

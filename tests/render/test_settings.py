@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from emage.errors import RenderError
+from emage.hints import FOLLOWED, GENERATED, LOCKED
 from emage.render.frames import frame_size
 from emage.render.settings import RenderSettings, rgb_of
+from emage.validation import build
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,7 @@ from emage.render.settings import RenderSettings, rgb_of
         ({"captions": None}, "captions is None"),
         ({"background": "no colour"}, "'no colour' is no colour; write it as '#5b8fd9'"),
         ({"hint_color": "#12"}, "'#12' is no colour"),
+        ({"followed_color": "gray-ish"}, "'gray-ish' is no colour"),
         ({"background": None}, "background is None; it must be text"),
         ({"generated_color": 5}, "generated_color is 5; it must be text"),
     ],
@@ -37,6 +40,12 @@ from emage.render.settings import RenderSettings, rgb_of
 def test_impossible_settings_are_named(settings, words):
     with pytest.raises(RenderError, match=words):
         RenderSettings(**settings)
+
+
+def test_where_a_figure_in_lines_is_asked_for_the_body_is_drawn():
+    assert RenderSettings("skeleton", size=96) == RenderSettings(size=96)
+    given = {"renderer": "skeleton", "size": 96}
+    assert build(RenderSettings, given, RenderError, "The picture") == RenderSettings(size=96)
 
 
 def test_numbers_of_numpy_are_settings():
@@ -63,3 +72,12 @@ def test_a_size_is_of_both_sides_but_where_one_has_its_own(sizes, expected):
 def test_colours_are_those_of_css():
     np.testing.assert_allclose(rgb_of("#6496c8"), np.array([100, 150, 200]) / 255)
     np.testing.assert_array_equal(rgb_of("white"), 1)
+
+
+def test_what_is_generated_followed_and_locked_is_told_apart_without_its_hue():
+    colors = RenderSettings().part_colors(np.array([GENERATED, FOLLOWED, LOCKED]))
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    generated, followed, locked = linear @ (0.2126, 0.7152, 0.0722) + 0.05
+    assert locked / generated > 1.5
+    assert generated / followed > 1.5
+    assert np.ptp(colors[1:], axis=1).max() < 0.03  # greys
