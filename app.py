@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,21 +14,28 @@ if importlib.util.find_spec("spaces"):
 
 import gradio as gr
 import tyro
+from gradio.utils import get_space, get_upload_folder
 
-from emage.errors import EmageError
+from emage.errors import EmageError, OutputError
+from emage.files import check_writable
 from emage.generation.take import Request
 from emage.hub import DEFAULT_REPO, EMBEDDED_NAME
 from emage.motion import Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline, Progress
+from emage.processors import share_processors
 from emage.recording.audio import frame_to_second
 from emage.ui.page import build_page
 from emage.ui.sections.speech import show_first
+from emage.ui.service.calls import CallLimits
+from emage.ui.service.folders import own_folder
 from emage.ui.service.pieces import StreamTake
 from emage.ui.service.registry import WeightsRegistry
 from emage.ui.service.service import PageSettings, Service
 from emage.ui.service.users import Users
 from emage.ui.service.warm_up import warm_up_beside
 from emage.ui.web import JavaScriptError, install_javascript
+
+_STOPS_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,10 @@ class Options:
     size: int = PageSettings.size
     """Width and height of the videos in pixels, even, unless a user chooses another."""
     at_once: int = PageSettings.at_once
-    """Takes that are made at the same time; the others wait for their turn. One alone keeps two cores busy."""
+    """Takes that are made at the same time; the others wait for their turn. They share half of the processors."""
+    per_address: int = CallLimits.long_of_address
+    """Pieces of work that one network address may have waiting or running. Behind a proxy all users have its address,
+    until FORWARDED_ALLOW_IPS names the proxy."""
     max_upload_mb: int = 400
     """A larger file is refused."""
 
@@ -110,27 +121,61 @@ def on_zero_gpu(registry: WeightsRegistry) -> StreamTake:
     return make_there
 
 
+def check_cache(folder: Path) -> None:
+    """Raise OutputError where what users upload and make cannot be stored."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_writable(folder / "upload")
+    except (OSError, OutputError) as error:
+        raise OutputError(
+            f"The folder of uploads and results, {folder}, cannot be written to ({error}). Make room there, or name "
+            "another one in GRADIO_TEMP_DIR."
+        ) from error
+
+
 def main() -> None:
     """Load the weights and serve the page; a user fault ends with its sentence and exit code 2."""
     options = tyro.cli(Options, description=__doc__)
+    # A stopped server ends as by Ctrl-C: what users left here is deleted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    place = Path(get_upload_folder())
+    try:
+        check_cache(place)
+        with own_folder(place) as folder:
+            os.environ["GRADIO_TEMP_DIR"] = str(folder)
+            serve(options)
+    except KeyboardInterrupt:  # before anything was served
+        raise SystemExit(130) from None
+    except EmageError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def serve(options: Options) -> None:
+    """Until the server is stopped. Raises EmageError."""
+    share_processors(options.at_once)
     try:
         install_javascript()
     except JavaScriptError as error:  # the page says so too, and works without plots
         print(f"Note: {error}", file=sys.stderr)
-    try:
-        pipeline = EmagePipeline.from_pretrained(
-            options.weights, smplx_file=options.smplx, accept_smplx_licence=options.accept_smplx_licence
-        )
-        registry = WeightsRegistry(pipeline, options.offer, options.visitors_name_weights)
-        settings = PageSettings(options.max_minutes * 60, options.size, options.at_once)
-        app = create_app(pipeline, settings, registry)
-    except EmageError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    pipeline = EmagePipeline.from_pretrained(
+        options.weights, smplx_file=options.smplx, accept_smplx_licence=options.accept_smplx_licence
+    )
+    registry = WeightsRegistry(pipeline, options.offer, options.visitors_name_weights)
+    limits = CallLimits(long_of_address=options.per_address)
+    settings = PageSettings(options.max_minutes * 60, options.size, options.at_once, limits)
+    users = Users()
+    app = create_app(pipeline, settings, registry, users)
     warm_up_beside(pipeline.body)
-    # A stopped server ends as by Ctrl-C: what users left in its cache is deleted.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app.launch(max_file_size=f"{options.max_upload_mb}mb")
+    if get_space() is not None:  # which is reached through its own proxy alone
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
+    try:
+        app.launch(max_file_size=f"{options.max_upload_mb}mb")
+    except OSError as error:  # no port is free, as Gradio says
+        print(f"Error: the page cannot be served: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    finally:
+        users.tokens.cancel_all(_STOPS_WITHIN_S)  # a process that ends in the middle of torch's work aborts
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ def main() -> None:
     for caption, reference, parts in LOOKS:
         hints = None if reference is None else locked(reference, parts, frames)
         motion = pipe.generate(SPEECH, hints)
-        drawn_grey = None if hints is None else hints.plan.covers(frames)[FRAME : FRAME + 1]
-        actors.append(Actor(pipe.body, motion.frames(FRAME, FRAME + 1), drawn_grey, caption))
+        states = None if hints is None else hints.plan.states(frames)[FRAME : FRAME + 1]
+        actors.append(Actor(pipe.body, motion.frames(FRAME, FRAME + 1), states, caption))
     settings = RenderSettings(panel_width=480, panel_height=640, samples=8)
     (frame,) = render_frames(actors, settings)
     Image.fromarray(frame).save(PICTURE, optimize=True)

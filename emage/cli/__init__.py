@@ -1,1 +1,1 @@
-"""The command line: `python -m emage generate | batch | render | export | measure | doctor`."""
+"""The command line: `emage generate | batch | render | export | measure | doctor`, or `python -m emage …`."""

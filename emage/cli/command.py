@@ -1,4 +1,4 @@
-"""The command line that repeats a take: `python -m emage generate …`, quoted for a shell."""
+"""The command line that repeats a take: `emage generate …`, quoted for a shell."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from emage.hints import HintPlan, Placement
 from emage.recording.audio import frame_to_second
 from emage.render.settings import RenderSettings
 
-_PROGRAM = ("python", "-m", "emage", "generate")
+_PROGRAM = ("emage", "generate")
 
 
 def generate_command(
@@ -51,7 +51,7 @@ def generate_command(
     if motion is None and out is None:
         raise EmageError("The command would write nothing: name a motion file, a video, or both.")
     if (reference is None) != (plan is None):
-        raise EmageError("A reference motion and a plan go together.")
+        raise EmageError("A hint motion and a plan go together.")
     options = [
         ("out", None if out is None else _path(out)),
         ("motion", None if motion is None else _path(motion)),

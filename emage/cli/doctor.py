@@ -55,13 +55,20 @@ def examine(weights: str | None, smplx_file: Path | None, accept_smplx_licence: 
         return reports
     return [
         *reports,
+        *examine_tools(),
+        _try("weights", lambda: _weights(weights)),
+        _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
+        _try("faces between bodies", _faces),
+    ]
+
+
+def examine_tools() -> list[Finding]:
+    """What takes are made, drawn and understood with, where all packages are there."""
+    return [
         Finding("GPU", True, _gpu()),
         _try("ffmpeg", _ffmpeg),
         *(_try(f"drawing with {name}", lambda name=name: _drawn(name)) for name in ("moderngl", "pyrender")),
         _try("words", _words),
-        _try("weights", lambda: _weights(weights)),
-        _try("body", lambda: _body(smplx_file, accept_smplx_licence)),
-        _try("faces between bodies", _faces),
     ]
 
 

@@ -1,4 +1,4 @@
-"""`python -m emage generate`: a recording into motion and a video."""
+"""`emage generate`: a recording into motion and a video."""
 
 import sys
 from collections.abc import Iterator

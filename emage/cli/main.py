@@ -3,6 +3,7 @@
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
@@ -26,7 +27,11 @@ def main() -> None:
     """Run a command; a user fault ends with its sentence and exit code 2."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        read_command().run()
+        command = read_command()
+        from emage.processors import share_processors  # with torch, which a faulty command need not wait for
+
+        share_processors()
+        command.run()
     except EmageError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
@@ -41,11 +46,14 @@ def read_command(arguments: list[str] | None = None) -> Command:
         EmageError: settings out of range. SystemExit: words that are no command.
     """
     try:
-        return tyro.cli(
-            Command, prog="python -m emage", description=emage.cli.__doc__, args=arguments, registry=_registry()
-        )
+        return tyro.cli(Command, prog=_name(), description=emage.cli.__doc__, args=arguments, registry=_registry())
     except _RefusedError as refused:
         raise refused.fault from None
+
+
+def _name() -> str:
+    """As it was called: as the command that `pip install -e .` gives, or as a module."""
+    return "python -m emage" if Path(sys.argv[0]).name in ("__main__.py", "-m") else "emage"
 
 
 class _RefusedError(Exception):

@@ -24,7 +24,7 @@ def open_page(browser: Browser | BrowserContext, url: str) -> Iterator[Page]:
     expect(page.locator("#generate")).to_be_visible()
     yield page
     page.close()
-    assert faults == []
+    assert not faults, faults
 
 
 def upload(page: Page, path: Path, seconds: str = "1.50 s") -> None:

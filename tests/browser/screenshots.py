@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from app import create_app
+from emage.motion import FPS
 from emage.pipeline import EmagePipeline
 from emage.ui.service.service import PageSettings
 from tests.browser.driving import FLAGS, installed_browser
@@ -26,6 +27,7 @@ PLAN = {
 }
 MOMENT_S = 2.7
 """Of the wave: the arm is up."""
+SETTLED_MS = 1000
 PATIENCE_MS = 900_000
 MARGIN_PX = 12
 _SEEK = """(sound, second) => new Promise((done) => {
@@ -33,6 +35,7 @@ _SEEK = """(sound, second) => new Promise((done) => {
   sound.addEventListener("seeked", () => requestAnimationFrame(() => requestAnimationFrame(done)), { once: true });
   sound.currentTime = second;
 })"""
+_IS_AT_REST = "window.emageRunning?.size === 0"
 
 
 def main() -> None:
@@ -59,22 +62,28 @@ def take_pictures(page: Page) -> None:
     expect(page.locator("#timeline .span")).to_have_count(4)
     page.locator("#plan-panel button").first.click()
     generate(page, 2)
-    stop_at_moment(page, "#result-stage")
+    stop_at_moment(page, "#result-stage", 1)
     take_picture(page, "#timeline", "page-timeline.png")
     take_picture(page, "#stage", "page-result.png")
     page.get_by_label("Hint beside result").check()
     page.click("#compare")
     expect_metrics(page, 2)
     expect(page.locator("#plots .caption")).to_have_count(2)
-    stop_at_moment(page, "#compare-stage")
+    stop_at_moment(page, "#compare-stage", 3)
     take_picture(page, "#compare-stage", "page-compare.png", down_to="#metrics")
     take_picture(page, "#plots", "page-plots.png")
 
 
-def stop_at_moment(page: Page, player: str) -> None:
-    page.wait_for_function(f"document.querySelector('{player} audio')?.readyState > 1")
+def stop_at_moment(page: Page, player: str, bodies: int) -> None:
+    """A stage begins to play when what is shown comes, and once more when it is made whole: only then it stands."""
+    stage = f"document.querySelector('{player} section').stage"
+    page.wait_for_function(_IS_AT_REST)
+    page.wait_for_function(f"{stage}.shows({bodies}) && document.querySelector('{player} audio').readyState > 1")
     page.locator(f"{player} audio").evaluate(_SEEK, MOMENT_S)
     page.mouse.move(5, 5)
+    page.wait_for_timeout(SETTLED_MS)
+    frame = page.evaluate(f"{stage}.frame()")
+    assert abs(frame - MOMENT_S * FPS) < 1, f"{player} stands at frame {frame:.0f}"
 
 
 def take_picture(page: Page, selector: str, name: str, down_to: str | None = None) -> None:

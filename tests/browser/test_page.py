@@ -62,6 +62,8 @@ def test_upload_generate_watch_and_download(page, short_talk, tmp_path):
     duration_s, width = page.locator("#video video").evaluate(facts)
     assert duration_s == pytest.approx(1.5, abs=1 / 30)
     assert width == SIZE_PX
+    bar, picture = (page.locator(f"#video {each}").bounding_box() for each in (".controls", "video"))
+    assert bar["y"] >= picture["y"] + picture["height"] - 1  # captions stand at the picture's foot
     assert save(page, "#mp4", tmp_path / "talk.mp4").stat().st_size > 1000
     page.locator("#timeline .row[data-leaf=upper]").press("Home")
     expect(page.locator("#timeline")).to_contain_text("0.00 s / 1.50 s")
@@ -217,4 +219,5 @@ def test_trim_table_another_keep_and_a_grid(page, short_talk, tmp_path):
     expect(page.locator("#takes li")).to_have_count(4)
     expect_metrics(page, 2)
     lines = save(page, "#scores-csv", tmp_path / "scores.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines[1:]] == ["no hints", "upper"]
+    # They tell the seed, for others in the list have another.
+    assert [line[: line.index('"', 1)] for line in lines[1:]] == ['"no hints, seed 2', '"upper, seed 2']

@@ -55,7 +55,6 @@ def test_a_phone_from_example_to_video(page, tmp_path):
     expect(page.locator("#transcript textarea")).to_have_value(example.text)
     expect(page.locator("#timeline [data-part=length]")).to_contain_text(f"{example.duration_s:.1f}")
     page.locator("#settings-panel button").first.tap()
-    page.get_by_text("Quick preview").tap()
     check_width(page)
     assert is_whole(page.locator("#face-inset"))
     page.locator("#timeline [data-tool=snap]").tap()

@@ -249,7 +249,8 @@ def check_out_of_reach(server: Server, recording: Path) -> None:
     for audio, hint in ((others, None), (own, others)):  # even whoever knows the path
         told = caller.get_fault("generate", audio, "", hint, QUICK)
         assert told == "You have no file talk.npz here. Upload it first."
-    succeeded, words = caller.ask_past_queue("generate", own, "", None, QUICK, in_session=False)
+    assert caller.ask_past_queue("generate", own, "", None, QUICK) == (False, None)  # nobody goes past the queue
+    succeeded, words = caller.ask_past_queue("come", "", in_session=False)
     assert not succeeded
     assert "This call names no session" in words
     caller.leave()

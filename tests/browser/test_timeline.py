@@ -150,7 +150,9 @@ def test_split_delete_and_lock_with_the_tools(timeline):
     timeline.lane("lower").locator(".span").click()
     timeline.tool("split").click()
     assert timeline.spans() == [("lower", 100, 130, FOLLOW), ("lower", 130, 200, FOLLOW)]
-    timeline.page.get_by_role("radio", name="Locked").check()
+    expect(timeline.tool("lock")).to_have_attribute("aria-pressed", "false")
+    timeline.tool("lock").click()
+    expect(timeline.tool("lock")).to_have_attribute("aria-pressed", "true")
     assert timeline.spans() == [("lower", 100, 130, LOCK), ("lower", 130, 200, FOLLOW)]
     locked = timeline.span("Lower body and path, locked, 3.33 s to 4.33 s")
     assert "repeating-linear-gradient" in locked.evaluate("node => getComputedStyle(node).backgroundImage")
@@ -161,13 +163,46 @@ def test_split_delete_and_lock_with_the_tools(timeline):
     timeline.tool("delete").click()
     assert timeline.spans() == [("lower", 130, 200, FOLLOW)]
     expect(timeline.tool("delete")).to_have_attribute("aria-disabled", "true")
-    # what is painted next has the mode of the tools
+    expect(timeline.tool("lock")).to_have_attribute("aria-disabled", "true")
+
+
+def test_the_mode_of_what_is_painted_next_changes_nothing_that_is_there(timeline):
     timeline.page.get_by_role("radio", name="Locked").check()
     timeline.drag("face", 150, 180)
-    assert timeline.spans()[1] == ("face", 150, 180, LOCK)
-    timeline.span("Face, locked").press("Escape")
-    timeline.press("Escape")
+    assert timeline.spans() == [("face", 150, 180, LOCK)]
+    expect(timeline.span("Face, locked")).to_have_attribute("aria-selected", "true")
     timeline.page.get_by_role("radio", name="Follow").check()
+    timeline.drag("upper", 30, 90)
+    assert timeline.spans() == [("face", 150, 180, LOCK), ("upper", 30, 90, FOLLOW)]
+    # nor does choosing a hint change the mode of the next one
+    timeline.span("Face, locked").click()
+    expect(timeline.page.get_by_role("radio", name="Follow")).to_be_checked()
+
+
+def test_a_blend_is_as_long_as_it_needs_to_be_unless_it_is_set(timeline):
+    timeline.show(replace(BLANK, plan=plan_of(("upper", 100, 200, LOCK), blend_frames=None)))
+    blend = timeline.page.get_by_label("Frames of blending")
+    expect(blend).to_have_value("")
+    expect(blend).to_have_attribute("placeholder", "auto")
+    for typed, frames in (("9", 9), ("", None), ("0", 0)):
+        blend.fill(typed)
+        timeline.press("Enter")
+        assert timeline.value().plan.blend_frames == frames
+
+
+def test_a_hint_is_split_at_the_playhead_and_nowhere_else(timeline):
+    timeline.start(("lower", 100, 200))
+    timeline.page.mouse.click(*timeline.point("face", 60))
+    timeline.lane("lower").locator(".span").click()
+    expect(timeline.tool("split")).to_have_attribute("aria-disabled", "true")
+    timeline.press("s")
+    expect(timeline.part("selection")).to_contain_text("The playhead is not inside this hint")
+    x, _ = timeline.point("lower", 170)
+    box = timeline.part("canvas").bounding_box()
+    timeline.page.mouse.click(x, box["y"] + 50)
+    expect(timeline.tool("split")).to_have_attribute("aria-disabled", "false")
+    timeline.tool("split").click()
+    assert timeline.spans() == [("lower", 100, 170, FOLLOW), ("lower", 170, 200, FOLLOW)]
 
 
 def test_everything_with_the_keyboard_alone(timeline):
@@ -197,7 +232,9 @@ def test_everything_with_the_keyboard_alone(timeline):
         timeline.press(*keys.split())
         assert timeline.spans() == [("upper", *span)], keys
     expect(page.get_by_role("slider", name="End of Upper body")).to_be_focused()
-    timeline.press("Escape", "s")
+    timeline.press("Escape", "Escape", *["Shift+ArrowRight"] * 2, *["ArrowRight"] * 2, "Enter")
+    expect(timeline.span("Upper body, locked, 1.33 s to 2.10 s")).to_be_focused()
+    timeline.press("s")
     assert timeline.spans() == [("upper", 40, 52, LOCK), ("upper", 52, 63, LOCK)]
     timeline.press("Delete")
     assert timeline.spans() == [("upper", 52, 63, LOCK)]
@@ -269,14 +306,14 @@ def test_trim(timeline):
     start = timeline.page.get_by_role("slider", name="Trimmed start")
     start.focus()
     timeline.press("Shift+ArrowRight")
-    assert timeline.value() == TimelineValue(NUM_FRAMES, HintPlan(), 10, NUM_FRAMES)
+    assert timeline.value() == TimelineValue(NUM_FRAMES, plan_of(), 10, NUM_FRAMES)
     box = timeline.page.get_by_role("slider", name="Trimmed end").bounding_box()
     x, _ = timeline.point("face", 240)
     timeline.page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 30)
     timeline.page.mouse.down()
     timeline.page.mouse.move(x, box["y"] + 30, steps=3)
     timeline.page.mouse.up()
-    assert timeline.value() == TimelineValue(NUM_FRAMES, HintPlan(), 10, 240)
+    assert timeline.value() == TimelineValue(NUM_FRAMES, plan_of(), 10, 240)
     timeline.press("Control+z")
     assert timeline.value().trim_end_frame == NUM_FRAMES
 
@@ -300,7 +337,7 @@ def test_what_python_sets_appears_and_sends_nothing_back(timeline):
 
 
 def test_hidden_and_shown_again_it_is_the_same(timeline):
-    timeline.start(("upper", 30, 60), backdrop=replace(BACKDROP, reference_frames=200))
+    timeline.start(("upper", 30, 60), backdrop=replace(BACKDROP, reference_span=(0, 200)))
     timeline.page.click("#hide")
     expect(timeline.find(".row")).to_have_count(0)
     timeline.page.click("#unhide")
@@ -322,13 +359,62 @@ def test_drawn_before_it_is_laid_out_it_does_not_hang(timeline):
 
 
 def test_nothing_is_painted_beyond_the_reference(timeline):
-    timeline.start(backdrop=replace(BACKDROP, reference_frames=200))
+    timeline.start(backdrop=replace(BACKDROP, reference_span=(0, 200)))
     timeline.drag("upper", 150, 280)
     assert timeline.spans() == [("upper", 150, 200, FOLLOW)]
-    timeline.drag("upper", 230, 280)
-    assert timeline.spoken() == "The reference motion does not reach here."
+    told = "The hint motion plays from 0.00 s to 6.67 s."
+    expect(timeline.part("selection")).to_have_text(told)
     timeline.page.get_by_role("button", name="Face: whole row as hint").click()
     assert timeline.spans()[1] == ("face", 0, 200, FOLLOW)
+    expect(timeline.part("selection")).not_to_have_text(told)
+    timeline.drag("upper", 230, 280)
+    expect(timeline.part("selection")).to_have_text(told)
+    assert timeline.spoken() == told
+    expect(timeline.part("before")).to_be_hidden()
+
+
+def test_a_hint_motion_that_starts_late_is_hatched_before(timeline):
+    timeline.start(backdrop=replace(BACKDROP, reference_span=(100, NUM_FRAMES)))
+    assert timeline.part("before").bounding_box()["x"] == pytest.approx(timeline.point("face", 0)[0], abs=2)
+    assert timeline.part("before").bounding_box()["width"] == pytest.approx(
+        timeline.point("face", 100)[0] - timeline.point("face", 0)[0], abs=2
+    )
+    expect(timeline.part("beyond")).to_be_hidden()
+    timeline.drag("upper", 150, 50)
+    assert timeline.spans() == [("upper", 100, 150, FOLLOW)]
+    timeline.page.get_by_role("button", name="Face: whole row as hint").click()
+    assert timeline.spans()[1] == ("face", 100, NUM_FRAMES, FOLLOW)
+
+
+def test_a_hint_motion_that_plays_nowhere_hatches_all(timeline):
+    timeline.start(backdrop=replace(BACKDROP, reference_span=(NUM_FRAMES, NUM_FRAMES)))
+    assert timeline.part("beyond").bounding_box()["width"] == pytest.approx(
+        timeline.lane("face").bounding_box()["width"], abs=2
+    )
+    timeline.drag("upper", 50, 150)
+    expect(timeline.part("selection")).to_have_text("No hint motion plays here.")
+
+
+def test_what_generate_would_refuse_is_told_at_once(timeline):
+    foreign = "This face cannot be locked."
+    behind = replace(BACKDROP, reference_span=(0, 200), face_fault=foreign)
+    timeline.start(("upper", 150, 250), ("face", 10, 50), backdrop=behind)
+    faults, upper, face = timeline.part("faults"), timeline.span("Upper body"), timeline.span("Face")
+    expect(faults).to_contain_text("Upper body, follows, 5.00 s to 8.33 s: The hint motion plays from 0.00 s to 6.67 s")
+    expect(upper).to_have_class(re.compile("faulty"))
+    expect(face).not_to_have_class(re.compile("faulty"))
+    face.press("l")
+    assert timeline.spans()[1] == ("face", 10, 50, LOCK)
+    expect(faults.locator("p")).to_have_count(2)
+    expect(faults).to_contain_text(foreign)
+    expect(face).to_have_class(re.compile("faulty"))
+    # moved to where the motion plays, and no longer locked
+    timeline.drag("upper", 160, 110)
+    assert timeline.spans()[0] == ("upper", 100, 200, FOLLOW)
+    face.press("l")
+    timeline.value()
+    expect(faults).to_be_hidden()
+    expect(timeline.find(".faulty")).to_have_count(0)
 
 
 def test_without_a_recording_there_is_nothing_to_paint(timeline):
@@ -423,6 +509,7 @@ EDITS = """([settings, source, seeds]) => new Function("SETTINGS", "seeds", sour
     const leaves = Object.values(SETTINGS.leavesOf).flat();
     return seeds.map(({ seed, plan, limit }) => {
         let state = seed;
+        const reach = [(seed % 3) * 20, limit];
         const random = (below) => {
             state = (state * 1103515245 + 12345) % 2147483648;
             return Math.floor((state / 2147483648) * below);
@@ -433,16 +520,16 @@ EDITS = """([settings, source, seeds]) => new Function("SETTINGS", "seeds", sour
             const { id } = spans[random(spans.length)] ?? {};
             const leaf = leaves[random(leaves.length)];
             const frame = random(limit + 40) - 20;
-            const gap = gapAt(spans, leaf, limit, clamp(frame, 0, limit));
+            const gap = gapAt(spans, leaf, reach, clamp(frame, 0, limit));
             const edits = [
                 () => (gap ? addSpan(spans, leaf, gap[0], Math.min(gap[1], gap[0] + 1 + random(30)), "lock") : spans),
-                () => moveSpan(spans, id, frame, limit),
-                () => resizeSpan(spans, id, "start", frame, limit),
-                () => resizeSpan(spans, id, "end", frame, limit),
+                () => moveSpan(spans, id, frame, reach),
+                () => resizeSpan(spans, id, "start", frame, reach),
+                () => resizeSpan(spans, id, "end", frame, reach),
                 () => splitSpan(spans, id, frame) ?? spans,
                 () => setSpanMode(spans, id, random(2) ? "lock" : "follow"),
                 () => removeSpan(spans, id),
-                () => fillRow(spans, leaf, limit, "follow"),
+                () => fillRow(spans, leaf, reach, "follow"),
                 () => clearRow(spans, leaf),
             ];
             // the rare ones rarely, or the rows would be full or empty most of the time

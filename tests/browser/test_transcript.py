@@ -25,9 +25,8 @@ def text_of(page: Page) -> Locator:
 
 
 def choose_words(page: Page) -> None:
-    """Weights that hear words, and a picture that is soon drawn."""
+    """Weights that hear words."""
     page.locator("#settings-panel button").first.click()
-    page.get_by_text("Quick preview").click()
     page.locator("#weights input").click()
     page.get_by_role("option", name="wordy").click()
     expect(page.locator("#transcript")).to_contain_text("Needed: the chosen weights hear words")

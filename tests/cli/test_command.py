@@ -23,15 +23,15 @@ from tests.conftest import REGRESSION, assert_same_motion, make_motion
 
 def parsed(command: str) -> Generate:
     words = shlex.split(command)
-    assert words[:3] == ["python", "-m", "emage"]
-    return read_command(words[3:])
+    assert words[0] == "emage"
+    return read_command(words[1:])
 
 
 def test_defaults_are_not_written():
     command = generate_command("talk.wav", TakeSettings(), motion="talk.npz")
-    assert command == "python -m emage generate talk.wav --motion talk.npz"
+    assert command == "emage generate talk.wav --motion talk.npz"
     picture = generate_command("talk.wav", TakeSettings(), out="talk.mp4", picture=RenderSettings())
-    assert picture == "python -m emage generate talk.wav --out talk.mp4"
+    assert picture == "emage generate talk.wav --out talk.mp4"
 
 
 def test_the_transcript_is_written():
@@ -40,6 +40,11 @@ def test_the_transcript_is_written():
     for text in ("It's “three”,\nplease", "--no", "auto"):
         command = generate_command("a.wav", TakeSettings(), transcript=text, motion="a.npz")
         assert parsed(command).recording.transcript == text
+
+
+def test_a_command_of_before_that_asks_for_a_figure_in_lines_gets_the_body():
+    command = parsed("emage generate talk.wav --out talk.mp4 --renderer skeleton --size 384")
+    assert command.picture == RenderSettings(size=384)
 
 
 names = some.text(some.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12).filter(
@@ -79,6 +84,7 @@ pictures = some.builds(
     background=some.sampled_from(["#102030", "white", "rgb(1, 2, 3)"]),
     generated_color=some.sampled_from(["#5b8fd9", "red"]),
     hint_color=some.sampled_from(["#b4b6ba", "hsl(120, 50%, 50%)"]),
+    followed_color=some.sampled_from(["#686a6e", "black"]),
     samples=some.sampled_from([1, 2, 4, 8]),
 )
 

@@ -23,7 +23,7 @@ from emage.recording.transcript import Word
 from tests.conftest import REGRESSION, ROOT, assert_same_motion, make_motion
 
 WEIGHTS = ["--weights", REGRESSION, "--device", "cpu", "--translation", "as-generated"]
-SMALL = ["--renderer", "skeleton", "--size", "64"]
+SMALL = ["--size", "64", "--samples", "1", "--no-face-inset", "--no-floor"]
 HINTED = ["--hint-motion", "ref.npz", "--plan", "plan.json"]
 PLAN = HintPlan((Span("upper", 10, 50, "lock"),))
 
@@ -285,7 +285,7 @@ FACE = '{"spans": [{"part": "face", "start_s": 0, "end_s": 1, "mode": "lock"}]}'
         ([*BATCH, "--transcript", "none.TextGrid"], "none.TextGrid: there is no such transcript"),
         (["generate", "talk.wav", "--transcript", "plan.json", "--out", "plan.json"], "--out would overwrite --transc"),
         ([*MOTION, *HINTED, "--plan", "p.json"], "p.json: the plan cannot be read"),
-        ([*MOTION, "--hint-motion", "b.npz", "--plan", "plan.json"], "the reference motion has 20 frames"),
+        ([*MOTION, "--hint-motion", "b.npz", "--plan", "plan.json"], "the hint motion has 20 frames"),
         ([*MOTION, "--speaker", "9"], "no speaker 9"),
         ([*MOTION, "--device", "abacus"], "device 'abacus' cannot be used"),
         ([*MOTION, "--top-k", "3"], "give a seed"),
@@ -303,13 +303,13 @@ FACE = '{"spans": [{"part": "face", "start_s": 0, "end_s": 1, "mode": "lock"}]}'
         ([*BATCH, "--seed", "1", "--seeds", "2"], "--seed or --seeds"),
         ([*BATCH, "--top-k", "3"], "give a seed"),
         ([*BATCH, "--hint-motion", "ref.npz", "--plans", "none.json"], "none.json: the plans cannot be read"),
-        ([*BATCH, "--hint-motion", "ref.npz", "--plan", FACE], "basis"),
+        ([*BATCH, "--hint-motion", "ref.npz", "--plan", FACE], "expressions"),
         (["batch", "talk.wav", "--out", "talk.wav"], "talk.wav is there already"),
         (["batch", "talk.wav", "--out", "none/takes"], "does not exist"),
     ],
 )
 def test_faults_are_a_sentence_and_leave_nothing(emage, capsys, folder, arguments, words):
-    replace(make_motion(70), expression_basis="arkit52" if words == "basis" else "flame2020").save("ref.npz")
+    replace(make_motion(70), expression_basis="arkit52" if words == "expressions" else "flame2020").save("ref.npz")
     before = names_in(folder)
     assert emage(*arguments, *(WEIGHTS[:2] if arguments[0] in ("generate", "batch") else [])) == 2
     error = capsys.readouterr().err

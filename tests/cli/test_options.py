@@ -1,9 +1,11 @@
 """The options of each command, and that to show them waits for nothing heavy."""
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -11,8 +13,8 @@ from tests.conftest import ROOT
 
 BODY = "accept-smplx-licence no-accept-smplx-licence smplx"
 PICTURE = (
-    "background camera captions no-captions face-inset no-face-inset floor no-floor generated-color hint-color "
-    "panel-height panel-width renderer samples size yaw-degrees"
+    "background camera captions no-captions face-inset no-face-inset floor no-floor followed-color "
+    "generated-color hint-color panel-height panel-width renderer samples size yaw-degrees"
 )
 TAKE = (
     "device end-s hint-fill hint-motion hint-seam-frames hint-shift-s language plan seam-frames seed speaker start-s "
@@ -52,3 +54,15 @@ def test_help_names_every_option_and_waits_for_nothing_heavy(command):
     imported = {line.split("|")[-1].strip().split(".")[0] for line in shown.stderr.splitlines()}
     assert "tyro" in imported
     assert not imported & HEAVY
+
+
+def test_the_command_that_an_installation_gives_works_in_any_folder(tmp_path):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    module, function = project["scripts"]["emage"].split(":")
+    script = tmp_path / "emage"  # as pip writes it
+    script.write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(
+        [sys.executable, script, "generate", "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert shown.stdout.startswith("usage: emage generate"), shown.stderr

@@ -4,10 +4,12 @@ import io
 import json
 import math
 import re
+import resource
 import shlex
 import zipfile
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -102,6 +104,19 @@ def test_names_of_files_stay_names(caller, app, name):
     assert path.name in [argument.removeprefix("./") for argument in shlex.split(report["command"])]
 
 
+def test_an_upload_that_finds_no_room_is_told(app, caller):
+    """Files cannot grow beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        answer = httpx.post(f"{app.url}gradio_api/upload", files={"files": ("talk.wav", bytes(1_500_000))})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert answer.status_code == 507
+    assert answer.json()["detail"] == "The server has no room for this, or a file has gone (File too large). Try again."
+    assert caller.upload_as("talk.wav", write_sound(make_speech(16000)))["path"]
+
+
 # --- plans ------------------------------------------------------------------------------------------------------------
 
 
@@ -118,10 +133,11 @@ def span(part: object = "upper", start: object = 0, end: object = 10, mode: obje
         ({"spans": [span(start=10, end=10)]}, "its end must lie behind its start"),
         ({"spans": [span(start=-1)]}, "starts before 0"),
         ({"spans": [{**span(), "color": "red"}]}, "The plan: there is no field color of span 1."),
+        ({"spans": [span("<img src=//127.0.0.1/a>")]}, "part of span 1 is '&lt;img src=//127.0.0.1/a&gt;'; it must be"),
         ({"spans": [span()], "blend_frames": -1}, "blend_frames is -1; it must be 0 or more."),
         ({"spans": [span()], "blend_frames": 10**9}, "Give a smaller number."),
         ({"spans": [span()] * 2001}, "Join those that touch."),
-        ({"spans": [span()]}, "no motion to take them from. Choose a reference motion."),
+        ({"spans": [span()]}, "no motion to take them from. Choose a hint motion."),
         ([], "The plan is []; it must be an object."),
         ("[" * 100_000, "not JSON that can be read"),
         ("<script>alert(1)</script>", "not JSON that can be read"),
@@ -211,10 +227,13 @@ OF_SETTINGS = {
     "start_s": ("abc", math.nan),
 }  # fmt: skip
 OF_PAGE = {
-    "seed": ("abc", math.nan, math.inf, 10**30, -1), "temperature": ([],), "top_k": ({},), "speaker": (99,),
-    "weights": ("/etc",), "size": (10**9,), "renderer": (["a"],), "reference": ("take:99",),
+    "seed": ("abc", math.nan, math.inf, 10**30, -1), "temperature": ([],), "top_k": ({},), "speaker": ([0], 1.5),
+    "weights": ("/etc",), "size": (10**9,), "reference": ({},),
 }  # fmt: skip
-LABELS = {"Seed", "Temperature of the sample", "Among the most probable", "Speaker", "Weights", "Video size", "Picture"}
+LABELS = {"Seed", "Randomness", "Top-k (0 = off)", "Speaker", "Weights", "Video size"}
+
+
+HINTED = {"num_frames": NUM_FRAMES, "plan": {"spans": [span()]}}
 
 
 def list_values(of: dict[str, tuple]) -> list[tuple[str, object]]:
@@ -239,20 +258,26 @@ def test_fields_of_the_page(caller, audio, field, value):
     fields = {"speech": audio, "timeline": {"num_frames": NUM_FRAMES}, field: value}
     told = caller.get_fault("generate_on_page", *caller.page_values("generate_on_page", **fields))
     label, words = told.split(": ", 1)
-    assert label in {*LABELS, "Motion to take hints from"}
+    assert label in {*LABELS, "Hint motion"}
     assert re.search("cannot be used. Give|is not in the list of choices|imum value", words)
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"renderer": ["a"]}, "it must be 'moderngl', 'pyrender' or 'skeleton'"),
         ({"draw": True, "temperature": math.nan}, "temperature is nan; it must be a finite number."),
+        ({"renderer": ["a"]}, "it must be 'moderngl', 'pyrender' or 'skeleton'."),
         ({"speech": "abc"}, "is no file as its upload returns it."),
         ({"timeline": {"num_frames": math.nan}}, "num_frames is nan; it must be a whole number."),
         ({"timeline": {"num_frames": 10**30}}, "at most."),
         ({"timeline": {"num_frames": 9, "trim": {"start_frame": 5, "end_frame": 2}}}, "its end must lie behind"),
         ({"timeline": {"num_frames": 9, "plan": {"spans": [span()]}}}, "Shorten the span."),
         ({"timeline": [1]}, "The timeline's value is [1]; it must be an object."),
+        ({"speaker": 99}, "There is no speaker 99; these weights know 0 to"),
+        ({"speaker": "abc"}, "speaker is 'abc'; it must be"),
+        ({"reference": "take:99", "timeline": HINTED}, "The take that was the hint motion is no longer there."),
+        ({"reference": 5, "timeline": HINTED}, "There is no such hint motion. Choose one of the list."),
         ({"shift": "abc", "timeline": {"num_frames": NUM_FRAMES}}, "The motion cannot start at 'abc'; give seconds."),
         ({"shift": math.inf, "timeline": {"num_frames": NUM_FRAMES}}, "give a sensible number of seconds"),
     ],
@@ -278,8 +303,8 @@ def test_too_few_values(caller):
 )
 def test_grids(caller, audio, plans, seeds, words):
     fields = {"batch_plans": plans, "batch_kind": False, "batch_seeds": seeds, "speech": audio}
-    values = caller.page_values("batch", timeline={"num_frames": NUM_FRAMES}, **fields)
-    assert words in caller.get_fault("batch", *values)
+    values = caller.page_values("batch_on_page", timeline={"num_frames": NUM_FRAMES}, **fields)
+    assert words in caller.get_fault("batch_on_page", *values)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ def test_sessions(caller, session, make, words):
     assert words in caller.get_fault("load_session", caller.upload_as("session.zip", make(session)))
 
 
+def test_a_file_that_is_called_otherwise_is_no_session(caller):
+    told = caller.get_fault("load_session", caller.upload_as("session.npz", b"PK"))
+    assert told.startswith("Invalid file type.")
+
+
 def test_a_session_brings_no_weights_of_its_own(caller, session):
     content = change(session, settings={"weights": "/etc"})
     told = json.dumps(caller.get_values("load_session", caller.upload_as("session.zip", content)))

@@ -19,14 +19,14 @@ FORM = ["smplx", "cm", "ZXY"]
 @pytest.fixture(scope="module")
 def take(caller: Caller, short_talk: Path) -> dict:
     """The motion file of a take of 45 frames, as the page has it behind its button."""
-    fields = {"speech": caller.upload(short_talk), "timeline": {"num_frames": 45}, "renderer": "skeleton", "size": 64}
+    fields = {"speech": caller.upload(short_talk), "timeline": {"num_frames": 45}}
     values = caller.get_values("generate_on_page", *caller.page_values("generate_on_page", **fields))
     return name_file(values[3]["value"]["path"])
 
 
 def test_the_take_that_is_shown_is_offered_as_glb(caller, take, body, face_map, monkeypatch):
     fault = caller.get_fault("export_on_page", take, ".glb", True, *FORM, False, None)
-    assert "The face is in the basis 'flame2020'" in fault  # and there is no map
+    assert "face is in SMPL-X's expressions (FLAME), and is wanted in ARKit's expressions" in fault  # there is no map
     monkeypatch.setattr(body, "face_maps", FaceMapLoader(known=face_map))
     file, sound, note = caller.get_values("export_on_page", take, ".glb", True, *FORM, False, None)
     glb = Glb(caller.get(file["value"]["path"]).content)

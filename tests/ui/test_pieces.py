@@ -44,7 +44,7 @@ def ask() -> Callable[..., PageRequest]:
 
     def request(*seeds: int | None) -> PageRequest:
         takes = [Request(recording, TakeSettings(seed=seed, translation=AS_GENERATED)) for seed in seeds]
-        return PageRequest(takes, RenderSettings(renderer="skeleton", size=64), "", Placement())
+        return PageRequest(takes, RenderSettings(size=64, samples=1, face_inset=False, floor=False), "", Placement())
 
     return request
 

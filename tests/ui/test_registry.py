@@ -133,6 +133,20 @@ def test_a_download_shows_how_far_it_is_and_keeps_nobody_else_waiting(registry, 
     assert downloads.names == ["slow", "other"]
 
 
+def test_weights_that_are_loaded_wait_for_no_download(tiny, downloads, pool):
+    load = downloads.load
+    registry = WeightsRegistry(
+        tiny, ("slow", "quick"), load=lambda name, progress: tiny if name == "quick" else load(name, progress)
+    )
+    registry.pipeline("quick")
+    slow = pool.submit(registry.pipeline, "slow", Asker())
+    assert downloads.begun.acquire(timeout=10)
+    for name in ("", "quick"):
+        assert pool.submit(registry.pipeline, name).result(10) is tiny
+        assert registry.loaded(name) is tiny
+    assert not slow.done()
+
+
 @pytest.mark.parametrize("leaves", ["who loads", "who waits"])
 def test_one_who_cancels_fails_nobody_else(registry, downloads, pool, leaves):
     one, two = Asker(), Asker()

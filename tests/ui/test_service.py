@@ -18,7 +18,7 @@ from gradio_client import Client, handle_file
 from emage.errors import EmageError, RenderError
 from emage.generation.take import Take
 from emage.hints import HintPlan, Hints, Span
-from emage.motion import Motion
+from emage.motion import FLAME2020, Motion
 from emage.pipeline import EmagePipeline
 from emage.project import Project
 from emage.recording import recording as recordings
@@ -31,24 +31,9 @@ from tests.app_server import QUICK, App, Caller, name_file, wait_until
 from tests.conftest import TALK_FRAMES, make_motion
 
 
-@pytest.fixture
-def caller(app) -> Iterator[Caller]:
-    """With a list of takes of their own."""
-    caller = Caller(app.url)
-    yield caller
-    caller.leave()
-
-
-@pytest.fixture
-def audio(caller, short_talk) -> dict:
-    return caller.upload(short_talk)
-
-
 def make_takes(caller: Caller, audio: dict, count: int = 1) -> list[dict]:
     """The rows of a list of so many takes."""
-    values = caller.page_values(
-        "generate_on_page", speech=audio, timeline={"num_frames": TALK_FRAMES}, renderer="skeleton"
-    )
+    values = caller.page_values("generate_on_page", speech=audio, timeline={"num_frames": TALK_FRAMES})
     for _ in range(count):
         answer = caller.get_values("generate_on_page", *values)
     return find_list(answer)["value"]
@@ -76,20 +61,22 @@ def test_a_recording_is_decoded_once_on_the_way_of_a_click(app, short_talk, monk
     audio = caller.upload_as("once.wav", short_talk.read_bytes())
     caller.get_values("show_recording", audio, None, None, 0, "loop")
     rows = make_takes(caller, audio)
-    caller.get_values("compare", *caller.page_values("compare", takes=rows, renderer="skeleton"))
-    fields = {"speech": audio, "timeline": {"num_frames": TALK_FRAMES}, "renderer": "skeleton"}
+    caller.get_values("compare", *caller.page_values("compare", takes=rows))
+    fields = {"speech": audio, "timeline": {"num_frames": TALK_FRAMES}}
     plans = json.dumps([{"name": "none", "plan": {"spans": []}}])
-    caller.get_values("batch", *caller.page_values("batch", batch_kind=False, batch_plans=plans, **fields))
+    caller.get_values(
+        "batch_on_page", *caller.page_values("batch_on_page", batch_kind=False, batch_plans=plans, **fields)
+    )
     caller.get_values("save_session", *caller.page_values("save_session", **fields))
     caller.get_values("generate", audio, "", None, QUICK)
     assert decoded == [Path(audio["path"])]
     caller.leave()
 
 
-def test_the_recording_that_the_page_begins_with_is_decoded_when_it_is_built(caller, monkeypatch):
+def test_the_recording_that_the_page_begins_with_is_decoded_when_it_is_built(new_caller, monkeypatch):
     monkeypatch.setattr(recordings, "decode_audio", None)
     example = name_file(str(load_examples()[0].audio))
-    assert caller.get_values("generate", example, "", None, QUICK | {"end_s": 1})[2]["frames"] == 30
+    assert new_caller.get_values("generate", example, "", None, QUICK | {"end_s": 1})[2]["frames"] == 30
 
 
 @pytest.mark.slow
@@ -117,14 +104,20 @@ def find_path(value: str | dict) -> str:
     return (value.get("video") or value["value"]) if isinstance(value, dict) else value
 
 
-def test_without_gl_the_motion_is_there(caller, audio, monkeypatch):
+def test_without_gl_the_motion_is_there(new_caller, new_audio, monkeypatch):
+    """And of the server's folders nothing is told."""
+
     def cannot(*_):
-        raise RenderError("No picture can be drawn. Install libegl1.")
+        raise RenderError("No picture can be drawn (/srv/secret/lib.so: not found). Install libegl1.")
 
     monkeypatch.setattr(module, "render_video", cannot)
-    video, motion, report = caller.get_values("generate", audio, "", None, QUICK)
+    video, motion, report = new_caller.get_values("generate", new_audio, "", None, QUICK)
     assert video is None
-    assert "No picture can be drawn. Install libegl1." in report["note"]
+    assert "No picture can be drawn (lib.so: not found). Install libegl1." in report["note"].replace("\\", "")
+    values = new_caller.page_values("film")
+    told = [new_caller.get_fault("film", *values, event={"numbers": [number]}) for number in range(1, 6)]
+    assert "No picture can be drawn (lib.so: not found). Install libegl1." in told
+    assert "secret" not in report["note"]
     assert Motion.load(motion["path"]).num_frames == TALK_FRAMES
 
 
@@ -152,7 +145,7 @@ def test_a_hint_beside_takes_stands_once_and_is_grey():
         beside(*[one, other] * 3)
 
 
-def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, short_talk, monkeypatch):
+def test_measuring_waits_in_the_queue_and_is_cancelled(app, short_talk, monkeypatch):
     """Nobody else's take is made meanwhile, and what is measured stops where its user says so."""
     caller, other = Caller(app.url), Caller(app.url)
     measures, may_go = threading.Event(), threading.Event()
@@ -166,9 +159,7 @@ def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, short_talk, m
     rows = make_takes(caller, caller.upload(short_talk))
     monkeypatch.setattr(module, "report_takes", measure)
     with ThreadPoolExecutor() as pool:
-        compares = pool.submit(
-            caller.get_values, "compare", *caller.page_values("compare", takes=rows, renderer="skeleton")
-        )
+        compares = pool.submit(caller.get_values, "compare", *caller.page_values("compare", takes=rows))
         try:
             assert measures.wait(60)
             waits = pool.submit(other.get_values, "generate", other.upload(short_talk), "", None, QUICK)
@@ -185,11 +176,11 @@ def test_measuring_waits_in_the_queue_and_is_cancelled(app, audio, short_talk, m
         each.leave()
 
 
-def test_the_list_of_takes_is_shown_without_their_files(app, caller, audio):
+def test_the_list_of_takes_is_shown_without_their_files(app, new_caller, new_audio):
     """It comes again with every take, and reads none of those before."""
-    rows = make_takes(caller, audio, 2)
+    rows = make_takes(new_caller, new_audio, 2)
     assert [row["caption"] for row in rows] == ["no hints", "no hints (2)"]
-    session, _ = caller.get_values("save_session", *caller.page_values("save_session", speech=None))
+    session, _ = new_caller.get_values("save_session", *new_caller.page_values("save_session", speech=None))
     loader = Caller(app.url)
     loaded = find_list(loader.get_values("load_session", loader.upload(Path(session["value"]["path"]))))
     facts = loaded["props"]["facts"]
@@ -207,7 +198,7 @@ def test_the_list_of_takes_is_shown_without_their_files(app, caller, audio):
 
 
 @pytest.fixture
-def compare_take_of_session(caller, tmp_path) -> Callable[[float | None], tuple[bool, Any]]:
+def compare_take_of_session(new_caller, tmp_path) -> Callable[[float | None], tuple[bool, Any]]:
     """Loads a session whose only take has a video with so many seconds of silence, or none, and compares it."""
 
     def compare(sound_s: float | None) -> tuple[bool, Any]:
@@ -216,11 +207,9 @@ def compare_take_of_session(caller, tmp_path) -> Callable[[float | None], tuple[
             silence = ("-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono", "-t", str(sound_s), video)
             subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *silence], check=True)
         take = Take(make_motion(9), "silent").store(tmp_path, "take", video)
-        session = caller.upload(Project(takes=(take,)).save(tmp_path / "session.zip"))
-        (row,) = find_list(caller.get_values("load_session", session))["value"]
-        return caller.ask(
-            "compare", *caller.page_values("compare", takes=[row | {"chosen": True}], renderer="skeleton")
-        )
+        session = new_caller.upload(Project(takes=(take,)).save(tmp_path / "session.zip"))
+        (row,) = find_list(new_caller.get_values("load_session", session))["value"]
+        return new_caller.ask("compare", *new_caller.page_values("compare", takes=[row | {"chosen": True}]))
 
     return compare
 
@@ -255,11 +244,11 @@ def downloads(app) -> Iterator[types.SimpleNamespace]:
     may_end.set()
 
 
-def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, caller, audio, short_talk, downloads):
+def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, new_caller, short_talk, downloads):
     other, third = Caller(app.url), Caller(app.url)
     with ThreadPoolExecutor() as pool:
         try:
-            loads = pool.submit(caller.get_fault, "speakers", "slow")
+            loads = pool.submit(new_caller.get_fault, "speakers", "slow")
             assert downloads.begun.wait(10)
             assert other.get_values("generate", other.upload(short_talk), "", None, QUICK)[2]["frames"] == TALK_FRAMES
             waiting = [
@@ -268,9 +257,9 @@ def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, caller,
                     third.get_fault, "generate", third.upload(short_talk), "", None, QUICK | {"weights": "slow"}
                 ),
             ]
-            for each, told in ((caller, "Downloading"), (other, STAGE_WAITING), (third, STAGE_WAITING)):
+            for each, told in ((new_caller, "Downloading"), (other, STAGE_WAITING), (third, STAGE_WAITING)):
                 wait_until(lambda each=each, told=told: any(told in said for said in each.progress))
-            assert caller.ask_past_queue("cancel") == (True, ["Cancelled."])
+            assert new_caller.ask_past_queue("cancel") == (True, ["Cancelled."])
             assert loads.result(60) == "Cancelled."
             wait_until(lambda: any("Downloading" in said for said in other.progress + third.progress))
             assert not any(asked.done() for asked in waiting)
@@ -281,7 +270,7 @@ def test_a_download_is_shown_and_cancelled_and_keeps_nobody_waiting(app, caller,
         each.leave()
 
 
-def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny, caller):
+def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny, new_caller):
     """Its number would be refused by the list of those whom they know."""
     known = [example for example in load_examples() if example.speaker < tiny.generator.config.speakers]
     example = max(known, key=lambda example: example.speaker)
@@ -291,7 +280,7 @@ def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny,
     api_name = f"example_{example.name}"
 
     def speaker_and_words(weights: str) -> tuple[object, str]:
-        values = caller.get_values(api_name, *caller.page_values(api_name, weights=weights))
+        values = new_caller.get_values(api_name, *new_caller.page_values(api_name, weights=weights))
         return values[1].get("value"), json.dumps(values)
 
     own, words = speaker_and_words("")
@@ -299,7 +288,7 @@ def test_an_example_sets_no_speaker_that_the_chosen_weights_lack(app: App, tiny,
     assert "the speaker stays as it is set" not in words
     for choose in (False, True):  # not in memory yet, and with their speakers on offer
         if choose:
-            caller.get_values("speakers", "few")
+            new_caller.get_values("speakers", "few")
         speaker, words = speaker_and_words("few")
         assert speaker is None
         assert "do not know this example's speaker: the speaker stays as it is set." in words
@@ -322,6 +311,12 @@ def test_smplx_is_loaded_once_however_many_ask(tiny, monkeypatch):
     assert got == loaded * 2
     assert len(loaded) == 1
     assert service.body() is tiny.body
+
+
+def test_smplx_goes_nowhere_before_a_take_is_asked_for(tiny, monkeypatch):
+    service = Service(WeightsRegistry(tiny), PageSettings(), stream_take=None)
+    monkeypatch.setattr(tiny.body, "expression_basis", FLAME2020)
+    assert service.expect_on_stage(request=None) is None
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from emage.export.takes import export_take
 from emage.generation.take import StoredTake
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Dropdown, Radio
+from emage.ui.components.shared.text import as_text
 from emage.ui.sections.result import ResultSection
-from emage.ui.sections.section import Section, make_download_button, offer
+from emage.ui.sections.section import EXPORTING, Section, make_download_button, offer
 from emage.ui.sections.settings import SettingsSection, accepts_licence
 from emage.ui.service.exports import export_stored
 from emage.ui.service.users import User
@@ -24,11 +25,11 @@ _TITLES = {
     ".csv": "ARKit face (csv)",
     ".json": "ARKit face (json)",
 }
-_EXPORTING = {"concurrency_limit": 2, "concurrency_id": "exporting"}
 _CLICK_FILE = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 300)"
 
-HELP = """The take that is shown above, for Blender, Unity, Unreal, three.js and their like. `docs/exports.md` says
-which file each of them takes, with which settings, and what you should see there."""
+HELP = """The take that is shown above. **GLB**: the moving body with its face, for Blender, Unity, Unreal and three.js.
+**BVH**: the skeleton's motion, for a character of your own. **ARKit**: the face alone, as Live Link Face records it.
+What to set in each tool stands in the documentation, under "To other tools"."""
 
 
 class ExportsSection(Section):
@@ -81,9 +82,9 @@ class ExportsSection(Section):
             [self.file, self.sound_file, self.note],
             api_name="export_on_page",
             show_progress_on=self.note,
-            **_EXPORTING,
+            **EXPORTING,
         ).success(None, js=_CLICK_FILE, api_name=False)  # fmt: skip
-        self._export.click(self.export, self._of_programs, self._files, api_name="export", **_EXPORTING)
+        self._export.click(self.export, self._of_programs, self._files, api_name="export", **EXPORTING)
 
     @tell
     def export_shown(
@@ -105,17 +106,17 @@ class ExportsSection(Section):
         path, *sound = export_stored(
             stored, ending, self.service.body(accepts_licence(body)), form, bool(with_sound), user
         )
-        note = f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, of **{stored.caption}**."
+        note = f"{as_text(path.name)}: {path.stat().st_size / 1e6:.2f} MB, of **{as_text(stored.caption)}**."
         return offer(path), offer(sound[0] if sound else None), note
 
     @tell
     def export(
         self,
         motion: str | None,
-        ending: str | None,
-        settings: dict | None,
-        audio: str | None,
-        request: gr.Request,
+        format: str | None = None,
+        settings: dict | None = None,
+        audio: str | None = None,
+        request: gr.Request = None,
     ) -> tuple[str, str | None]:
         """A motion file (npz, or a face as csv or json) as "glb", "bvh", "csv" or "json", and its sound as a wav.
 
@@ -125,11 +126,11 @@ class ExportsSection(Section):
         if not motion:
             raise EmageError("There is no motion: give an npz, or a face as csv or json.")
         source = user.receive(motion)
-        if not ending or f".{ending.lower().lstrip('.')}" not in FORMATS:
+        if not format or f".{format.lower().lstrip('.')}" not in FORMATS:
             known = ", ".join(each.lstrip(".") for each in FORMATS)
-            raise ExportError(f"The format is '{(ending or '')[:40]}'; known are {known}.")
+            raise ExportError(f"The format is '{(format or '')[:40]}'; known are {known}.")
         form = build(ExportSettings, settings or {}, ExportError, "The settings' object")
-        path = user.new_folder() / f"{source.stem}.{ending.lower().lstrip('.')}"
+        path = user.new_folder() / f"{source.stem}.{format.lower().lstrip('.')}"
         sound = user.receive(audio) if audio else None
         made = export_take(path, load_motion(source), self.service.body(), sound, form)
         return str(made[0]), str(made[1]) if len(made) > 1 else None

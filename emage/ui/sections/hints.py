@@ -12,27 +12,28 @@ import gradio as gr
 from emage.errors import EmageError, HintError
 from emage.export.arkit import load_motion
 from emage.generation.take import StoredTake
-from emage.hints import FOLLOW, LOOP, MODES, ONCE, STRETCH, HintPlan, Placement, Span
+from emage.hints import FOLLOW, LOCK, LOOP, MODES, ONCE, STRETCH, HintPlan, Hints, Placement, Span
 from emage.motion import FPS, Motion
 from emage.motion.skeleton import HINT_PARTS
 from emage.recording.audio import frame_to_second, second_to_frame
 from emage.recording.examples import EXAMPLES_FOLDER, INDEX, load_examples
 from emage.ui.components.shared.faults import tell
-from emage.ui.components.shared.fields import Code, Dataframe, Dropdown, Number, Radio
+from emage.ui.components.shared.fields import Code, Dataframe, Number, Radio, UserDropdown
+from emage.ui.components.shared.text import as_text
 from emage.ui.components.timeline import Backdrop, Timeline, TimelineValue
-from emage.ui.sections.section import QUIETLY, Section
+from emage.ui.sections.section import QUIETLY, READING, Section
 from emage.ui.sections.settings import SettingsSection, next_seed
 from emage.ui.service.users import User
 
 UPLOADED = "uploaded"
-_EXAMPLE, _TAKE = "example:", "take:"
+_EXAMPLE, _TAKE, _HINT_OF = "example:", "take:", "hint:"
 TABLE_HEADERS = ["Part", "Start (s)", "End (s)", "Mode"]
 _EMPTY_ROW = ["", "", "", ""]
 
-HELP = """A **hint** is motion of your own for a part of the body over a span of time. Grey is hint, blue is generated.
+HELP = """A **hint** is motion of your own for a part of the body over a span of time. What is generated is blue.
 
-- **Follow**: the network is shown the hint and makes the rest go with it; it may deviate.
-- **Locked**: the result *is* the hint, exactly, with blended borders.
+- **Follow** (dark grey): the network is shown the hint and makes the rest go with it; it may deviate.
+- **Locked** (light grey): the result *is* the hint, exactly, with blended borders.
 
 Choose below what motion the hints show, then paint where it counts. Parts that you leave alone are generated."""
 
@@ -63,16 +64,16 @@ class HintsSection(Section):
         choices = list_references(None)
         chosen = choices[0][1] if choices else None
         with gr.Row(elem_id="reference-row"):
-            self.reference = Dropdown(
+            self.reference = UserDropdown(
                 choices,
                 value=chosen,
-                label="Motion to take hints from",
+                label="Hint motion",
                 elem_id="reference",
                 min_width=220,
                 scale=3,
             )
             self.upload = gr.UploadButton(
-                "Upload a motion (npz, or a face: csv, json)…",
+                "Upload a hint motion (npz, or a face: csv, json)…",
                 elem_id="reference-file",
                 file_types=[".npz", ".csv", ".json"],
                 size="sm",
@@ -116,7 +117,13 @@ class HintsSection(Section):
             buttons=[],
         )
         self.blend = Number(
-            HintPlan.blend_frames, label="Blend (frames)", elem_id="blend", precision=0, minimum=0, min_width=120
+            None,
+            label="Blend (frames)",
+            info="Before and after locked hints. Empty: as many as the distance needs.",
+            elem_id="blend",
+            precision=0,
+            minimum=0,
+            min_width=120,
         )
         self.json = Code(
             write_plan(HintPlan()),
@@ -141,7 +148,7 @@ class HintsSection(Section):
 
     def wire(self, settings: SettingsSection) -> None:
         outputs = [self.note, self.timeline]
-        gr.on(
+        self.chosen = gr.on(
             [self.reference.input, self.shift_s.input, self.fill.input],
             self.show_reference,
             self.reference_inputs,
@@ -149,13 +156,21 @@ class HintsSection(Section):
             api_name="show_reference",
             **QUIETLY,
         )
-        self.upload.upload(
+        self.uploaded = self.upload.upload(
             self.take_reference,
             [self.upload, self.shift_s, self.fill],
             [self.reference, *outputs],
             api_name="take_reference",
             show_progress="hidden",
+            **READING,
         )
+        self.face_check = {
+            "fn": self.check_face,
+            "inputs": [settings.weights, self.reference],
+            "outputs": self.timeline,
+        }
+        gr.on([self.reference.change, settings.weights.change], **self.face_check, api_name="check_face", **QUIETLY)
+        settings.loaded.then(**self.face_check, api_name=False, **QUIETLY)
         self.keep.click(
             self.keep_take,
             self.timeline,
@@ -183,16 +198,18 @@ class HintsSection(Section):
     # --- the reference
 
     def mark_reference(self, user: User, reference: Sequence[Any]) -> Backdrop | None:
-        """What lies behind the spans, with the frame beyond which none can be painted."""
+        """What lies behind the spans, with the frames in which one can be painted."""
         choice, shift_s, fill = reference
-        end = None
+        reach = None
         try:
             loaded, placement = load_reference(choice, user), read_placement(shift_s, fill)
-            if loaded is not None and user.shown is not None:
-                end = placement.end_frame(loaded.motion.num_frames, user.shown.recording.num_frames)
+            if loaded is None:
+                reach = (0, 0)
+            elif user.shown is not None:
+                reach = placement.reach(loaded.motion.frames_at(FPS), user.shown.recording.num_frames)
         except EmageError:  # told where it is chosen, and when it is used
             pass
-        return user.change_backdrop(reference_frames=end)
+        return user.change_backdrop(reference_span=reach)
 
     @tell
     def show_reference(self, request: gr.Request, *reference) -> tuple:
@@ -204,6 +221,24 @@ class HintsSection(Section):
         backdrop = self.mark_reference(user, reference)
         behind = gr.skip() if backdrop is None else gr.update(backdrop=backdrop.to_json())
         return describe_reference(loaded), behind
+
+    @tell
+    def check_face(self, weights: str | None, choice: str | None, request: gr.Request) -> dict[str, Any]:
+        """Say on the timeline where these weights, once they are loaded, cannot lock a face to the chosen motion."""
+        user = self.service.user(request)
+        pipeline, fault = self.service.registry.loaded(weights), None
+        try:
+            reference = load_reference(choice, user)
+        except EmageError:  # told where it is chosen, and when it is used
+            reference = None
+        if pipeline is not None and reference is not None:
+            try:
+                pipeline.check_hints(Hints(reference.motion, HintPlan((Span("face", 0, 1, LOCK),))))
+            except HintError as error:
+                fault = str(error)
+        before = None if user.shown is None else user.shown.backdrop.face_fault
+        backdrop = user.mark_face(fault)
+        return gr.skip() if backdrop is None or fault == before else gr.update(backdrop=backdrop.to_json())
 
     @tell
     def take_reference(self, path: str, shift_s: float, fill: str, request: gr.Request) -> tuple:
@@ -246,16 +281,16 @@ class HintsSection(Section):
         try:
             value = replace(value, plan=HintPlan.from_json(text or ""))
         except HintError as error:
-            return gr.skip(), gr.skip(), gr.skip(), f"**The JSON does not count yet:** {error}"
+            return gr.skip(), gr.skip(), gr.skip(), f"**The JSON does not count yet:** {as_text(str(error))}"
         return value, write_rows(value.plan), value.plan.blend_frames, ""
 
     def plan_of_table(self, rows: list, blend_frames: float | None, value: TimelineValue) -> tuple:
         """The same for the table."""
         try:
-            plan, note = read_rows(rows, int(blend_frames or 0))
+            plan, note = read_rows(rows, None if blend_frames is None else int(blend_frames))
             value = replace(value, plan=plan)
         except HintError as error:
-            return gr.skip(), gr.skip(), f"**The table does not count yet:** {error}"
+            return gr.skip(), gr.skip(), f"**The table does not count yet:** {as_text(str(error))}"
         return value, write_plan(plan), note
 
 
@@ -267,11 +302,23 @@ def list_references(user: User | None) -> list[tuple[str, str]]:
     uploaded, takes = (None, ()) if user is None else (user.reference, user.takes)
     choices = [(f"Your motion: {uploaded.name}", UPLOADED)] if uploaded else []
     choices += [(f"Take: {take.caption}", choice_of_take(take)) for take in reversed(takes)]
+    reused = () if user is None else [take for take in reversed(takes) if take.number in user.reused]
+    choices += [(f"Hints of: {take.caption}", choice_of_hint(take)) for take in reused]
     return choices + [(title, f"{_EXAMPLE}{path.stem}") for title, path in list_example_motions()]
+
+
+def name_reference(choice: str, user: User) -> str:
+    """Its name among those that can be chosen."""
+    return next((label for label, value in list_references(user) if value == choice), choice)
 
 
 def choice_of_take(take: StoredTake) -> str:
     return f"{_TAKE}{take.number}"
+
+
+def choice_of_hint(take: StoredTake) -> str:
+    """Of the motion that a take's hints were taken from, as it was laid along its recording."""
+    return f"{_HINT_OF}{take.number}"
 
 
 def list_example_motions() -> list[tuple[str, Path]]:
@@ -286,27 +333,30 @@ def list_example_motions() -> list[tuple[str, Path]]:
     return motions + [(f"Speaking: {example.title}", example.motion) for example in load_examples()]
 
 
-def load_reference(choice: str | None, user: User | None) -> Reference | None:
-    """The chosen motion, at 30 frames a second; None where none is chosen. user: not needed for an example.
+def load_reference(choice: str | int | None, user: User | None) -> Reference | None:
+    """The chosen motion, at its own frame rate; None where none is chosen. choice: a program may send any. user: not
+    needed for an example.
 
     Raises:
-        MotionError: a file that is no motion. HintError: a take or file that is no longer there.
+        MotionError: a file that is no motion. HintError: a take or file that is no longer there, or no choice.
     """
     if not choice:
         return None
+    choice = str(choice)
     if choice == UPLOADED:
         if user.reference is None or not user.reference.is_file():
-            raise HintError("The uploaded motion is no longer there. Upload it again.")
-        return Reference(load_motion(user.reference).resample(FPS), user.reference.name)
-    if choice.startswith(_TAKE):
-        take = next((take for take in user.takes if choice_of_take(take) == choice), None)
-        if take is None:
-            raise HintError("The take that hints were to be taken from is no longer there. Choose another motion.")
-        return Reference(Motion.load(take.motion), take.motion.name)
+            raise HintError("The uploaded hint motion is no longer there. Upload it again.")
+        return Reference(load_motion(user.reference), user.reference.name)
+    if choice.startswith((_TAKE, _HINT_OF)):
+        take = next((take for take in user.takes if choice in (choice_of_take(take), choice_of_hint(take))), None)
+        path = take and (take.motion if choice == choice_of_take(take) else take.reference)
+        if path is None:
+            raise HintError("The take that was the hint motion is no longer there. Choose another hint motion.")
+        return Reference(Motion.load(path), path.name)
     path = next((path for _, path in list_example_motions() if f"{_EXAMPLE}{path.stem}" == choice), None)
     if path is None:
-        raise HintError("There is no such reference motion. Choose one of the list.")
-    return Reference(Motion.load(path).resample(FPS), path.name)
+        raise HintError("There is no such hint motion. Choose one of the list.")
+    return Reference(Motion.load(path), path.name)
 
 
 def read_placement(shift_s: float | None, fill: str) -> Placement:
@@ -328,7 +378,9 @@ def describe_reference(reference: Reference | None) -> str:
 def write_plan(plan: HintPlan) -> str:
     """JSON with a span a line."""
     spans = ",\n".join(f"  {json.dumps(span.to_json())}" for span in plan.spans)
-    return f'{{"spans": [{chr(10) + spans + chr(10) if spans else ""}], "blend_frames": {plan.blend_frames}}}'
+    return (
+        f'{{"spans": [{chr(10) + spans + chr(10) if spans else ""}], "blend_frames": {json.dumps(plan.blend_frames)}}}'
+    )
 
 
 def write_rows(plan: HintPlan) -> list[list[Any]]:
@@ -340,7 +392,7 @@ def write_rows(plan: HintPlan) -> list[list[Any]]:
     return rows or [_EMPTY_ROW]
 
 
-def read_rows(rows: list[list[Any]], blend_frames: int) -> tuple[HintPlan, str]:
+def read_rows(rows: list[list[Any]], blend_frames: int | None) -> tuple[HintPlan, str]:
     """The plan of a table, and a sentence on rows that are not finished, which do not count yet.
 
     Raises:

@@ -1,21 +1,22 @@
 """Result: the buttons that make a take, and the take that was made."""
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from emage.errors import Cancelled
+from emage.errors import Cancelled, HintError
 from emage.files import write_text
 from emage.generation.take import StoredTake
 from emage.recording.recording import Recording
 from emage.ui.components.shared.faults import tell
+from emage.ui.components.shared.text import as_text
 from emage.ui.components.stage import Stage, StagedTake
 from emage.ui.components.timeline import Media
-from emage.ui.sections.hints import write_plan
+from emage.ui.sections.hints import load_reference, name_reference, read_placement, write_plan
 from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.section import (
     CANCELLED,
@@ -29,7 +30,7 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import accepts_licence, next_seed, read_picture
 from emage.ui.sections.speech import COMPARED_ID, PLAYERS, SPEECH_ID, STAGE_ID, VIDEO_ID
 from emage.ui.sections.take_list import show_list
-from emage.ui.service.pieces import TakePiece
+from emage.ui.service.pieces import MadeTake, TakePiece
 from emage.ui.service.users import Shown, User
 from emage.ui.service.words import WORDS_SUFFIX
 
@@ -62,8 +63,15 @@ class ResultSection(Section):
                 self.words = make_download_button("Words (json)", "words-json")
             with gr.Accordion("The command that repeats this take", open=False, elem_id="command-panel"):
                 self.command = gr.Code(
-                    language="shell", label="Command", elem_id="command", wrap_lines=True, buttons=["copy"]
+                    language="shell",
+                    label="In the recording's folder, once `pip install -e .` was run in the project's",
+                    elem_id="command",
+                    wrap_lines=True,
+                    buttons=["copy"],
                 )
+
+        self.stops = [self.stop]
+        self.begins = {"take": [self.go.click], "another": [self.another.click], "film": [self.stage.film]}
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -74,7 +82,9 @@ class ResultSection(Section):
         """list_outputs: in the order of `show_list`."""
         self._inputs = inputs
         settings = inputs.settings
-        outputs = [*self.outputs, *list_outputs, inputs.hints.timeline, self.words, self.stage]
+        outputs = self.making_outputs = [
+            *self.outputs, *list_outputs, inputs.hints.timeline, self.words, self.stage,
+        ]  # fmt: skip
         making = {**MAKING, "show_progress_on": self.details, "js": _SHOW_RESULT}
         made = self.go.click(self.generate, inputs.components, outputs, api_name="generate_on_page", **making)
         seeded = self.another.click(
@@ -93,44 +103,143 @@ class ResultSection(Section):
             show_progress_on=self.details,
             **MAKING,
         )
-        wire_cancel(self.stop, self.service, self.details, "cancel", [made, other, filmed])
+        self.ends = {"take": made, "another": other, "film": filmed}
+        cancelled = wire_cancel(self.stop, self.service, self.details, "cancel", [made, other, filmed])
+        self.cancelled = [cancelled]
+        hints = inputs.hints
+        for chosen in (hints.chosen, hints.uploaded):
+            chosen.success(
+                self.show_hint,
+                [*hints.reference_inputs, settings.body],
+                self.stage,
+                api_name=False,
+                trigger_mode="always_last",
+                show_progress="hidden",
+            )
+        settings.body.input(
+            self.change_body,
+            settings.body,
+            self.stage,
+            api_name=False,
+            trigger_mode="always_last",
+            show_progress="hidden",
+        )
+        # What has begun before it says no more on the page.
+        cancelled.then(
+            self.go_back, None, [self.details, self.stage], api_name=False, queue=False, show_progress="hidden"
+        )
 
     @tell
     def generate(self, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008
         """Make a take, show it and add it to the list."""
         user = self.service.user(request)
         wanted = self._inputs.read(user, *values)
-        before = user.shown
-        untouched = [gr.skip() for _ in range(11)]
-        stream, sound, recording = None, None, wanted.takes[0].recording
-        with suppress(Cancelled), closing(self.service.stream(wanted, request, bar)) as making:
-            for made in making:
-                if isinstance(made, TakePiece):
-                    if made.start_frame == 0:
-                        stream, sound = self.service.begin_on_stage(made, wanted.smplx, request)
-                        untouched[9] = _follow(user, made.request.recording, before)
-                    if (staged := stream.add(made.motion)) is not None:
-                        yield *untouched, self._show(staged, sound, recording, user, is_made=False)
-                        untouched[9] = gr.skip()
-                    continue
-                take, note = made.take, made.note
-                stage = self._show(stream.end(take.number), sound, take.recording, user)
+        if user.standing is None:
+            yield _change("", Stage.wait())
+        try:
+            with closing(self.service.stream(wanted, request, bar)) as making:
+                yield from self._show_making(making, user, wanted.smplx, request)
+        except Cancelled:
+            yield _change(_describe_standing(user, CANCELLED), Stage.go_back())
+        except Exception:
+            yield _change(_describe_standing(user), Stage.go_back())
+            raise
+
+    def _show_making(
+        self, making: Iterator[TakePiece | MadeTake], user: User, smplx: bool, request: gr.Request
+    ) -> Iterator[tuple]:
+        """Each take on the stage, the longer the more of it is made, and everywhere when it is there."""
+        before, old = user.shown, user.standing
+        stream, sound, timeline = None, None, gr.skip()
+        details = gr.skip() if old is None else _say_whose(old)
+        for made in making:
+            if isinstance(made, MadeTake):
+                if stream is not None and stream.num_frames == made.take.num_frames:
+                    user.stand(made.take)
+                    stage = self._show(stream.end(made.take.number), sound, made.take.recording, user)
+                else:  # some pieces came while nobody looked
+                    stage = self.stand(made.take, smplx, request)
                 yield (
-                    *show_take(take, note),
+                    *show_take(made.take, made.note),
                     *show_list(user),
-                    _follow(user, take.recording, before),
-                    offer_words(take),
+                    _follow(user, made.take.recording, before),
+                    offer_words(made.take),
                     stage,
                 )
-            return
-        cut = None if stream is None else stream.end()
-        stage = gr.skip() if cut is None else self._show(cut, sound, recording, user, is_made=False)
-        yield gr.skip(), CANCELLED, *(gr.skip() for _ in range(9)), stage
+                continue
+            if made.start_frame == 0:
+                stream, sound = self.service.begin_on_stage(made, smplx, request)
+                timeline = _follow(user, made.request.recording, before)
+            if (staged := stream.add(made.motion)) is not None:
+                yield _change(details, self._show(staged, sound, made.request.recording, user, is_made=False), timeline)
+                timeline = gr.skip()
+
+    @tell
+    def follow(self, body: str | None, request: gr.Request, bar: gr.Progress = gr.Progress()) -> Iterator[tuple]:  # noqa: B008
+        """What was being made when the page was last there, for `making_outputs`."""
+        user = self.service.user(request)
+        yield _change(gr.skip(), gr.skip())  # for Gradio empties the outputs of a handler that yields nothing
+        try:
+            yield from self._show_making(self.service.follow(request, bar), user, accepts_licence(body), request)
+        except Cancelled:
+            yield _change(_describe_standing(user, CANCELLED), Stage.go_back())
+        except Exception:
+            yield _change(_describe_standing(user), Stage.go_back())
+            raise
 
     def stand(self, take: StoredTake, smplx: bool, request: gr.Request) -> dict[str, Any]:
-        """For the stage."""
+        """For the stage: a take that is made already."""
         staged, sound = self.service.stage(take, smplx, request)
-        return self._show(staged, sound, take.recording, self.service.user(request), plays=False)
+        user = self.service.user(request)
+        user.stand(take)
+        return self._show(staged, sound, take.recording, user, plays=False)
+
+    @tell
+    def change_body(self, body: str | None, request: gr.Request) -> dict[str, Any]:
+        """The take that stands there, on another body."""
+        take = self.service.user(request).standing
+        return gr.skip() if take is None else self.stand(take, accepts_licence(body), request)
+
+    @tell
+    def show_hint(
+        self, choice: str | None, shift_s: float | None, fill: str, body: str | None, request: gr.Request
+    ) -> dict[str, Any]:
+        """The chosen motion as a ghost, as it lies along the recording, until a take stands there again."""
+        user = self.service.user(request)
+        reference, placement = load_reference(choice, user), read_placement(shift_s, fill)
+        if reference is None or user.shown is None:
+            return Stage.go_back()
+        standing = user.standing
+        start_frame = 0 if standing is None or standing.recording is None else standing.recording.start_frame
+        recording = user.shown.recording
+        recording = recording.trim(min(start_frame, recording.num_frames - 1))
+        try:
+            staged, sound = self.service.stage_hint(
+                reference.motion, placement, recording, name_reference(choice, user), accepts_licence(body), request
+            )
+        except HintError:  # it plays nowhere in the recording, which is told when it is used
+            return Stage.go_back()
+        followed = [Media(SPEECH_ID, -recording.start_frame)]
+        return Stage.show([staged], sound, followed, film=False, plays=True, passing="See the hint motion")
+
+    @tell
+    def go_back(self, request: gr.Request) -> tuple:
+        """The take that was there before work was cancelled, for details and stage."""
+        return _describe_standing(self.service.user(request), CANCELLED), Stage.go_back()
+
+    def show_last(self, user: User, smplx: bool, request: gr.Request) -> list[Any]:
+        """For `outputs`, the words and the stage: the take that stood there, else the newest one, or that there is
+        none."""
+        take = user.standing or (user.takes[-1] if user.takes else None)
+        if take is None:
+            nothing = [None, FIRST_STEP, *(offer(None) for _ in range(3)), "", offer(None)]
+            return [*nothing, self.show_nothing(request)]
+        return [*show_take(take), offer_words(take), self.stand(take, smplx, request)]
+
+    def show_nothing(self, request: gr.Request) -> dict[str, Any]:
+        """For the stage, where no take is there yet."""
+        body = self.service.expect_on_stage(request)
+        return Stage.show([]) if body is None else Stage.expect(body)
 
     def _show(
         self,
@@ -146,7 +255,8 @@ class ResultSection(Section):
         if user.shown is not None and recording is not None and user.shown.recording.file == recording.file:
             # What is heard there is the same recording.
             followed += [Media(SPEECH_ID, -start_frame), Media(f"#{COMPARED_ID}")]
-        return Stage.show([replace(staged, caption="")], sound, followed, film=is_made, plays=plays)
+        passing = "" if is_made else "See the next take"
+        return Stage.show([replace(staged, caption="")], sound, followed, film=is_made, plays=plays, passing=passing)
 
     @tell
     def film(self, event: gr.EventData, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
@@ -189,13 +299,30 @@ def offer_words(take: StoredTake) -> dict[str, Any]:
 
 
 def _describe(take: StoredTake, note: str) -> str:
-    made = f"**{take.caption}** · {take.duration_s:.1f} s of speech, {take.num_frames} frames"
+    heard = "silence" if take.recording is not None and take.recording.part_is_silent else "speech"
+    made = f"**{as_text(take.caption)}** · {take.duration_s:.1f} s of {heard}, {take.num_frames} frames"
     if take.took_s is not None:
         made += f" · {take.took_s:.1f} s to make"
     lines = [made, note] if note else [made]
     if take.stages_s:
         lines.append(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in take.stages_s))
     return "\n\n".join(lines)
+
+
+def _describe_standing(user: User, told: str = "") -> str:
+    """Where nothing came of the next take: that of before. told: a sentence above it."""
+    details = "" if user.standing is None else _describe(user.standing, "")
+    return "\n\n".join(filter(None, [told, details])) or FIRST_STEP
+
+
+def _say_whose(take: StoredTake) -> str:
+    return f"The next take is being made. Until it is there, the files below are those of **{as_text(take.caption)}**."
+
+
+def _change(details: Any, stage: dict[str, Any], timeline: dict[str, Any] | None = None) -> tuple:
+    """For the outputs of `ResultSection.generate`: these change, and nothing else."""
+    same = gr.skip()
+    return same, details, *[same] * 7, timeline or same, same, stage
 
 
 def read_numbers(event: gr.EventData) -> list[int | None]:

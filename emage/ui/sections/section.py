@@ -1,5 +1,6 @@
 """What the sections share."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,17 +11,28 @@ from emage.ui.service.service import Service
 
 QUIETLY = {"show_progress": "hidden", "trigger_mode": "always_last"}
 """Of an event that runs at every edit: nothing is covered while its handler runs, and the last edit counts."""
-WAITING_AT_ONCE = 16
-"""Users who wait for their turn with a place in line to see; the rest wait in Gradio's queue."""
+WAITING_AT_ONCE = 20
+"""Users who wait for their turn with a place in line to see; the rest wait in Gradio's queue. More than one address may
+have."""
 MAKING = {"concurrency_limit": WAITING_AT_ONCE, "concurrency_id": "making"}
 """Of events that make takes."""
 LOADING = {"concurrency_limit": WAITING_AT_ONCE, "concurrency_id": "loading"}
 """Of events that load weights, which may take minutes."""
+READING = {"concurrency_limit": 4, "concurrency_id": "reading"}
+"""Of events that read a whole file of a user's, or write one."""
+EXPORTING = {"concurrency_limit": 2, "concurrency_id": "exporting"}
+"""Of events that write a motion for other tools."""
+LONG = (MAKING, LOADING, READING, EXPORTING)
+"""Of all events that are work, each kind of which has a queue apart from the page's edits."""
 CANCELLED = "Cancelled."
 
 
 class Section:
     """A card of the page.
+
+    begins: the events that begin what takes its time, by a name for each; stops: the buttons that stop all of that;
+    both known when it is built. ends: the event that ends with each; cancelled: what the buttons do; known when it is
+    wired.
 
     It is built where it is made, inside the page's layout; its `wire` connects events to handlers when all sections
     that they need are there. Handlers are methods; what a user has lies in `service`, never here.
@@ -28,6 +40,10 @@ class Section:
 
     def __init__(self, service: Service):
         self.service = service
+        self.begins: dict[str, Sequence[Callable]] = {}
+        self.ends: dict[str, gr.events.Dependency] = {}
+        self.stops: list[gr.Button] = []
+        self.cancelled: list[gr.events.Dependency] = []
         self.build()
 
     def build(self) -> None:
@@ -36,7 +52,7 @@ class Section:
 
 
 def make_cancel_button(elem_id: str, scale: int | None = None, size: Literal["sm", "lg"] = "lg") -> gr.Button:
-    return gr.Button("Cancel", variant="stop", elem_id=elem_id, scale=scale, size=size, min_width=80)
+    return gr.Button("Cancel", variant="stop", elem_id=elem_id, scale=scale, size=size, min_width=80, interactive=False)
 
 
 def make_download_button(label: str, elem_id: str) -> gr.DownloadButton:
@@ -48,13 +64,57 @@ def offer(path: Path | None) -> dict[str, Any]:
     return gr.update(value=None if path is None else str(path), interactive=path is not None)
 
 
+class Activity:
+    """Cancel can be pressed as long as something runs that it stops."""
+
+    def __init__(self, sections: Sequence[Section]):
+        self._sections = sections
+        self._buttons = [button for section in sections for button in section.stops]
+
+    def wire_begins(self) -> None:
+        """Before the sections are wired: what listens to an event first is done first."""
+        for section in self._sections:
+            for name, events in section.begins.items():
+                for begin in events:
+                    begin(**self.begin(name))
+
+    def wire_ends(self) -> None:
+        """When they are wired."""
+        for section in self._sections:
+            for name, ended in section.ends.items():
+                self.end(name, ended)
+            for cancelled in section.cancelled:
+                cancelled.then(**self._tell_buttons("clear()"))
+
+    def begin(self, name: str) -> dict[str, Any]:
+        """What an event is to do that begins this work."""
+        return self._tell_buttons(f"add({name!r})")
+
+    def end(self, name: str, ended: gr.events.Dependency) -> None:
+        """Wire the event that ends with this work, however it ends."""
+        ended.then(**self._tell_buttons(f"delete({name!r})"))
+        # What follows with `then` waits in vain for a generator that failed.
+        ended.failure(**self._tell_buttons(f"delete({name!r})"))
+
+    def _tell_buttons(self, change: str) -> dict[str, Any]:
+        script = f"""() => {{
+          window.emageRunning ??= new Set();
+          window.emageRunning.{change};
+          const update = {{ __type__: "update", interactive: window.emageRunning.size > 0 }};
+          return new Array({len(self._buttons)}).fill(update);
+        }}"""
+        return {"fn": None, "inputs": None, "outputs": self._buttons, "js": script, "api_name": False}
+
+
 def wire_cancel(
     button: gr.Button, service: Service, output: gr.components.Component, api_name: str, cancels: Any
-) -> None:
+) -> gr.events.Dependency:
     """Stop what runs for the user who presses the button; Gradio takes what waits out of its queue."""
 
     def cancel(request: gr.Request) -> Any:
         """Stop what runs for this user; Gradio takes what waits out of its queue."""
         return CANCELLED if service.cancel(request) else gr.skip()
 
-    button.click(tell(cancel), None, output, api_name=api_name, queue=False, cancels=cancels, show_progress="hidden")
+    return button.click(
+        tell(cancel), None, output, api_name=api_name, queue=False, cancels=cancels, show_progress="hidden"
+    )

@@ -1,5 +1,6 @@
 """Settings of the next take and its picture: views of `TakeSettings` and `RenderSettings`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -8,7 +9,7 @@ from emage.errors import Cancelled, EmageError, RenderError
 from emage.generation.settings import AS_GENERATED, GROUNDED, IN_PLACE, MAX_SEAM_FRAMES, TakeSettings
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import tell
-from emage.ui.components.shared.fields import Checkbox, Dropdown, Number, Radio, Slider
+from emage.ui.components.shared.fields import Checkbox, Dropdown, Number, Radio, Slider, UserDropdown
 from emage.ui.sections.section import CANCELLED, LOADING, Section
 from emage.ui.service.registry import OWN, list_speakers
 
@@ -46,12 +47,12 @@ class SettingsSection(Section):
                 elem_id="weights",
                 min_width=200,
             )
-            self.speaker = Dropdown(speakers, value=0, label="Speaker", elem_id="speaker", min_width=140)
+            self.speaker = UserDropdown(speakers, value=0, label="Speaker", elem_id="speaker", min_width=140)
         gr.Markdown(DEMO_HELP, elem_classes="help")
         with gr.Row():
             self.sample = Checkbox(
                 label="Sample a take at random",
-                info="Off: the weights' own take.",
+                info="Off: the most likely motion, or what the weights choose by themselves.",
                 elem_id="draw",
                 min_width=160,
             )
@@ -67,12 +68,12 @@ class SettingsSection(Section):
             )
         with gr.Row():
             self.temperature = Slider(
-                0.1, 2.0, value=1.0, step=0.05, label="Temperature of the sample", elem_id="temperature", min_width=160
+                0.1, 2.0, value=1.0, step=0.05, label="Randomness", elem_id="temperature", min_width=160
             )
             self.top_k = Number(
                 0,
-                label="Among the most probable",
-                info="Of so many codes; 0: of all.",
+                label="Top-k (0 = off)",
+                info="Choose among the k most likely codes alone.",
                 precision=0,
                 minimum=0,
                 maximum=_MAX_TOP_K,
@@ -91,7 +92,7 @@ class SettingsSection(Section):
         self.translation = Radio(
             [("Feet kept on the ground", GROUNDED), ("In place", IN_PLACE), ("As generated", AS_GENERATED)],
             value=GROUNDED,
-            label="Root trajectory",
+            label="Root motion",
             info="Kept on the ground: feet that stand stay where they stand, who steps steps, and drift is taken out. "
             "In place: the body stays over one spot, its feet slide. As generated: all as the networks made it.",
             elem_id="translation",
@@ -113,12 +114,8 @@ class SettingsSection(Section):
         )
 
     def _build_picture(self) -> None:
-        self.renderer = Radio(
-            [("Body", "moderngl"), ("Quick preview: 2D figure with face and hands", "skeleton")],
-            value="moderngl",
-            label="Picture",
-            elem_id="renderer",
-        )
+        # Programs send it at its place among the others; who is at the page has nothing to choose.
+        self.renderer = gr.Textbox(RenderSettings.renderer, label="renderer", visible=False, elem_id="renderer")
         self.film = Checkbox(
             False,
             label="Also make the video (mp4)",
@@ -127,7 +124,7 @@ class SettingsSection(Section):
         )
         with gr.Row():
             self.camera = Radio(
-                [("Goes along", "follow"), ("Stands still", "still"), ("Face", "face")],
+                [("Follow", "follow"), ("Fixed", "still"), ("Face", "face")],
                 value=RenderSettings.camera,
                 label="Camera",
                 elem_id="camera",
@@ -144,7 +141,7 @@ class SettingsSection(Section):
                 min_width=140,
             )
             self.quality = Radio(
-                list(_QUALITIES), value="Good", label="Smoothness of edges", elem_id="quality", min_width=200
+                list(_QUALITIES), value="Good", label="Anti-aliasing", elem_id="quality", min_width=200
             )
         self.body = Radio(
             [_STAND_IN, (f"{_SMPLX}: I accept its licence", _SMPLX)],
@@ -172,6 +169,13 @@ class SettingsSection(Section):
     def wire(self) -> None:
         self.loaded = self.weights.input(self.show_speakers, self.weights, self.speaker, api_name="speakers", **LOADING)
 
+    def show_for_take(self, settings: TakeSettings) -> list[Any]:
+        """As `show_take`, with the speakers of the weights, where those are in memory."""
+        weights, speaker, *others = self.show_take(settings)
+        pipeline = self.service.registry.loaded(weights)
+        choices = {} if pipeline is None else {"choices": list_speakers(pipeline)}
+        return [weights, gr.update(value=speaker, **choices), *others]
+
     @tell
     def show_speakers(self, weights: str, request: gr.Request, bar: gr.Progress = gr.Progress()) -> dict:  # noqa: B008
         """The speakers that weights know; loads them."""
@@ -185,6 +189,19 @@ class SettingsSection(Section):
         """Whether chosen weights are in memory, so that their speakers can be chosen, and have this one."""
         pipeline = self.service.registry.loaded(weights)
         return pipeline is not None and speaker in (index for _, index in list_speakers(pipeline))
+
+    def show_weights(self, page: Mapping[gr.components.Component, Any]) -> dict[gr.components.Component, Any]:
+        """The weights and the speaker that a page had set, where those weights are in memory still; else the own."""
+        pipeline = self.service.registry.loaded(page.get(self.weights))
+        if pipeline is None:
+            return {self.weights: OWN, self.speaker: 0}
+        speakers = list_speakers(pipeline)
+        speaker = page.get(self.speaker)
+        known = speaker in (index for _, index in speakers)
+        return {
+            self.weights: page[self.weights],
+            self.speaker: gr.update(choices=speakers, value=speaker if known else 0),
+        }
 
     def read_take(
         self,
@@ -206,7 +223,7 @@ class SettingsSection(Section):
         }
         return TakeSettings(
             weights=self.service.registry.name_for_settings(weights),
-            speaker=int(speaker or 0),
+            speaker=speaker or 0,
             translation=translation,
             seam_frames=None if seams in (None, _SEAMS_OF_WEIGHTS) else int(seams),
             use_audio=not without_audio,
@@ -254,8 +271,7 @@ def show_picture(picture: RenderSettings) -> list[Any]:
     """For `SettingsSection.of_picture`."""
     quality = next((name for name, samples in _QUALITIES.items() if samples == picture.samples), "Good")
     size = min(_SIZES, key=lambda size: abs(size - picture.width))
-    renderer = "skeleton" if picture.renderer == "skeleton" else "moderngl"
-    return [renderer, picture.camera, picture.face_inset, size, quality]
+    return [RenderSettings.renderer, picture.camera, picture.face_inset, size, quality]
 
 
 def accepts_licence(body: str | None) -> bool:

@@ -9,13 +9,15 @@ import soundfile
 
 from emage.errors import EmageError
 from emage.recording.audio import SOUND_RATE_HZ
-from emage.recording.examples import Example, load_examples
+from emage.recording.examples import EXAMPLES_FOLDER, Example, load_examples
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word, load_words
 from emage.ui.components.shared.faults import tell
+from emage.ui.components.shared.paths import serve_folder
+from emage.ui.components.shared.text import as_text
 from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue
 from emage.ui.sections.hints import HintsSection, show_plan_forms
-from emage.ui.sections.section import QUIETLY, Section
+from emage.ui.sections.section import QUIETLY, READING, Section
 from emage.ui.sections.settings import SettingsSection
 from emage.ui.sections.transcript import TranscriptSection, show_transcript
 from emage.ui.service.users import Shown, User
@@ -31,8 +33,7 @@ class SpeechSection(Section):
 
     def build(self) -> None:
         examples = load_examples()
-        # Served as they are: copies would be deleted with the users' files.
-        gr.set_static_paths([example.audio for example in examples])
+        serve_folder(EXAMPLES_FOLDER)
         first = examples[0] if examples else None
         gr.Markdown("## 1 · Speech")
         self.audio = gr.Audio(
@@ -69,6 +70,7 @@ class SpeechSection(Section):
             outputs,
             api_name="show_recording",
             **QUIETLY,
+            **READING,
         )
         self.video.upload(
             self.take_video,
@@ -76,6 +78,7 @@ class SpeechSection(Section):
             [self.audio, *outputs],
             api_name="take_video",
             show_progress_on=self.audio,
+            **READING,
         )
         for example, button in self.examples:
             button.click(
@@ -93,7 +96,7 @@ class SpeechSection(Section):
         try:
             recording = self.service.decode(user, user.receive(audio)) if audio else None
         except EmageError as error:
-            return self._show(user, None, f"**{error}**", value, reference)
+            return self._show(user, None, f"**{as_text(str(error))}**", value, reference)
         return self._show(user, recording, "", value, reference)
 
     @tell

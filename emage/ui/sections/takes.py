@@ -1,7 +1,7 @@
 """Takes: all that were made, chosen ones side by side, in numbers and over time, and grids of them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +9,29 @@ from typing import Any
 
 import gradio as gr
 
-from emage.batch import list_requests, list_subsets, read_plans
+from emage.batch import MAX_TAKES_AT_ONCE, list_requests, list_subsets, read_plans
 from emage.errors import Cancelled, EmageError, HintError
 from emage.evaluation.report import TakeReport, reports_csv
 from emage.files import write_text
 from emage.generation.take import StoredTake
+from emage.hints import ONCE
+from emage.recording.audio import frame_to_second
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Checkbox, Code, Radio, Textbox
+from emage.ui.components.shared.text import as_html_text, as_text
 from emage.ui.components.stage import Stage
-from emage.ui.components.takes import TakeList
-from emage.ui.components.timeline import Media, TimelineValue
-from emage.ui.sections.hints import HintsSection, choice_of_take, load_reference
+from emage.ui.components.takes import MAX_CHOSEN, TakeList
+from emage.ui.components.timeline import Media, Timeline, TimelineValue
+from emage.ui.sections.hints import (
+    HintsSection,
+    choice_of_hint,
+    choice_of_take,
+    describe_reference,
+    list_references,
+    load_reference,
+    show_plan_forms,
+)
 from emage.ui.sections.inputs import PageInputs
 from emage.ui.sections.result import ResultSection, offer_words, read_numbers, show_take
 from emage.ui.sections.section import (
@@ -36,6 +47,7 @@ from emage.ui.sections.section import (
 from emage.ui.sections.settings import accepts_licence, read_picture
 from emage.ui.sections.speech import COMPARED_ID, STAGE_ID
 from emage.ui.sections.take_list import show_list
+from emage.ui.service.queue import say_duration
 from emage.ui.service.users import User
 
 
@@ -60,8 +72,14 @@ class TakesSection(Section):
         with gr.Row(elem_classes="chips"):
             self.video_file = make_download_button("Side by side (mp4)", "compare-mp4")
             self.scores_file = make_download_button("Numbers (csv)", "scores-csv")
-        with gr.Accordion("A grid of takes", open=False, elem_id="batch-panel"):
+        with gr.Accordion("A grid of takes", open=False, elem_id="batch-panel") as self.panel:
             self._build_grid()
+        self.stops = [self.stop_comparing, self.stop_batch]
+        self.begins = {
+            "batch": [self.batch.click],
+            "compare": [self.compare.click],
+            "film-compared": [self.stage.film],
+        }
 
     def _build_grid(self) -> None:
         self.by_parts = Radio(
@@ -87,11 +105,23 @@ class TakesSection(Section):
         with gr.Row():
             self.batch = gr.Button("Make them all", elem_id="batch", min_width=140)
             self.stop_batch = make_cancel_button("cancel-batch")
+        self.batch_count = gr.Markdown(elem_id="batch-count")
         self.batch_note = gr.Markdown(elem_id="batch-note")
 
     def list_outputs(self, hints: HintsSection) -> list[gr.components.Component]:
         """In the order of `show_list`."""
         return [self.list, hints.reference, hints.keep]
+
+    @property
+    def remembered(self) -> list[gr.components.Component]:
+        """What is set here, for a page that is loaded again."""
+        return [self.with_hints, self.by_parts, self.plans, self.seeds]
+
+    def show_remembered(self, page: Mapping[gr.components.Component, Any]) -> dict[gr.components.Component, Any]:
+        """What shows of `remembered` by itself. page: their values."""
+        plans = page.get(self.plans)
+        text = plans if isinstance(plans, str) else self.plans.value
+        return {self.plans: gr.update(value=text, visible=page.get(self.by_parts) is False)}
 
     def wire(self, inputs: PageInputs, result: ResultSection) -> None:
         self._inputs, self._result = inputs, result
@@ -114,11 +144,37 @@ class TakesSection(Section):
         made = self.batch.click(
             self.make_batch,
             [self.plans, self.by_parts, self.seeds, *inputs.components],
-            [self.batch_note, *list_outputs, self.metrics, self.scores_file, self.metrics_note],
-            api_name="batch",
+            [
+                self.batch_note, *list_outputs, self.metrics, self.scores_file, self.metrics_note,
+                *result.outputs, result.words, result.stage,
+            ],
+            api_name="batch_on_page",
             show_progress_on=self.batch_note,
             **MAKING,
-        )
+        )  # fmt: skip
+        counted = [self.plans, self.by_parts, self.seeds, inputs.hints.timeline, settings.weights, settings.film]
+        gr.on(
+            [
+                self.panel.expand, self.by_parts.change, self.plans.input, self.seeds.input,
+                inputs.hints.timeline.change, settings.weights.input, settings.film.input,
+            ],
+            self.count_batch,
+            counted,
+            self.batch_count,
+            api_name="count_batch",
+            **QUIETLY,
+        )  # fmt: skip
+        made.then(self.count_batch, counted, self.batch_count, api_name=False, show_progress="hidden")
+        self.list.reuse(
+            self.reuse_settings,
+            [inputs.hints.timeline, *inputs.hints.reference_inputs],
+            [
+                inputs.hints.timeline, *inputs.hints.forms, *inputs.hints.reference_inputs, inputs.hints.note,
+                *settings.of_take, settings.without_audio,
+            ],
+            api_name="reuse_settings",
+            show_progress="hidden",
+        )  # fmt: skip
         compared = self.compare.click(
             self.compare_takes,
             [self.list, self.with_hints, *settings.of_picture, settings.body, settings.film],
@@ -146,8 +202,11 @@ class TakesSection(Section):
             **MAKING,
         )
         # Where they are, the result may be out of view, and its words stay as they are.
-        wire_cancel(self.stop_comparing, self.service, self.compare_note, "cancel_comparing", [compared, filmed])
-        wire_cancel(self.stop_batch, self.service, self.batch_note, "cancel_batch", [made])
+        self.ends = {"batch": made, "compare": compared, "film-compared": filmed}
+        self.cancelled = [
+            wire_cancel(self.stop_comparing, self.service, self.compare_note, "cancel_comparing", [compared, filmed]),
+            wire_cancel(self.stop_batch, self.service, self.batch_note, "cancel_batch", [made]),
+        ]
         self.by_parts.change(
             lambda by_parts: gr.update(visible=not by_parts),
             self.by_parts,
@@ -177,9 +236,51 @@ class TakesSection(Section):
         take = _find_take(event, user)
         user.remove_take(take.number)
         rows, choices, keep = show_list(user)
-        if reference == choice_of_take(take):
+        if reference in (choice_of_take(take), choice_of_hint(take)):
             choices = gr.update(choices=choices["choices"], value=choices["choices"][0][1])
         return rows, choices, keep
+
+    @tell
+    def reuse_settings(
+        self,
+        value: TimelineValue,
+        reference: str | None,
+        shift_s: float | None,
+        fill: str,
+        event: gr.EventData,
+        request: gr.Request,
+    ) -> tuple:
+        """Plan, hints' motion and settings of a take, for the next one."""
+        user = self.service.user(request)
+        take = _find_take(event, user)
+        start_frame = 0 if take.recording is None else take.recording.start_frame
+        shown, caption = user.shown, as_html_text(take.caption)
+        if shown is not None and take.recording is not None and take.recording.file == shown.recording.file:
+            plan = take.plan.shift(start_frame).cut(0, value.num_frames)
+            value = TimelineValue(value.num_frames, plan, start_frame, take.recording.end_frame)
+            gr.Info(f"Plan and settings of “{caption}” are set above.", duration=5)
+        else:
+            start_frame = 0
+            value = replace(value, plan=take.plan.cut(0, value.num_frames))
+            gr.Info(
+                f"Plan and settings of “{caption}” are set above. It is of another recording: its plan lies along "
+                "this one from the beginning.",
+                duration=10,
+            )
+        if take.reference is not None:
+            user.reuse(take)
+            reference, shift_s, fill = choice_of_hint(take), frame_to_second(start_frame), ONCE
+        hints = self._inputs.hints
+        backdrop = hints.mark_reference(user, (reference, shift_s, fill))
+        return (
+            Timeline.show(value, backdrop),
+            *show_plan_forms(value.plan),
+            gr.update(choices=list_references(user), value=reference),
+            shift_s,
+            fill,
+            describe_reference(load_reference(reference, user)),
+            *self._inputs.settings.show_for_take(take.settings),
+        )
 
     # --- the comparison
 
@@ -206,10 +307,20 @@ class TakesSection(Section):
             return CANCELLED, *(gr.skip() for _ in range(8))
         table, csv, note = _show_numbers(user, made.reports)
         shown = [(take.caption, each, take.plan) for take, each in zip(takes, made.series, strict=True)]
-        stage = gr.update(
-            value=Stage.show(made.staged, made.sound, [Media("#compare-video"), Media(f"#{STAGE_ID}")]), visible=True
+        followed = [Media("#compare-video"), Media(f"#{STAGE_ID}")]
+        sounds = made.sounds if len(made.sounds) > 1 else ()
+        stage = gr.update(value=Stage.show(made.staged, made.sounds[0][1], followed, sounds=sounds), visible=True)
+        told = _say_recordings([name for name, _ in sounds])
+        return (
+            told,
+            *_show_video(path),
+            table,
+            Plots.show(shown, made.shares),
+            csv,
+            note,
+            stage,
+            _follow(user, takes[0]),
         )
-        return "", *_show_video(path), table, Plots.show(shown, made.shares), csv, note, stage, _follow(user, takes[0])
 
     @tell
     def film(self, event: gr.EventData, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> tuple:  # noqa: B008
@@ -221,13 +332,39 @@ class TakesSection(Section):
             raise EmageError("There is nothing on the stage: compare some takes first.")
         try:
             path = self.service.film_beside(
-                takes, None in numbers, read_picture(*picture), accepts_licence(body), request, bar
+                takes, None in numbers, read_picture(*picture), accepts_licence(body), request, bar, read_sound(event)
             )
         except Cancelled:
             return CANCELLED, gr.skip(), gr.skip()
-        return "", *_show_video(path)
+        return gr.skip(), *_show_video(path)
 
     # --- the grid
+
+    @tell
+    def count_batch(
+        self,
+        plans_text: str | None,
+        by_parts: bool,
+        seeds_text: str | None,
+        value: TimelineValue,
+        weights: str | None,
+        film: bool,
+    ) -> str:
+        """How many takes the grid has, and how long they take; why there are none yet, where it cannot be made."""
+        try:
+            named = list_subsets(_check_painted(value)) if by_parts else read_plans(plans_text or "")
+            count = len(named) * max(len(read_seeds(seeds_text)), 1)
+        except EmageError as error:
+            return as_text(str(error))
+        frames = value.trim_end_frame - value.trim_start_frame
+        pace_s = self.service.pace.estimate_s(self.service.registry.choice(weights), bool(film), frames)
+        takes = f"**{count} take{'s' * (count != 1)}** of {frame_to_second(frames):.1f} s"
+        if count > MAX_TAKES_AT_ONCE:
+            return f"{takes}: too many, up to {MAX_TAKES_AT_ONCE} can be made at once. Leave out parts or seeds."
+        many = f" The first {MAX_CHOSEN} will be ticked: more cannot be compared at once." if count > MAX_CHOSEN else ""
+        if pace_s is None:
+            return f"{takes}. How long they take will be told here when one like them has been made.{many}"
+        return f"{takes}, about {say_duration(count * pace_s)} altogether.{many}"
 
     @tell
     def make_batch(
@@ -244,29 +381,40 @@ class TakesSection(Section):
         named = list_subsets(_check_painted(value)) if by_parts else read_plans(plans_text or "")
         reference = load_reference(choice, user) if any(each.plan.spans for each in named) else None
         first = wanted.takes[0]
+        seeds = read_seeds(seeds_text)
+        if not seeds and first.settings.seed is not None and _have_other_seeds(user, first.settings.seed):
+            seeds = (first.settings.seed,)  # so that captions name it
         takes = list_requests(
             first.recording,
             named,
             first.settings,
-            read_seeds(seeds_text),
+            seeds,
             reference and reference.motion,
             wanted.placement,
         )
         wanted = replace(
             wanted, takes=takes, reference_name=wanted.reference_name if reference is None else reference.name
         )
-        made = []
+        made, untouched = [], [gr.skip()] * 15
         with suppress(Cancelled):
             for take, _ in self.service.make(wanted, request, progress):
                 made.append(take)
-                yield f"{len(made)} of {len(takes)} takes made.", *show_list(user), *(gr.skip() for _ in range(3))
+                told = f"{len(made)} of {len(takes)} takes made."
+                result = self._show_result(take, wanted.smplx, request) if len(made) == 1 else untouched[7:]
+                yield told, *show_list(user), *untouched[4:7], *result
         if not made:  # for Gradio empties the outputs of a handler that yields nothing
-            yield CANCELLED, *(gr.skip() for _ in range(6))
+            yield CANCELLED, *untouched[1:]
         made = [take for take in made if take.number in {each.number for each in user.takes}]
         if made:
+            user.choose(take.number for take in made)
+            yield gr.skip(), *show_list(user), *untouched[4:]
             with suppress(Cancelled):
                 numbers = _show_numbers(user, self.service.measure(made, request, progress))
-                yield *(gr.skip() for _ in range(4)), *numbers
+                yield *untouched[:4], *numbers, *untouched[7:]
+
+    def _show_result(self, take: StoredTake, smplx: bool, request: gr.Request) -> list:
+        """For the result's outputs, its words and stage."""
+        return [*show_take(take), offer_words(take), self._result.stand(take, smplx, request)]
 
 
 def read_seeds(text: str | None) -> tuple[int, ...]:
@@ -279,6 +427,30 @@ def read_seeds(text: str | None) -> tuple[int, ...]:
             f"'{(text or '')[:40]}' are no seeds; give whole numbers with commas between, such as 1, 2, 3."
         )
     return tuple(int(word) for word in words)
+
+
+def _say_recordings(names: Sequence[str]) -> str:
+    """names: of those to choose from; none where all takes are of one."""
+    if not names:
+        return ""
+    listed = ", ".join(f"**{as_text(name)}**" for name in names)
+    return (
+        f"These takes are of different recordings: {listed}. You hear the first; "
+        "choose another below the bodies, also while it plays. Numbers and curves are each of the take's own."
+    )
+
+
+def read_sound(event: gr.EventData) -> int:
+    """Which of the sounds on a stage is heard; the first where an event does not say."""
+    try:
+        sound = event.sound
+    except (AttributeError, TypeError):  # a program may send anything
+        return 0
+    return sound if type(sound) is int else 0
+
+
+def _have_other_seeds(user: User, seed: int) -> bool:
+    return any(take.settings.seed != seed for take in user.takes)
 
 
 def _check_painted(value: TimelineValue):

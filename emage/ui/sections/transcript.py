@@ -14,6 +14,7 @@ from emage.recording.revision import join_words
 from emage.recording.transcript import Word, count_words
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.fields import Dropdown, Textbox
+from emage.ui.components.shared.text import as_text
 from emage.ui.components.timeline import Timeline, read_words
 from emage.ui.components.timeline.words import UNSURE_BELOW
 from emage.ui.sections.section import CANCELLED, MAKING, QUIETLY, Section, make_cancel_button, wire_cancel
@@ -66,6 +67,12 @@ class TranscriptSection(Section):
             self.listen = gr.Button("Listen for the words", size="sm", elem_id="listen", min_width=0)
             self.stop = make_cancel_button("cancel-words", size="sm")
         self.note = gr.Markdown(elem_id="transcript-note")
+        self.stops = [self.stop]
+        self.begins = {
+            "align": [self.align.click, self.text.blur],
+            "words": [self.file.upload],
+            "listen": [self.listen.click],
+        }
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -95,7 +102,8 @@ class TranscriptSection(Section):
         heard = self.listen.click(
             self.listen_for_words, self.language, [timeline, self.text, self.note], api_name="listen", **working
         )
-        wire_cancel(self.stop, self.service, self.note, "cancel_words", [aligned, loaded, heard])
+        self.ends = {"align": aligned, "words": loaded, "listen": heard}
+        self.cancelled = [wire_cancel(self.stop, self.service, self.note, "cancel_words", [aligned, loaded, heard])]
         timeline.edit(self.edit_words, None, [self.text, self.note], api_name="edit_words", **QUIETLY)
         self.language.input(self.check_language, self.language, self.note, api_name="check_language", **QUIETLY)
         need = {"inputs": settings.weights, "outputs": self.text}
@@ -123,7 +131,7 @@ class TranscriptSection(Section):
         try:
             words, _, note = show_heard(user, lambda shown: self.service.hear(shown, text, language, request, bar))
         except EmageError as error:
-            return gr.skip(), f"**{error}**"
+            return gr.skip(), f"**{as_text(str(error))}**"
         return words, note
 
     @tell
@@ -209,7 +217,7 @@ def describe_words(words: Sequence[Word], notices: Sequence[str] = ()) -> str:
         lines.append(
             f"**{len(guessed):,} guessed**, {len(unsure):,} of them unsure (dotted): correct them there or here."
         )
-    return " ".join([*lines, *notices])
+    return " ".join([*lines, *map(as_text, notices)])
 
 
 def describe_language(language: str) -> str:
@@ -217,7 +225,8 @@ def describe_language(language: str) -> str:
     try:
         check_language(language)
     except EmageError as error:
-        return f"{error} Without times for its words, weights that hear sound are the ones for this recording."
+        told = as_text(str(error))
+        return f"{told} Without times for its words, weights that hear sound are the ones for this recording."
     return ""
 
 

@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import gradio as gr
+from typing import Any
 
 from emage.errors import Cancelled
 from emage.hub import STAGE_DOWNLOAD
@@ -30,44 +29,54 @@ class CancelToken:
 
 
 class CancelTokens:
-    """Of the work that runs, by session. Safe between threads."""
+    """Of the work that runs, by the key of its user. Safe between threads."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self._running: dict[str, set[CancelToken]] = {}
 
     @contextmanager
-    def running(self, session: str) -> Iterator[CancelToken]:
-        """Work of a session, which checks the token now and then."""
+    def running(self, key: str) -> Iterator[CancelToken]:
+        """Work of a user, which checks the token now and then."""
         token = CancelToken()
         with self._lock:
-            self._running.setdefault(session, set()).add(token)
+            self._running.setdefault(key, set()).add(token)
         try:
             yield token
         finally:
             with self._lock:
-                tokens = self._running[session]
+                tokens = self._running[key]
                 tokens.discard(token)
                 if not tokens:
-                    del self._running[session]
+                    del self._running[key]
 
-    def runs(self, session: str) -> bool:
+    def runs(self, key: str) -> bool:
         with self._lock:
-            return session in self._running
+            return key in self._running
 
-    def cancel(self, session: str) -> int:
-        """Stop what runs for a session; how many pieces of work that were."""
+    def cancel(self, key: str) -> int:
+        """Stop what runs for a user; how many pieces of work that were."""
         with self._lock:
-            tokens = self._running.get(session, set())
+            tokens = self._running.get(key, set())
             for token in tokens:
                 token.cancel()
             return len(tokens)
+
+    def cancel_all(self, within_s: float) -> None:
+        """Stop what runs, for the server stops, and wait so long for its end."""
+        with self._lock:
+            for tokens in self._running.values():
+                for token in tokens:
+                    token.cancel()
+        deadline = time.monotonic() + within_s
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 class ProgressBar:
     """A stage, how far it is and the time left, to Gradio's bar; stops the work when the user has asked to."""
 
-    def __init__(self, bar: gr.Progress, token: CancelToken, prefix: str = ""):
+    def __init__(self, bar: Callable[..., Any], token: CancelToken, prefix: str = ""):
         self._bar, self._token, self._prefix = bar, token, prefix
         self._stage = ""
         self._since = self._told = 0.0
@@ -82,24 +91,30 @@ class ProgressBar:
         self._told = now
         left = ""
         if 0 < done < total and now - self._since > 0.5:
-            left = f", {_say_duration((now - self._since) * (total - done) / done)} left"
+            left = f", {say_duration((now - self._since) * (total - done) / done)} left"
         if stage == STAGE_DOWNLOAD:
             self._bar((round(done / 1e6), round(total / 1e6)), desc=f"{self._prefix}{stage}{left}", unit="MB")
+        elif total:
+            self._bar((done, total), desc=f"{self._prefix}{stage}{left}", unit="frames")
         else:
-            self._bar((done, total or None), desc=f"{self._prefix}{stage}{left}", unit="frames")
+            self._say(stage)
 
     def wait(self, before: int) -> None:
         """Say that so many are before."""
         self._token.check()
-        self._bar((0, None), desc=f"Waiting: {before} before you" if before else "Starting", unit="frames")
+        self._say(f"Waiting: {before} before you" if before else "Starting")
+
+    def _say(self, words: str) -> None:
+        """Of how far it is nothing is known. Gradio shows words beside a share alone, and none beside a bare count."""
+        self._bar(0.0, desc=f"{self._prefix}{words}")
 
 
-def _say_duration(seconds: float) -> str:
+def say_duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 class Queue:
-    """Some pieces of work at a time, and of those that wait, whose session was served least lately.
+    """Some pieces of work at a time, and of those that wait, whose user was served least lately.
 
     A user's long batch is made of many short pieces, between which others come.
     """
@@ -113,12 +128,12 @@ class Queue:
         self._last_served: dict[str, int] = {}
 
     @contextmanager
-    def place(self, session: str, wait: Callable[[int], None]) -> Iterator[None]:
-        """A piece of work of a session. wait: called now and then with how many are before; what it raises ends the
+    def place(self, user: str, wait: Callable[[int], None]) -> Iterator[None]:
+        """A piece of work of a user. wait: called now and then with how many are before; what it raises ends the
         waiting."""
         with self._changed:
             self._count += 1
-            place = (self._count, session)
+            place = (self._count, user)
             self._waiting.append(place)
         try:
             while True:
@@ -127,7 +142,7 @@ class Queue:
                     if before == 0 and self._running < self._at_once:
                         self._running += 1
                         self._count += 1
-                        self._last_served[session] = self._count
+                        self._last_served[user] = self._count
                         break
                 wait(before + self._running)
                 with self._changed:

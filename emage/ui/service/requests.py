@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emage.errors import EmageError
 from emage.generation.take import Request
 from emage.hints import Placement
 from emage.recording.pronunciation import ENGLISH
 from emage.render.settings import RenderSettings
+from emage.ui.service.calls import CallLimits
 
 
 @dataclass(frozen=True)
 class PageSettings:
     """max_duration_s: a longer recording is refused. size: width and height of the video in pixels, even, unless a
-    user chooses another. at_once: takes that are made at the same time.
+    user chooses another. at_once: takes that are made at the same time. calls: how many a caller may have waiting.
 
     Raises:
         EmageError: a limit that is no number above 0. RenderError: a size that cannot be drawn.
@@ -23,6 +24,7 @@ class PageSettings:
     max_duration_s: float = 20 * 60
     size: int = 640
     at_once: int = 1
+    calls: CallLimits = field(default_factory=CallLimits)
 
     def __post_init__(self):
         if not 0 < self.max_duration_s < math.inf:

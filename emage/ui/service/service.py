@@ -1,11 +1,12 @@
 """The work behind the page: requests become stored takes, and takes stand side by side, are measured and plotted."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import gradio as gr
 
@@ -16,11 +17,11 @@ from emage.errors import EmageError, RenderError, VideoError
 from emage.evaluation.report import TakeReport, report_takes, take_series
 from emage.evaluation.words import WordShares, share_by_word
 from emage.export.takes import STAGE_VIDEO, render_video
-from emage.files import write_text
+from emage.files import put_files, write_text
 from emage.generation.take import Request, StoredTake, Take
-from emage.hints import HintPlan
+from emage.hints import STRETCH, HintPlan, Placement
 from emage.hub import WORDS_UNUSED
-from emage.motion import FLAME2020
+from emage.motion import FLAME2020, FPS, Motion
 from emage.pipeline import STAGE_MOTION, EmagePipeline, Progress
 from emage.project import MAX_TAKES
 from emage.recording.hearing import Heard, hear, listen
@@ -30,18 +31,29 @@ from emage.recording.recording import Recording
 from emage.recording.revision import says_the_same
 from emage.recording.transcript import write_words
 from emage.render.settings import RenderSettings
-from emage.ui.components.stage import MAX_BODIES, StagedTake
+from emage.ui.components.shared.paths import hide_paths
+from emage.ui.components.shared.text import as_text
+from emage.ui.components.stage import MAX_BODIES, StagedBody, StagedTake
+from emage.ui.service.calls import Calls
 from emage.ui.service.captions import describe
+from emage.ui.service.looks import look_at
+from emage.ui.service.making import Making
+from emage.ui.service.pace import Pace
 from emage.ui.service.pieces import MadeTake, Pieces, StreamTake, TakePiece
 from emage.ui.service.queue import ProgressBar, Queue
-from emage.ui.service.registry import WeightsRegistry
+from emage.ui.service.registry import WeightsRegistry, list_speakers
 from emage.ui.service.requests import PageRequest, PageSettings
+from emage.ui.service.sounds import caption_by_recording, list_recordings
 from emage.ui.service.staging import Comparison, Staging, TakeStream, stage_sound, stand_beside
 from emage.ui.service.users import Shown, User, Users
 from emage.ui.service.words import WORDS_SUFFIX, align_text, describe_heard
 
-MAX_BESIDE = 6
-"""Bodies in one video; more are too small to see."""
+MAX_BESIDE = MAX_BODIES
+"""Bodies in one video."""
+_IN_A_ROW = 4
+"""Of the bodies in one video; more stand in two rows."""
+MAX_HINT_FRAMES = 60 * FPS
+"""Of a motion for hints that is looked at before it is used."""
 _WIDEST_PX = 1920
 _CODEC_PADDING_S = 0.2
 """What the sound of a video may last beyond the recording that it was made of."""
@@ -64,7 +76,9 @@ class Service:
         self.settings = settings
         self.users = Users() if users is None else users  # empty ones are false
         self.first = first
+        self.calls = Calls(settings.calls)
         self.staging = Staging()
+        self.pace = Pace()
         self._queue = Queue(settings.at_once)
         self._stream_take = stream_take
         self._smplx_lock = Lock()
@@ -78,7 +92,7 @@ class Service:
 
     def cancel(self, request: gr.Request) -> bool:
         """Stop what runs for a user; whether anything did."""
-        return self.users.tokens.cancel(session_of(request)) > 0
+        return self.users.tokens.cancel(self.users.key_of(session_of(request))) > 0
 
     def decode(self, user: User, path: str | Path) -> Recording:
         """Raises AudioError: see `User.decode`."""
@@ -86,7 +100,7 @@ class Service:
 
     def load_weights(self, name: str, request: gr.Request, bar: gr.Progress) -> EmagePipeline:
         """Raises WeightsError: see `WeightsRegistry.pipeline`."""
-        with self.users.tokens.running(session_of(request)) as token:
+        with self.users.tokens.running(self.user(request).key) as token:
             return self.registry.pipeline(name, ProgressBar(bar, token))
 
     # --- words
@@ -121,10 +135,10 @@ class Service:
     @contextmanager
     def _working(self, request: gr.Request, bar: gr.Progress) -> Iterator[ProgressBar]:
         """In the user's turn, until they ask to stop."""
-        session = session_of(request)
-        with self.users.tokens.running(session) as token:
+        key = self.user(request).key
+        with self.users.tokens.running(key) as token:
             progress = ProgressBar(bar, token)
-            with self._queue.place(session, progress.wait):
+            with self._queue.place(key, progress.wait):
                 yield progress
 
     # --- bodies
@@ -161,27 +175,57 @@ class Service:
     ) -> Generator[TakePiece | MadeTake, None, None]:
         """As `make`, and before each take its motion in pieces, as soon as each of them is made.
 
-        Who closes it stops the work and leaves the queue. Weights are loaded before a take's turn comes: a download
-        must not keep those waiting whose weights are there.
+        A program that closes it stops the work and leaves the queue. A page's work goes on: it may have lost its
+        connection, and `follow` it when it is back.
         """
-        session, user = session_of(request), self.user(request)
+        user = self.user(request)
+        if not user.is_page:
+            return (yield from self._stream(wanted, user, bar))
+        making = Making(lambda bar: self._stream(wanted, user, bar))
+        user.make(making)
+        yield from making.follow(bar)
+
+    def follow(self, request: gr.Request, bar: gr.Progress) -> Iterator[TakePiece | MadeTake]:
+        """The takes that were being made when a page was last there, those that are made already among them; none where
+        the page has seen the end of it. Raises as `make`."""
+        making = self.user(request).making
+        if making is not None and making.is_news:
+            yield from making.follow(bar)
+
+    def _stream(
+        self, wanted: PageRequest, user: User, bar: Callable[..., Any]
+    ) -> Generator[TakePiece | MadeTake, None, None]:
+        """Weights are loaded before a take's turn comes: a download must not keep those waiting whose weights are
+        there."""
         if len(user.takes) + len(wanted.takes) > MAX_TAKES:
             raise EmageError(f"The list holds {MAX_TAKES} takes at most. Remove some, or save the session first.")
-        with self.users.tokens.running(session) as token:
-            wanted, notices = self._with_words(wanted, session, user, ProgressBar(bar, token))
+        with self.users.tokens.running(user.key) as token:
+            wanted, notices = self._with_words(wanted, user, ProgressBar(bar, token))
             count = len(wanted.takes)
             for number, each in enumerate(wanted.takes):
                 prefix = "" if count == 1 else f"{number + 1} of {count} ({each.caption}): "
                 progress = ProgressBar(bar, token, prefix)
                 weights = self.registry.choice(each.settings.weights)
                 self.registry.pipeline(weights, progress)
-                with self._queue.place(session, progress.wait):
+                with self._queue.place(user.key, progress.wait):
                     take, note = yield from self._make(weights, number, each, wanted, user, progress)
                 told = [*notices, describe_heard(self.registry.pipeline(weights), take.recording), note]
-                yield MadeTake(number, user.add_take(take), "\n\n".join(filter(None, told)))
+                self.pace.remember(weights, wanted.film, take.num_frames, take.took_s)
+                take = user.add_take(take)
+                self.look_at(user, take)
+                yield MadeTake(number, take, "\n\n".join(filter(None, told)))
+
+    def look_at(self, user: User, *takes: StoredTake) -> None:
+        """Note what the list shows of takes. Raises MotionError, BodyError."""
+        for take in takes:
+            name = self.registry.choice(take.settings.weights)
+            pipeline = self.registry.loaded(name) if self.registry.offers(name) else None
+            names = {} if pipeline is None else {index: label for label, index in list_speakers(pipeline)}
+            speaker = names.get(take.settings.speaker, f"Speaker {take.settings.speaker}")
+            user.remember_look(take, look_at(take.load(), self.registry.own.body, speaker))
 
     def _with_words(
-        self, wanted: PageRequest, session: str, user: User, progress: ProgressBar
+        self, wanted: PageRequest, user: User, progress: ProgressBar
     ) -> tuple[PageRequest, tuple[str, ...]]:
         """With the words of the transcript's text, where that has changed and some of the weights hear words."""
         recording = wanted.takes[0].recording
@@ -193,13 +237,13 @@ class Service:
         try:
             check_language(wanted.language)
         except EmageError as error:  # words can come to it by a file with times alone
-            return wanted, (f"**Without its words**: {error}",)
-        with self._queue.place(session, progress.wait):
+            return wanted, (f"**Without its words**: {as_text(str(error))}",)
+        with self._queue.place(user.key, progress.wait):
             heard = align_text(recording, wanted.text, wanted.language, progress)
         if user.shown is not None and user.shown.recording.file == recording.file:
             user.add_words(heard.words)
         takes = [replace(each, recording=replace(each.recording, words=heard.words)) for each in wanted.takes]
-        return replace(wanted, takes=takes), heard.notices
+        return replace(wanted, takes=takes), tuple(map(as_text, heard.notices))
 
     def _make(
         self, weights: str, number: int, request: Request, wanted: PageRequest, user: User, progress: Progress
@@ -215,19 +259,19 @@ class Service:
             captions = {each.caption for each in user.takes}
             caption = describe(HintPlan() if take.hints is None else take.hints.plan, take.settings)
             take = replace(take, caption=make_unlike(caption, captions.__contains__))
-        video, note = None, ""
-        if wanted.film:
-            try:
-                with _timed(stages, STAGE_VIDEO):
-                    video = folder / f"{stem}.mp4"
-                    shown = replace(take, caption="")
-                    render_video(video, [shown], body, request.recording, wanted.picture, progress)
-            except (RenderError, VideoError) as error:  # the motion is there all the same
-                video, note = None, f"**No video: {error}**"
-        words = None
-        if take.recording.words and self.registry.pipeline(weights).hears_words:
-            words = write_text(folder / f"{stem}{WORDS_SUFFIX}", write_words(take.recording.words))
-        stored = take.store(folder, stem, video, _write_command(request, wanted, words))
+        video, note, words = None, "", None
+        with put_files(folder) as files:
+            if wanted.film:
+                try:
+                    with _timed(stages, STAGE_VIDEO):
+                        video = files.path(f"{stem}.mp4")
+                        shown = replace(take, caption="")
+                        render_video(video, [shown], body, request.recording, wanted.picture, progress)
+                except (RenderError, VideoError) as error:  # the motion is there all the same
+                    video, note = None, f"**No video: {as_text(hide_paths(str(error)))}**"
+            if take.recording.words and self.registry.pipeline(weights).hears_words:
+                words = write_text(files.path(f"{stem}{WORDS_SUFFIX}"), write_words(take.recording.words))
+            stored = take.store(folder, stem, video, _write_command(request, wanted, words))
         return replace(stored, stages_s=tuple(stages)), note
 
     def film(
@@ -251,16 +295,25 @@ class Service:
         smplx: bool,
         request: gr.Request,
         bar: gr.Progress,
+        sound: int = 0,
     ) -> Path:
-        """Takes in one video, to the sound of the first. Raises as `compare`."""
+        """Takes in one video. sound: which of the recordings that they are of is heard. Raises as `compare`."""
         user, body = self.user(request), self.body(smplx)
         with self._working(request, bar) as progress:
             loaded = [self._load(take, user) for take in takes]
-            shown = stand_beside(loaded, with_hints, MAX_BESIDE)
-            size = min(picture.width, _WIDEST_PX // len(shown)) // 2 * 2
+            heard = list_recordings(loaded)
+            shown = [caption_by_recording(take, heard) for take in stand_beside(loaded, with_hints, MAX_BESIDE)]
+            columns = len(shown) if len(shown) <= _IN_A_ROW else -(-len(shown) // 2)
+            size = min(picture.width, _WIDEST_PX // columns) // 2 * 2
             picture = replace(picture, panel_width=size, panel_height=size)
             path = user.new_folder() / "compared.mp4"
-            return render_video(path, shown, body, loaded[0].recording, picture, progress)
+            recording = heard[sound if 0 <= sound < len(heard) else 0].recording
+            return render_video(path, shown, body, recording, picture, progress, columns)
+
+    def expect_on_stage(self, request: gr.Request) -> StagedBody | None:
+        """The body that a user's first take will stand on; None where it is SMPL-X, which goes nowhere before it is
+        asked for."""
+        return self.staging.expect(self.user(request), self.body()) if self.offers_smplx else None
 
     def begin_on_stage(self, piece: TakePiece, smplx: bool, request: gr.Request) -> tuple[TakeStream, Path]:
         """A take on the stage from its first piece on, and its sound."""
@@ -276,10 +329,33 @@ class Service:
             return staged, stored.video
         return staged, stage_sound(user, take.recording, take.motion.num_frames, take.motion.fps)
 
+    def stage_hint(
+        self,
+        motion: Motion,
+        placement: Placement,
+        recording: Recording,
+        name: str,
+        smplx: bool,
+        request: gr.Request,
+    ) -> tuple[StagedTake, Path]:
+        """A motion for hints as it lies along a recording's part, see-through, and the sound; a minute at most.
+
+        Raises:
+            HintError: it plays nowhere in the recording.
+        """
+        user, start = self.user(request), recording.start_frame
+        part = recording.trim(start, min(start + MAX_HINT_FRAMES, recording.num_frames))
+        # A stretched one must know the whole; the others are laid no further than they are looked at.
+        frames = recording.num_frames if placement.fill == STRETCH else part.end_frame
+        placement.extent(motion.frames_at(FPS), recording.num_frames)
+        laid = placement.motion(motion, frames).frames(start, part.end_frame)
+        staged = self.staging.take(user, Take(laid, f"Hint motion: {name}"), self.body(smplx))
+        return replace(staged, see_through=True), stage_sound(user, part, laid.num_frames, laid.fps)
+
     def compare(
         self, takes: Sequence[StoredTake], with_hints: bool, smplx: bool, request: gr.Request, bar: gr.Progress
     ) -> Comparison:
-        """Takes on the stage, to the sound of the first, their metrics, and what to plot of each and of their words.
+        """Takes on the stage, their recordings' sounds, their metrics, and what to plot of each and of their words.
 
         Raises:
             EmageError: too many, or one whose recording is not known. Cancelled.
@@ -288,17 +364,21 @@ class Service:
         with self._working(request, bar) as progress:
             loaded = [self._load(take, user) for take in takes]
             shown = stand_beside(loaded, with_hints, MAX_BODIES)
-            numbers = {id(take): stored.number for take, stored in zip(loaded, takes, strict=True)}
-            staged = [self.staging.take(user, take, body, numbers.get(id(take))) for take in shown]
+            numbers = [_find_number(take, loaded, takes) for take in shown]
+            heard = list_recordings(loaded)
+            staged = [
+                self.staging.take(user, caption_by_recording(take, heard), body, number)
+                for take, number in zip(shown, numbers, strict=True)
+            ]
             longest = max((take.motion for take in shown), key=lambda motion: motion.duration_s)
-            sound = stage_sound(user, loaded[0].recording, longest.num_frames, longest.fps)
+            sounds = [(each.name, stage_sound(user, each.recording, longest.num_frames, longest.fps)) for each in heard]
             reports = self._measure(loaded, progress)
             series = []
             for number, take in enumerate(loaded):
                 progress(_STAGE_MEASURE, len(takes) + number, 2 * len(takes))
                 series.append(take_series(take.motion, take.recording.part_samples, self.registry.own.body))
             shares = self._share_by_word(loaded, progress)
-        return Comparison(staged, sound, reports, series, shares)
+        return Comparison(staged, sounds, reports, series, shares)
 
     def _share_by_word(self, takes: Sequence[Take], progress: Progress) -> WordShares | None:
         """Of the first take whose weights have heard words; None where none has."""
@@ -348,6 +428,11 @@ def session_of(request: gr.Request) -> str:
             "This call names no session. Call it through gradio_client, or post it to /gradio_api/call/ and its name."
         )
     return request.session_hash
+
+
+def _find_number(take: Take, loaded: Sequence[Take], stored: Sequence[StoredTake]) -> int | None:
+    """Of a loaded take; None for a hint's motion."""
+    return next((each.number for one, each in zip(loaded, stored, strict=True) if one is take), None)
 
 
 def _write_command(request: Request, wanted: PageRequest, words: Path | None) -> str:

@@ -21,7 +21,7 @@ from emage.files import new_file
 from emage.generation.take import Request, Take
 from emage.hints import LOCK, HintPlan, Hints, Span
 from emage.motion import Motion, join_motions
-from emage.motion.skeleton import DISJOINT_PARTS, JAW_JOINT
+from emage.motion.skeleton import DISJOINT_PARTS, JAW_JOINT, NUM_BETAS
 from emage.postprocess.contacts import floor_height
 from emage.recording.audio import SAMPLE_RATE_HZ, SOUND_RATE_HZ
 from emage.recording.recording import Recording
@@ -32,12 +32,13 @@ from emage.ui.service.users import User
 HINT = "hint"
 
 _BODIES_KEPT = 4
-"""People whose files are at hand, of 2 MB each."""
+"""People whose files are at hand, of 2.5 MB each."""
 _FLOOR_FRAMES = 1800
 """Of the beginning of a take: where it stands is known from them."""
-_LEAST_PIECE, _MOST_PIECE = 30, 300
-_SHARE_OF_PIECE = 20
-"""A file is sent when so many frames are there, or this share of those that were sent before."""
+_LEAST_PIECE, _MOST_PIECE = 30, 900
+_SHARE_OF_PIECE = 8
+"""A file is sent when so many frames are there, or this share of those that were sent before: Gradio looks at all files
+again with each, so that twice as many take four times as long."""
 _JAW = slice(3 * JAW_JOINT, 3 * JAW_JOINT + 3)
 
 
@@ -52,10 +53,13 @@ class _Person:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Takes beside each other: on the stage, in numbers, over time, and how much of what one has heard was words."""
+    """Takes beside each other: on the stage, in numbers, over time, and how much of what one has heard was words.
+
+    sounds: name and sound of each recording that they are of, in their order; all of one length.
+    """
 
     staged: Sequence[StagedTake]
-    sound: Path
+    sounds: Sequence[tuple[str, Path]]
     reports: Sequence[tuple[str, TakeReport]]
     series: Sequence[MotionSeries]
     shares: WordShares | None
@@ -73,7 +77,7 @@ class Staging:
         motion, hints, ghost = take.motion, take.hints, None
         if hints is not None and hints.plan.spans:
             ghost = self.ghost(user, hints, motion, body, motion.num_frames)
-        shown = None if hints is None else hints.plan.covers(motion.num_frames)
+        shown = None if hints is None else hints.plan.states(motion.num_frames)
         person = self.person(motion, body)
         return StagedTake(
             caption=take.caption,
@@ -97,9 +101,15 @@ class Staging:
         reference = replace(reference, betas=motion.betas_in(reference.expression_basis))
         return _stage_motion(user, reference, body, self.person(motion, body), None)
 
+    def expect(self, user: User, body: Body) -> StagedBody:
+        """The body of takes without hints, before there is one."""
+        return _stage_body(user, body, self._person(np.zeros(NUM_BETAS, np.float32), body))
+
     def person(self, motion: Motion, body: Body) -> _Person:
         """Who moves."""
-        betas = motion.betas_in(body.expression_basis)
+        return self._person(motion.betas_in(body.expression_basis), body)
+
+    def _person(self, betas: np.ndarray, body: Body) -> _Person:
         with self._lock:
             known = self._people.get((body, betas.tobytes()))
             if known is None:
@@ -131,6 +141,11 @@ class TakeStream:
         enough = min(max(_LEAST_PIECE, self._num_frames // _SHARE_OF_PIECE), _MOST_PIECE)
         return self._flush() if waiting >= enough or self._num_frames + waiting >= self._total_frames else None
 
+    @property
+    def num_frames(self) -> int:
+        """That have come."""
+        return self._num_frames + sum(piece.num_frames for piece in self._waiting)
+
     def end(self, number: int | None = None) -> StagedTake | None:
         """The take with all frames that came, and no more to come; None where none came.
 
@@ -147,9 +162,9 @@ class TakeStream:
         hints, start = self._request.hints, self._num_frames
         person = self._staging.person(motion, self._body)
         self._num_frames += motion.num_frames
-        shown = np.zeros((motion.num_frames, len(DISJOINT_PARTS)), bool)
+        shown = HintPlan().states(motion.num_frames)
         if hints is not None:
-            shown = hints.plan.covers(self._num_frames)[start:]
+            shown = hints.plan.states(self._num_frames)[start:]
         head = b"" if self._files else encode_header(motion.fps, len(person.rig.expressions))
         content = head + encode_frames(*pose_for(motion, self._body, person.rig), shown)
         name = f"{self._key} {len(self._files)}"
@@ -193,9 +208,9 @@ def _stage_body(user: User, body: Body, person: _Person) -> StagedBody:
 
 
 def _stage_motion(user: User, motion: Motion, body: Body, person: _Person, hints: np.ndarray | None) -> StagedMotion:
-    """hints: (T, 5) bool, None for none."""
+    """hints: (T, 5) uint8 of `HintPlan.states`, None for none."""
     if hints is None:
-        hints = np.zeros((motion.num_frames, len(DISJOINT_PARTS)), bool)
+        hints = HintPlan().states(motion.num_frames)
     name = hashlib.sha256(motion.content_hash() + hints.tobytes() + str((motion.fps, person.key)).encode()).hexdigest()
 
     def write(path: Path) -> None:

@@ -8,9 +8,10 @@ from emage.ui.components.plots import Plots
 from emage.ui.components.stage import Stage
 from emage.ui.components.takes import TakeList
 from emage.ui.components.timeline import Timeline
+from emage.ui.components.visit import Visit
 
 FOLDER = Path(components.__file__).parent
-ALL = (Plots, Stage, TakeList, Timeline)
+ALL = (Plots, Stage, TakeList, Timeline, Visit)
 
 
 def test_every_script_is_of_a_component():

@@ -144,7 +144,7 @@ def test_the_numbers_of_takes():
     notes = describe_metrics([("<b>One</b>", REPORT), ("Two", SILENT)])
     for why, columns in (
         ("It is silent &amp; still.", "Beat consistency, published (0 to 1); Beat consistency, aligned (0 to 1); Jerk"),
-        ("This take has no hints.", "From hints, mean (°); From hints, most (°)"),
+        ("This take has no hints.", "Mean deviation from the hint (°); Largest deviation from the hint (°)"),
         ("It is not known.", "Made in (s)"),
     ):
         assert f"<li><b>Two</b>: {why} <i>({columns}" in notes

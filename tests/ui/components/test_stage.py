@@ -13,7 +13,7 @@ import torch
 
 from emage.errors import EmageError
 from emage.generation.take import Request, Take
-from emage.hints import FOLLOW, LOCK, HintPlan, Hints, Span
+from emage.hints import FOLLOW, FOLLOWED, GENERATED, LOCK, LOCKED, HintPlan, Hints, Span
 from emage.motion import FLAME2020, Motion
 from emage.motion.rotations import quaternion_to_axis_angle
 from emage.motion.skeleton import DISJOINT_PARTS, NUM_JOINTS
@@ -29,7 +29,7 @@ FACES = 52
 
 
 def decode(content: bytes) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """By the words of take_file.py: header, poses (T, 165), trans (T, 3), faces (T, K), hints (T, 5)."""
+    """By the words of take_file.py: header, poses (T, 165), trans (T, 3), faces (T, K), states (T, 5)."""
     assert content[:8] == MAGIC
     (length,) = struct.unpack_from("<I", content, 8)
     header, at = json.loads(content[12 : 12 + length]), 12 + length
@@ -44,7 +44,7 @@ def decode(content: bytes) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray, np
         poses.append(quaternion_to_axis_angle(turns / turns.norm(dim=-1, keepdim=True)).flatten(1).numpy())
         trans.append(base + numbers[:, 220:223] * root_step)
         faces.append(numbers[:, 223:-1] * face_step)
-        hints.append(numbers[:, -1:] >> np.arange(5) & 1)
+        hints.append(numbers[:, -1:] >> 2 * np.arange(5) & 3)
         at += 48 + size
     return header, *(np.concatenate(each) for each in (poses, trans, faces, hints))
 
@@ -58,13 +58,13 @@ def encode(motion: Motion, hints: np.ndarray) -> bytes:
 @pytest.mark.parametrize("frames", [1, 2, BLOCK_FRAMES, 2 * BLOCK_FRAMES + 7])
 def test_a_take_comes_back(frames):
     motion = make_motion(frames, reach=2.0)
-    hints = np.random.default_rng(1).random((frames, 5)) < 0.5
-    header, poses, trans, faces, shown = decode(encode(motion, hints))
+    states = np.random.default_rng(1).integers(0, 3, (frames, 5)).astype(np.uint8)
+    header, poses, trans, faces, shown = decode(encode(motion, states))
     assert (header["fps"], header["faces"], header["parts"]) == (30, FACES, list(DISJOINT_PARTS))
     assert angles_between(poses, motion.poses).max() < 2e-4
     assert np.abs(trans - motion.trans).max() < 1e-4
     assert np.abs(faces - motion.expressions[:, :FACES]).max() < 2e-3
-    assert np.array_equal(shown.astype(bool), hints)
+    assert np.array_equal(shown, states)
 
 
 def test_what_leaps_and_goes_far_comes_back():
@@ -72,7 +72,7 @@ def test_what_leaps_and_goes_far_comes_back():
     motion = make_motion(40, reach=3.1)
     trans = motion.trans * 20_000
     content = encode_header(30, FACES) + encode_frames(
-        motion.poses, trans, 500 * motion.expressions[:, :FACES], np.zeros((40, 5), bool)
+        motion.poses, trans, 500 * motion.expressions[:, :FACES], np.zeros((40, 5), np.uint8)
     )
     _, poses, way, faces, _ = decode(content)
     assert angles_between(poses, motion.poses).max() < 2e-4
@@ -81,7 +81,7 @@ def test_what_leaps_and_goes_far_comes_back():
 
 
 def test_pieces_make_the_same_take():
-    motion, hints = make_motion(130), np.zeros((130, 5), bool)
+    motion, hints = make_motion(130), np.zeros((130, 5), np.uint8)
     whole = decode(encode(motion, hints))
     cut = encode_header(30, FACES)
     for piece in (slice(0, 17), slice(17, 60), slice(60, 130)):
@@ -106,7 +106,8 @@ def test_a_take_is_staged_with_its_hints_as_a_ghost(user, body):
     staged = Staging().take(user, Take(motion, "told", hints, recording), body, 7)
     assert (staged.caption, staged.number, staged.num_frames, staged.total_frames) == ("told", 7, 30, 30)
     _, _, _, faces, shown = read(staged.motion.files[0])
-    assert np.array_equal(shown.astype(bool), hints.plan.covers(30))
+    assert np.array_equal(shown, hints.plan.states(30))
+    assert set(np.unique(shown)) == {GENERATED, FOLLOWED, LOCKED}
     assert faces[:, 17] == pytest.approx(0.5, abs=2e-3)  # jawOpen
     _, poses, *_ = read(staged.ghost.files[0])
     assert angles_between(poses, reference.poses[:30]).max() < 2e-4
@@ -147,10 +148,10 @@ def test_a_take_comes_in_pieces_while_it_is_made(user, body):
     assert sent[1].motion.files[:1] == sent[0].motion.files
     cut = stream.end()  # as where it is cancelled
     assert (cut.num_frames, cut.total_frames, cut.number) == (130, 130, None)
-    _, poses, trans, _, grey = decode(b"".join(path.read_bytes() for path in cut.motion.files))
+    _, poses, trans, _, states = decode(b"".join(path.read_bytes() for path in cut.motion.files))
     assert angles_between(poses, motion.poses[:130]).max() < 2e-4
     assert np.abs(trans - motion.trans[:130]).max() < 1e-4
-    assert np.array_equal(grey.astype(bool), hints.plan.covers(150)[:130])
+    assert np.array_equal(states, hints.plan.states(150)[:130])
     assert len(read(cut.ghost.files[0])[1]) == 150
     assert Staging().begin(user, Request(recording), body, 150).end() is None
 

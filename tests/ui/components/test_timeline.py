@@ -19,7 +19,7 @@ from emage.ui.components.timeline.value import MAX_BLEND_FRAMES, MAX_SPANS
 from tests.conftest import make_speech
 
 
-def plan_of(*spans: tuple, blend_frames: int = 6) -> HintPlan:
+def plan_of(*spans: tuple, blend_frames: int | None = 6) -> HintPlan:
     return HintPlan(tuple(Span(*span) for span in spans), blend_frames)
 
 
@@ -140,7 +140,9 @@ def test_waveform_of_a_recording():
     audio = make_speech(160000)
     audio[31000:65000] = 0
     audio[100000:103200] = 1
-    backdrop = Backdrop.from_audio(audio, [Word("hello", 1.0, 1.5), Word("end", 9.9, 10.4)], 200, [Media("#video", 30)])
+    backdrop = Backdrop.from_audio(
+        audio, [Word("hello", 1.0, 1.5), Word("end", 9.9, 10.4)], (30, 200), [Media("#video", 30)]
+    )
     assert backdrop.num_frames == 300
     assert len(backdrop.peaks) == 1200
     assert backdrop.peaks[100000 * 1200 // 160000] == 255
@@ -154,7 +156,8 @@ def test_waveform_of_a_recording():
     sent = json.loads(json.dumps(backdrop.to_json()))
     assert json.loads(sent["words"]) == [["hello", 1.0, 1.5, None], ["end", 9.9, 10.4, None]]
     assert sent["media"] == [{"selector": "#video", "start_frame": 30}]
-    assert sent["reference_frames"] == 200
+    assert sent["reference_span"] == [30, 200]
+    assert sent["face_fault"] is None
 
 
 class Edited(gr.EventData):

@@ -63,7 +63,7 @@ _COLUMNS = (
         3,
     ),
     _Column(
-        "From hints, mean (°)",
+        "Mean deviation from the hint (°)",
         "By how many degrees the joints are turned away from the hints, on average over all spans; 0 where they are "
         "locked.",
         lambda report: _degrees(report.hint_mean_rad),
@@ -71,8 +71,8 @@ _COLUMNS = (
         _NO_HINTS,
     ),
     _Column(
-        "From hints, most (°)",
-        "The largest angle of any joint from its hint in any frame.",
+        "Largest deviation from the hint (°)",
+        "The largest deviation from the hint: of any joint, in any frame.",
         lambda report: _degrees(report.hint_max_rad),
         1,
         _NO_HINTS,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import gradio as gr
 
 from emage.errors import EmageError
-from emage.hints import FOLLOW, LOCK
+from emage.hints import FOLLOW, LOCK, LOCKED
 from emage.motion import FPS
 from emage.render.settings import RenderSettings
 from emage.ui.components.shared.faults import make_error
@@ -28,8 +28,8 @@ _SETTINGS = {
     "follow": FOLLOW,
     "lock": LOCK,
     "labels": PART_LABELS,
-    "hintColor": RenderSettings.hint_color,
-    "generatedColor": RenderSettings.generated_color,
+    "locked": LOCKED,
+    "stateColors": [RenderSettings.generated_color, RenderSettings.followed_color, RenderSettings.hint_color],
 }
 
 

@@ -35,8 +35,9 @@ const inSeconds = (frame) => (frame / SETTINGS.fps).toFixed(2);
 const seconds = (frame) => `${inSeconds(frame)} s`;
 
 root.setAttribute("aria-label", props.label);
-root.style.setProperty("--hint", SETTINGS.hintColor);
-root.style.setProperty("--generated", SETTINGS.generatedColor);
+["--generated", "--followed", "--hint"].forEach((name, state) => {
+  root.style.setProperty(name, SETTINGS.stateColors[state]);
+});
 for (const node of root.querySelectorAll("[data-icon]")) {
   node.prepend(icon(/** @type {HTMLElement} */ (node).dataset.icon ?? ""));
 }

@@ -57,6 +57,19 @@ class Dropdown(gr.Dropdown):
         return _choose(self, payload)
 
 
+class UserDropdown(gr.Dropdown):
+    """Whose choices differ from user to user. Whoever uses what is chosen checks it: Gradio knows the choices that a
+    page was shown of a number of sessions alone, and others can open as many."""
+
+    def preprocess(self, payload: Any) -> Any:
+        if payload is not None and type(payload) not in (str, int):
+            raise make_error(f"{self.label}: {str(payload)[:40]!r} cannot be used. Give one of its choices.")
+        return payload
+
+    def get_block_name(self) -> str:
+        return "dropdown"
+
+
 class Number(gr.Number):
     preprocess = _tell_faults(gr.Number)
 

@@ -11,6 +11,6 @@ type SharedSettings = {
   follow: string;
   lock: string;
   labels: Record<string, [full: string, short: string]>;
-  hintColor: string;
-  generatedColor: string;
+  locked: number; // of the states that parts are in
+  stateColors: string[]; // of parts that are generated, followed, locked
 };

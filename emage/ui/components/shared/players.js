@@ -66,11 +66,13 @@ function makePlayers({ play, show, changed, own }) {
     tell();
   }
 
-  /** @param {HTMLMediaElement} node */
-  function followPlaying(node) {
+  // A moment is shown once: a sound that has yet to begin needs the processor that drawing would take.
+  /** @param {HTMLMediaElement} node @param {number} shown_s */
+  function followPlaying(node, shown_s = NaN) {
     if (node !== last || node.paused || !node.isConnected || !element.isConnected) return;
-    showTime(node, true);
-    requestAnimationFrame(() => followPlaying(node));
+    const now_s = node.currentTime;
+    if (now_s !== shown_s) showTime(node, true);
+    requestAnimationFrame(() => followPlaying(node, now_s));
   }
 
   /** @param {HTMLMediaElement} node @param {boolean} runs */

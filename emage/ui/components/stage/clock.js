@@ -2,6 +2,7 @@
 
 const sound = /** @type {HTMLAudioElement} */ (part("sound"));
 const bar = /** @type {HTMLInputElement} */ (part("bar"));
+const heardChoice = /** @type {HTMLSelectElement} */ (part("hear"));
 const speedChoice = /** @type {HTMLSelectElement} */ (part("speed"));
 let isScrubbing = false;
 let isWaiting = false; // for frames that are being made
@@ -60,6 +61,25 @@ function seek(frame) {
   showFrame(goal);
 }
 
+/** Which recordings can be heard, where takes are of several. @param {StageJson} value */
+function showSounds({ sounds }) {
+  part("heard").hidden = sounds.length < 2;
+  heardChoice.replaceChildren(...sounds.map(({ label }, which) => make("option", { value: which }, label)));
+}
+
+/** Another sound at the same moment, which plays on where one plays. */
+function hear() {
+  const url = shown?.sounds[Number(heardChoice.value)]?.file.url;
+  if (!url) return;
+  const [time_s, plays] = [sound.currentTime, !sound.paused];
+  sound.addEventListener("loadedmetadata", () => {
+    sound.currentTime = time_s;
+    sound.playbackRate = speed();
+    if (plays) play();
+  }, { once: true });
+  sound.src = url;
+}
+
 // Two takes at once would only be noise.
 function silenceOthers() {
   for (const other of document.querySelectorAll("audio[data-part=sound]")) {
@@ -77,6 +97,7 @@ function listenToClock() {
   bar.addEventListener("pointerdown", () => (isScrubbing = true));
   bar.addEventListener("input", () => seek(Number(bar.value)));
   for (const name of ["change", "pointerup", "pointercancel"]) bar.addEventListener(name, () => (isScrubbing = false));
+  heardChoice.addEventListener("change", hear);
   speedChoice.addEventListener("change", () => (sound.playbackRate = speed()));
 }
 

@@ -74,7 +74,7 @@ function turn(what) {
 
 // Of the takes that are shown; what is none, as a hint's motion, has no number.
 function askForFilm() {
-  trigger("film", { numbers: shown?.takes.map(({ number }) => number) ?? [] });
+  trigger("film", { numbers: shown?.takes.map(({ number }) => number) ?? [], sound: Number(heardChoice.value) });
 }
 
 function showTools() {
@@ -98,6 +98,7 @@ function showTools() {
   tool("overlaid").hidden = staged.length < 2;
   tool("film").hidden = !shown?.film;
   part("scale").hidden = !(hasGhost && view.difference);
+  part("legend").hidden = !hasGhost;
 }
 
 function listenToTools() {
@@ -105,6 +106,10 @@ function listenToTools() {
     const { tool: name } = /** @type {HTMLElement} */ (node).dataset;
     node.addEventListener("click", () => TOOLS[name ?? ""]?.());
   }
+  part("other").addEventListener("click", () => {
+    isBack = !isBack;
+    showNext();
+  });
   document.addEventListener("fullscreenchange", () => {
     canvas.style.touchAction = document.fullscreenElement ? "none" : "pan-y";
     showTools();

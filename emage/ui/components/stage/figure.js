@@ -126,6 +126,12 @@ class Figure {
     this.#joints.needsUpdate = true;
   }
 
+  /** Where each vertex is, in the take's own place. */
+  skin() {
+    const at = this.shape.position;
+    return Array.from({ length: at.length / 3 }, (_, vertex) => this.skeleton.vertex(vertex, at)).flat();
+  }
+
   /** @param {number[] | null} distances of the joints from the hint's, metres; null where that is not shown */
   showDifference(distances) {
     this.#uniforms.difference.value = distances ? 1 : 0;
@@ -135,10 +141,10 @@ class Figure {
     this.#joints.needsUpdate = true;
   }
 
-  /** @param {Vector3} hint @param {Vector3} generated */
-  paint(hint, generated) {
+  /** @param {Vector3[]} colors of what is generated, followed and locked */
+  paint(colors) {
     this.#uniforms.partColors.value.forEach((color, part) => {
-      color.copy(this.isGhost || this.pose.hints & (1 << part) ? hint : generated);
+      color.copy(colors[this.isGhost ? SETTINGS.locked : (this.pose.hints >> (2 * part)) & 3]);
     });
   }
 

@@ -19,6 +19,7 @@ function loadLibrary(files) {
     const [{ OrbitControls }, { GLTFLoader }] = await Promise.all([import(controls), import(loader)]);
     return { OrbitControls, GLTFLoader };
   })();
+  asked.catch(() => (asked = null)); // to be asked for again
   return asked;
 }
 

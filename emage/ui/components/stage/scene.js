@@ -5,9 +5,11 @@ const FLOOR_REACH_M = 2.6;
 const SHADOW_TEXELS = 128;
 const TEXEL_M = 0.02;
 const SPACING_M = 1.15;
+const IN_A_ROW = 4; // more bodies stand in two rows, each a picture of its own by the same camera
 const FOLLOW_REACH_S = 0.7;
 const EYES = [23, 24];
-const CLOSE_UP_M = 0.30; // the height that a close-up shows
+const CLOSE_UP_M = 0.32; // the height that a close-up shows: no turn or nod of the head takes its crown out of it
+const CLOSE_UP_LIFT_M = 0.01; // of its middle above the face's, for the skull goes farther up than the chin down
 
 class Scene {
   scene = new THREE.Scene();
@@ -21,11 +23,20 @@ class Scene {
   floorY = 0;
   hasFloor = true;
   rods;
+  /** @type {Map<Figure, Segment[]>} */
+  segments = new Map(); // lines of each figure
+  /** @type {Figure | null} */
+  focus = null; // whose face is looked at: its row alone is drawn
+  /** @type {Figure[][]} */
+  #rows = [];
   #floor;
   #region = new THREE.Vector3();
   #shadow;
   #followed = new THREE.Vector3();
   #quad;
+  #size = { width: 1, height: 1 }; // CSS pixels
+  /** @type {(Figure | null)[]} */
+  #gone = []; // until others are drawn, so that shaders of both are not compiled anew
 
   /** @param {HTMLCanvasElement} canvas @param {Library} library @param {() => void} changed the camera was moved by hand */
   constructor(canvas, library, changed) {
@@ -84,22 +95,56 @@ class Scene {
   /** @param {Figure[]} figures @param {(Figure | null)[]} ghosts one for each, or none @param {number} floorY */
   put(figures, ghosts, floorY) {
     const stays = new Set([...figures, ...ghosts]);
-    for (const figure of [...this.figures, ...this.ghosts]) if (!stays.has(figure)) figure?.dispose();
+    const leaving = [...this.figures, ...this.ghosts].filter((figure) => figure !== null && !stays.has(figure));
+    if (leaving.length) this.#forget();
+    for (const figure of leaving) figure?.group.removeFromParent();
+    this.#gone.push(...leaving);
     this.figures = figures;
     this.ghosts = ghosts;
     this.floorY = floorY;
     for (const figure of stays) if (figure && !figure.group.parent) this.scene.add(figure.group);
   }
 
+  /** Have shaders compiled for a body before a take comes. @param {StageBody} body */
+  prepare(body) {
+    const figure = new Figure(body, new TakeMotion(), false);
+    this.put([figure], [], 0);
+    this.#rows = [this.figures];
+    this.draw(true);
+    this.put([], [], 0);
+    this.#rows = [];
+  }
+
   /** Side by side, or all in one place. @param {boolean} isOverlaid */
   arrange(isOverlaid) {
     const side = this.#sideways();
-    this.figures.forEach((figure, which) => {
-      const shift = isOverlaid ? 0 : (which - (this.figures.length - 1) / 2) * SPACING_M;
-      figure.group.position.copy(side).multiplyScalar(shift);
-      this.ghosts[which]?.group.position.copy(figure.group.position);
-    });
+    const count = this.figures.length;
+    const perRow = isOverlaid || count <= IN_A_ROW ? count : Math.ceil(count / 2);
+    this.#rows = [];
+    for (let start = 0; start < count; start += perRow) this.#rows.push(this.figures.slice(start, start + perRow));
+    for (const row of this.#rows) {
+      row.forEach((figure, which) => {
+        const shift = isOverlaid ? 0 : (which - (row.length - 1) / 2) * SPACING_M;
+        figure.group.position.copy(side).multiplyScalar(shift);
+        this.ghosts[this.figures.indexOf(figure)]?.group.position.copy(figure.group.position);
+      });
+    }
     this.scene.updateMatrixWorld(true);
+  }
+
+  /** The rows that are drawn, from the top down. */
+  get rows() {
+    const { focus } = this;
+    return focus ? this.#rows.filter((row) => row.includes(focus)) : this.#rows;
+  }
+
+  /** Each row has its share of the picture's height. */
+  #fit() {
+    const { width, height } = this.#size;
+    const aspect = width / Math.max(1, height / Math.max(1, this.rows.length));
+    if (aspect === this.camera.aspect) return;
+    this.camera.aspect = aspect;
+    this.camera.updateProjectionMatrix();
   }
 
   /** To the right of who looks at the first body from its front. */
@@ -137,8 +182,11 @@ class Scene {
   /** Camera in front of the bodies, all of them in the picture. @param {number} frame */
   reset(frame) {
     if (!this.figures.length) return;
+    this.focus = null;
+    this.#fit();
     const middle = this.#middle(frame);
-    const [height, width] = [2.0, 1.5 + 2 * Math.abs(this.figures.at(-1)?.group.position.length() ?? 0)];
+    const reach = Math.max(...this.figures.map(({ group }) => group.position.length()));
+    const [height, width] = [2.0, 1.5 + 2 * reach];
     const half = Math.tan(THREE.MathUtils.degToRad(FIELD_OF_VIEW) / 2);
     const distance = 1.04 * Math.max(height / (2 * half), width / (2 * half * this.camera.aspect));
     const pitch = THREE.MathUtils.degToRad(7);
@@ -151,6 +199,8 @@ class Scene {
 
   /** Close to a face, in front of it. @param {Figure} figure */
   closeUp(figure) {
+    this.focus = figure;
+    this.#fit();
     const face = this.#faceOf(figure);
     const look = new THREE.Vector3(...figure.skeleton.axis(HEAD_JOINT, 2)).setY(0).normalize();
     const half = Math.tan(THREE.MathUtils.degToRad(FIELD_OF_VIEW) / 2);
@@ -164,7 +214,8 @@ class Scene {
   /** @param {Figure} figure */
   #faceOf(figure) {
     const eyes = EYES.reduce((sum, eye) => sum.add(figure.jointAt(eye)), new THREE.Vector3()).multiplyScalar(0.35);
-    return eyes.addScaledVector(figure.jointAt(HEAD_JOINT), 0.3);
+    const face = eyes.addScaledVector(figure.jointAt(HEAD_JOINT), 0.3);
+    return face.add(new THREE.Vector3(0, CLOSE_UP_LIFT_M, 0));
   }
 
   /** Move the camera as far as what it follows has moved. @param {number} frame @param {Figure | null} face */
@@ -199,28 +250,54 @@ class Scene {
   resize(width, height) {
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
-    this.camera.aspect = width / Math.max(1, height);
-    this.camera.updateProjectionMatrix();
+    this.#size = { width, height };
+    this.#fit();
   }
 
   /** @param {boolean} hasShadows */
   draw(hasShadows) {
-    const { renderer, camera, scene } = this;
+    const { renderer, camera } = this;
+    this.#fit();
     camera.updateMatrixWorld();
     for (const figure of [...this.figures, ...this.ghosts]) figure?.light(camera.matrixWorld);
     this.rods.light(camera.matrixWorld);
-    this.#floor.visible = this.hasFloor && camera.position.y > this.floorY;
-    if (this.#floor.visible) this.#drawShadow(hasShadows);
     renderer.setRenderTarget(null);
     renderer.clear();
+    const { rows } = this;
+    const { width, height } = this.#size;
+    rows.forEach((row, which) => {
+      renderer.setViewport(0, (height * (rows.length - 1 - which)) / rows.length, width, height / rows.length);
+      this.#drawRow(row, hasShadows);
+    });
+    renderer.setViewport(0, 0, width, height);
+    this.#forget();
+  }
+
+  #forget() {
+    for (const figure of this.#gone.splice(0)) figure?.dispose();
+  }
+
+  /** @param {Figure[]} row @param {boolean} hasShadows */
+  #drawRow(row, hasShadows) {
+    const { renderer, camera, scene, ghosts } = this;
+    this.figures.forEach((figure, which) => {
+      const isInRow = row.includes(figure);
+      figure.group.visible = isInRow;
+      const ghost = ghosts[which];
+      if (ghost) ghost.group.visible = isInRow;
+    });
+    this.rods.show(row.flatMap((figure) => this.segments.get(figure) ?? []));
+    this.#floor.visible = this.hasFloor && camera.position.y > this.floorY;
+    if (this.#floor.visible) this.#drawShadow(row, hasShadows);
+    renderer.setRenderTarget(null);
     renderer.render(scene, camera);
   }
 
-  /** @param {boolean} hasShadows */
-  #drawShadow(hasShadows) {
+  /** @param {Figure[]} row @param {boolean} hasShadows */
+  #drawShadow(row, hasShadows) {
     const { renderer } = this;
     const box = new THREE.Box2();
-    for (const { group, pose } of this.figures) {
+    for (const { group, pose } of row) {
       box.expandByPoint(new THREE.Vector2(pose.root[0] + group.position.x, pose.root[2] + group.position.z));
     }
     const size = box.getSize(new THREE.Vector2());
@@ -240,7 +317,7 @@ class Scene {
     renderer.setRenderTarget(hasShadows ? fallen : mass);
     renderer.clear();
     if (!hasShadows) return;
-    for (const figure of this.figures) {
+    for (const figure of row) {
       figure.fallOn(this.#region, this.floorY, texel * texel);
       renderer.render(figure.points, camera);
     }
@@ -256,6 +333,7 @@ class Scene {
 
   dispose() {
     this.put([], [], 0);
+    this.#forget();
     this.controls.dispose();
     this.renderer.dispose();
     this.renderer.forceContextLoss(); // browsers allow a dozen or so at a time

@@ -3,8 +3,8 @@
 listenToTools();
 listenToClock();
 new ResizeObserver(drawSoon).observe(stageView);
-new IntersectionObserver(([entry]) => {
-  isInView = entry.isIntersecting;
+new IntersectionObserver((entries) => {
+  isInView = Boolean(entries.at(-1)?.isIntersecting); // a busy page is told of several changes together
   drawSoon();
 }).observe(stageView);
 attend(drawSoon, () => {
@@ -20,6 +20,8 @@ Object.assign(root, {
   stage: {
     /** Where the joints of a take are, metres, (55 * 3) in the take's own place. @param {number} which */
     joints: (which) => [...(scene?.figures[which].skeleton.positions ?? [])],
+    /** Where its skin is, metres, (V * 3) in the take's own place. @param {number} which */
+    skin: (which) => scene?.figures[which].skin() ?? [],
     /** Camera to scene, column by column, and its whole vertical angle in radians. */
     camera: () => ({ matrix: scene?.camera.matrixWorld.toArray(), angle: scene && THREE.MathUtils.degToRad(scene.camera.fov) }),
     /** What the first take shows; another for each take. */

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import gradio as gr
-
 from emage.body.landmarks import FINGERTIP_JOINTS
 from emage.errors import EmageError
 from emage.motion.skeleton import (
@@ -17,7 +15,8 @@ from emage.motion.skeleton import (
 )
 from emage.ui import web
 from emage.ui.components.shared import Component
-from emage.ui.components.stage.value import EMPTY, MAX_BODIES, StagedTake, build_value
+from emage.ui.components.shared.paths import serve_folder
+from emage.ui.components.stage.value import EMPTY, MAX_BODIES, StagedBody, StagedTake, build_value, expect_body
 from emage.ui.components.timeline import Media
 
 _THREE = {
@@ -81,7 +80,7 @@ class Stage(Component):
         super().__init__(value, label=label, visible=visible, elem_id=elem_id, render=render)
         folder = web.folder()
         if folder is not None:
-            gr.set_static_paths([folder / "three"])
+            serve_folder(folder / "three")
 
     @staticmethod
     def show(
@@ -90,22 +89,43 @@ class Stage(Component):
         followed: Sequence[Media] = (),
         film: bool = True,
         plays: bool = False,
+        passing: str = "",
+        sounds: Sequence[tuple[str, Path]] = (),
     ) -> dict[str, Any]:
         """What a handler returns.
 
         Args:
-            takes: of one recording, side by side; 8 at most.
+            takes: side by side; 8 at most.
             sound: a file that browsers play, as long as the longest.
             followed: other players of the page, and at which frame of the takes they start.
             film: offer to make a video.
             plays: begin at once.
+            passing: of what is no result: what stood there before stays within reach, by a button, and these are the
+                words of the button that leads back here.
+            sounds: where takes are of several recordings, the name and sound of each, the first being `sound`, all of
+                one length: users choose which of them they hear.
 
         Raises:
             EmageError: too many takes.
         """
-        folder = web.folder()
-        library = None if folder is None else {name: folder / path for name, path in _THREE.items()}
-        return build_value(takes, sound, library, followed, film, plays)
+        return build_value(takes, sound, sounds, _three_files(), followed, film, plays, passing)
+
+    @staticmethod
+    def expect(body: StagedBody) -> dict[str, Any]:
+        """What a handler returns where nothing stands yet: the browser fetches three.js and the body that takes will
+        stand on, and makes them ready, while nobody waits for it."""
+        return expect_body(body, _three_files())
+
+    @staticmethod
+    def wait() -> dict[str, Any]:
+        """What a handler returns where nothing stands there yet, but will."""
+        return EMPTY | {"waits": True}
+
+    @staticmethod
+    def go_back() -> dict[str, Any]:
+        """What a handler returns where nothing comes of what was passing: what stood there before stands there again,
+        as it was left."""
+        return EMPTY | {"goes_back": True}
 
     def read(self, payload: Any) -> None:
         raise EmageError("The stage only shows what it is given.")
@@ -132,3 +152,9 @@ class Stage(Component):
 
     def example_value(self) -> dict[str, Any]:
         return EMPTY
+
+
+def _three_files() -> dict[str, Path] | None:
+    """None where it is not installed."""
+    folder = web.folder()
+    return None if folder is None else {name: folder / path for name, path in _THREE.items()}

@@ -6,6 +6,11 @@
 let scene = null;
 /** @type {StageJson | null} */
 let shown = null;
+/** @type {StageJson | null} */
+let result = null; // what stays
+/** @type {StageJson | null} */
+let passing = null; // what is there for a while: a take that is being made, a hint's motion
+let isBack = false; // the result is looked at meanwhile
 /** @type {Staged[]} */
 let staged = [];
 /** @type {Map<string, { motion: TakeMotion, read: number, reading: Promise<void> }>} */
@@ -39,8 +44,46 @@ const isBeingMade = () => availableFrames() < totalFrames();
 const toMotion = (/** @type {number} */ frame) => (frame * fps()) / SETTINGS.fps;
 const lastFrame = () => Math.max(0, (totalFrames() * SETTINGS.fps) / fps() - 1);
 
+const EMPTY_TEXT = "The result stands here in 3D: press Generate.";
+const WAITING_TEXT = "The first frames are being made: they stand here as soon as they are there.";
+
 function readValue() {
   const value = props.value?.takes?.length ? props.value : null;
+  if (props.value?.goes_back) {
+    [passing, isBack] = [null, false];
+  } else if (value?.passing) {
+    if (!passing || keysOf(passing) !== keysOf(value)) isBack = false;
+    passing = value;
+  } else {
+    [result, passing, isBack] = [value, null, false];
+  }
+  part("empty").textContent = props.value?.waits ? WAITING_TEXT : EMPTY_TEXT;
+  showNext();
+  if (!value && props.value?.library) whenIdle(prepare);
+}
+
+/** What takes will need, while nobody waits for it. */
+function prepare() {
+  const { library, bodies: expected } = props.value ?? {};
+  if (!library || !hasWebgl()) return;
+  reading = reading.then(async () => {
+    const loaded = await loadLibrary(library);
+    const [body] = await Promise.all((expected ?? []).map((each) => loadBody(each, loaded)));
+    scene ??= new Scene(canvas, loaded, drawSoon);
+    if (body && !staged.length) scene.prepare(body);
+  }).catch(() => {}); // with a take it is tried again, and then told
+}
+
+/** @param {() => void} work */
+function whenIdle(work) {
+  if ("requestIdleCallback" in window) requestIdleCallback(work);
+  else setTimeout(work, 200);
+}
+
+function showNext() {
+  const value = passing && !(isBack && result) ? passing : result;
+  part("other").hidden = !(passing && result);
+  part("other").textContent = isBack ? (passing?.passing ?? "") : "Back to the take before";
   reading = reading.then(() => takeValue(value)).catch(showFault);
 }
 
@@ -56,7 +99,8 @@ async function takeValue(value) {
   }
   if (!value.library) return showFallback(value, "The stage needs three.js, which is not installed on this server");
   if (!hasWebgl()) return showFallback(value, "This browser has no WebGL");
-  const isSame = shown !== null && keysOf(shown) === keysOf(value);
+  const before = shown;
+  const isSame = before !== null && keysOf(before) === keysOf(value);
   const library = await loadLibrary(value.library);
   scene ??= new Scene(canvas, library, drawSoon);
   const bodiesByKey = new Map(value.bodies.map((each) => [each.key, each]));
@@ -72,7 +116,9 @@ async function takeValue(value) {
   for (const key of motions.keys()) if (!kept.has(key)) motions.delete(key);
   shown = value;
   staged = next;
+  root.classList.toggle("has-rows", next.length > IN_A_ROW);
   showFault(null);
+  if (!isSame) isWaiting = false;
   showSound(value, isSame);
   if (!isSame) {
     makeFigures();
@@ -83,14 +129,20 @@ async function takeValue(value) {
     look();
   }
   showTools();
-  showCaptions();
+  if (!isSame || captionsOf(before) !== captionsOf(value)) {
+    showCaptions();
+    drawSoon();
+  } else showMoment(); // more of the same take has come, and what is seen of it stays
   goOn();
   players.find(value.followed);
-  drawSoon();
 }
 
 /** @param {StageJson} value */
-const keysOf = ({ takes }) => takes.map(({ key, body, ghost }) => `${key} ${body} ${ghost?.key}`).join("\n");
+const captionsOf = ({ takes }) => takes.map(({ caption }) => caption).join("\n");
+
+/** @param {StageJson} value */
+const keysOf = ({ takes }) =>
+  takes.map(({ key, body, ghost, see_through }) => `${key} ${body} ${ghost?.key} ${see_through}`).join("\n");
 
 /** What there is of a take; files that came since are added. @param {string} key @param {FileJson[]} files */
 async function readMotion(key, files) {
@@ -109,7 +161,7 @@ async function readMotion(key, files) {
 
 function makeFigures() {
   if (!scene) return;
-  const figures = staged.map(({ body, motion }) => new Figure(body, motion, false));
+  const figures = staged.map(({ body, motion, take }) => new Figure(body, motion, take.see_through));
   const ghosts = staged.map(({ body, ghost }) => ghost && new Figure(body, ghost, true));
   scene.put(figures, ghosts, Math.min(...staged.map(({ take: { floor_y } }) => floor_y)));
 }
@@ -117,8 +169,10 @@ function makeFigures() {
 /** @param {StageJson} value @param {boolean} isSame */
 function showSound(value, isSame) {
   const url = value.sound ? value.sound.url : "";
-  if (isSame && sound.getAttribute("src") === url) return;
+  const urls = [url, ...value.sounds.map(({ file }) => file.url)];
+  if (isSame && urls.includes(sound.getAttribute("src") ?? "")) return;
   sound.src = url;
+  showSounds(value);
   sound.playbackRate = speed();
   if (value.plays) play();
 }

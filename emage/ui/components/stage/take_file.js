@@ -1,6 +1,6 @@
 // A take as Python encodes it; the format stands in take_file.py. Quaternions are made unit length when they are used, whatever their step.
 
-const TAKE_MAGIC = "EMAGETK1";
+const TAKE_MAGIC = "EMAGETK2";
 const BLOCK_HEAD = 48; // bytes
 
 /** Frames that are there; grows as a take is being made. */
@@ -12,7 +12,7 @@ class TakeMotion {
   #quaternions = new Int16Array(0);
   #root = new Float64Array(0);
   #faces = new Float32Array(0);
-  #hints = new Uint8Array(0);
+  #hints = new Uint16Array(0);
 
   /** Of the first file, before its blocks. @param {DataView} view @returns {number} where the blocks begin */
   #readHeader(view) {

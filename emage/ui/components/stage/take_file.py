@@ -1,14 +1,15 @@
 """A take as the stage is sent it: rotations, root, face and which parts are hints, in a few kilobytes a second.
 
-    file    = b"EMAGETK1", uint32 length of the header, header (JSON), block, block, ...
+    file    = b"EMAGETK2", uint32 length of the header, header (JSON), block, block, ...
     header  = {"fps", "joints", "faces", "quaternion_step", "parts"}
     block   = uint32 frames T, uint32 length of the payload, float64 root base (3), root step, face step; payload
     payload = zlib of three byte planes of uint32 (C, T): all lowest bytes, all middle ones, all highest ones
 
 All little-endian. The C channels of a block, whole numbers over its T frames, are in this order: quaternions (55 joints
 x w, x, y, z) in steps of `quaternion_step`; root x, y, z in root steps from the block's base; the `faces` first
-expressions in face steps; one number whose bit i says that part i of `parts` is a hint. Of each channel there are
-second differences over time, from 0 before the block, folded to positive numbers: 0, -1, 1, -2 become 0, 1, 2, 3.
+expressions in face steps; one number whose bits 2i and 2i + 1 say what part i of `parts` is: 0 generated, 1 a hint that
+is followed, 2 one that is locked. Of each channel there are second differences over time, from 0 before the block,
+folded to positive numbers: 0, -1, 1, -2 become 0, 1, 2, 3.
 
 Quaternions are not of unit length by their rounding, and those of one joint never leap to the other sign within a
 block. Blocks stand alone, so a take that is being made is sent as they come: `encode_header`, then `encode_frames` for
@@ -25,7 +26,7 @@ import torch
 from emage.motion.rotations import axis_angle_to_quaternion
 from emage.motion.skeleton import DISJOINT_PARTS, NUM_JOINTS
 
-MAGIC = b"EMAGETK1"
+MAGIC = b"EMAGETK2"
 BLOCK_FRAMES = 300
 _QUATERNION_STEP = 2.0**-14
 _ROOT_STEP_M = 1e-4
@@ -60,11 +61,11 @@ def encode_block(poses: np.ndarray, trans: np.ndarray, faces: np.ndarray, hints:
     Args:
         poses: (T, 165) axis-angle. trans: (T, 3) metres.
         faces: (T, K) coefficients of the expressions that the body's GLB has, in its order.
-        hints: (T, 5) bool in the order of `DISJOINT_PARTS`: drawn grey.
+        hints: (T, 5) uint8 of `HintPlan.states`.
     """
     base = trans[0]
     root_step, face_step = _step(trans - base, _ROOT_STEP_M), _step(faces, _FACE_STEP)
-    bits = hints @ (1 << np.arange(hints.shape[1]))
+    bits = hints.astype(np.int64) @ (1 << 2 * np.arange(hints.shape[1]))
     numbers = np.concatenate(
         [
             np.rint(_quaternions(poses) / _QUATERNION_STEP),

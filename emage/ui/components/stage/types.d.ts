@@ -26,16 +26,21 @@ type TakeJson = {
   num_frames: number; // that there are
   total_frames: number; // that there will be
   floor_y: number;
+  see_through: boolean; // a hint's motion, drawn as a ghost
 };
 type LibraryJson = { three: FileJson; controls: FileJson; loader: FileJson; buffers: FileJson };
 type StageJson = {
   takes: TakeJson[];
   bodies: BodyJson[];
   sound: FileJson | null;
+  sounds: { label: string; file: FileJson }[]; // to choose from, where there are several
   followed: { selector: string; start_frame: number }[]; // other players, and where in the takes they start
   library: LibraryJson | null; // null where it is not installed
   film: boolean; // whether a video can be asked for
   plays: boolean; // begins by itself
+  passing: string; // no result: what stood there before can be seen again, and these words lead back here
+  waits: boolean; // there is nothing yet, but will be
+  goes_back: boolean; // nothing comes of what was passing
 };
 
 type Three = typeof import("three");

@@ -1,7 +1,7 @@
 """What the stage shows: takes, each a few files and a body, and their sound."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,24 @@ from emage.body.landmarks import (
     Landmarks,
 )
 from emage.errors import EmageError
+from emage.ui.components.takes import MAX_CHOSEN
 from emage.ui.components.timeline import Media
 
-MAX_BODIES = 8
+MAX_BODIES = MAX_CHOSEN
 """More can neither be told apart nor drawn in time."""
-EMPTY = {"takes": [], "bodies": [], "sound": None, "followed": [], "library": None, "film": False, "plays": False}
+EMPTY = {
+    "takes": [],
+    "bodies": [],
+    "sound": None,
+    "sounds": [],
+    "followed": [],
+    "library": None,
+    "film": False,
+    "plays": False,
+    "passing": "",
+    "waits": False,
+    "goes_back": False,
+}
 
 _FEATURES = {
     "right_brow": RIGHT_BROW,
@@ -52,11 +65,10 @@ class StagedBody:
     joint_offsets: np.ndarray
 
     def to_json(self) -> dict[str, Any]:
-        face = self.landmarks.face
+        own, face = self.landmarks, self.landmarks.face
         features = {name: face[places].tolist() for name, places in _FEATURES.items()} if len(face) else {}
-        own = {each.name: getattr(self.landmarks, each.name).tolist() for each in fields(Landmarks)}
-        landmarks = {"fingertips": own["fingertips"], "jaw": own["jaw"], **features}
-        heels_and_toes = zip(own["heels"], own["toes"], ("left", "right"), strict=True)
+        landmarks = {"fingertips": own.fingertips.tolist(), "jaw": own.jaw.tolist(), **features}
+        heels_and_toes = zip(own.heels.tolist(), own.toes.tolist(), ("left", "right"), strict=True)
         landmarks |= {f"{side}_sole": [heel, toe] for heel, toe, side in heels_and_toes}
         moved = np.argwhere(np.abs(self.joint_offsets).max(2) > 1e-5)
         offsets = [[int(joint), int(face), *self.joint_offsets[face, joint].tolist()] for face, joint in moved]
@@ -80,7 +92,7 @@ class StagedTake:
 
     caption: below the body. motion: of which num_frames are there, of total_frames that there will be. body: that
     shows it. floor_y: metres, where it stands. ghost: the motion that its hints are of, if there are any. number: among
-    the user's takes, None for what is none of them.
+    the user's takes, None for what is none of them. see_through: drawn as a ghost itself, for it is a hint's motion.
     """
 
     caption: str
@@ -91,6 +103,7 @@ class StagedTake:
     floor_y: float
     ghost: StagedMotion | None = None
     number: int | None = None
+    see_through: bool = False
 
     def to_json(self) -> dict[str, Any]:
         ghost = self.ghost
@@ -104,16 +117,19 @@ class StagedTake:
             "num_frames": self.num_frames,
             "total_frames": self.total_frames,
             "floor_y": self.floor_y,
+            "see_through": self.see_through,
         }
 
 
 def build_value(
     takes: Sequence[StagedTake],
     sound: Path | None,
+    sounds: Sequence[tuple[str, Path]],
     library: dict[str, Path] | None,
     followed: Sequence[Media],
     film: bool,
     plays: bool,
+    passing: str,
 ) -> dict[str, Any]:
     """As JSON, with files as Gradio sends them.
 
@@ -129,11 +145,24 @@ def build_value(
         "takes": [take.to_json() for take in takes],
         "bodies": [body.to_json() for body in bodies.values()],
         "sound": None if sound is None else _file(sound),
+        "sounds": [{"label": label, "file": _file(path)} for label, path in sounds],
         "followed": [{"selector": each.selector, "start_frame": each.start_frame} for each in followed],
-        "library": library and {name: _file(path) for name, path in library.items()},
+        "library": _library(library),
         "film": film,
         "plays": plays,
+        "passing": passing,
+        "waits": False,
+        "goes_back": False,
     }
+
+
+def expect_body(body: StagedBody, library: dict[str, Path] | None) -> dict[str, Any]:
+    """As JSON: no take, and what takes will need."""
+    return EMPTY | {"bodies": [body.to_json()], "library": _library(library)}
+
+
+def _library(files: dict[str, Path] | None) -> dict[str, Any] | None:
+    return files and {name: _file(path) for name, path in files.items()}
 
 
 def _file(path: Path) -> dict[str, Any]:

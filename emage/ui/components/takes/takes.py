@@ -7,10 +7,13 @@ import gradio as gr
 from pydantic import Field
 
 from emage.errors import EmageError
+from emage.motion.skeleton import DISJOINT_PARTS
 from emage.project import MAX_CAPTION_CHARACTERS
 from emage.ui.components.shared import Component
 from emage.validation import build, checked
 
+MAX_CHOSEN = 8
+"""Takes that can be compared at once."""
 _MAX_ROWS = 1000
 
 
@@ -27,36 +30,46 @@ _Rows = Annotated[list[_Row], Field(max_length=_MAX_ROWS)]
 class TakeList(Component):
     """Handlers get the number, the caption and whether it is chosen of each take, and return what `show` makes.
 
-    Events: `input` when a caption or a choice was changed; `select` and `delete` with the take's number in their data.
+    Events: `input` when a caption or a choice was changed; `select`, `delete` and `reuse` with the take's number in
+    their data.
     """
 
     NAME = "takes"
-    SCRIPTS = ("shared/dom", "takes/takes")
-    SETTINGS = {"longest": MAX_CAPTION_CHARACTERS}  # noqa: RUF012
+    SCRIPTS = ("shared/dom", "takes/looks", "takes/takes")
+    SETTINGS = {"longest": MAX_CAPTION_CHARACTERS, "most": MAX_CHOSEN, "parts": DISJOINT_PARTS}  # noqa: RUF012
 
     def __init__(
         self,
         value: list[dict[str, Any]] | None = None,
         *,
         facts: dict[str, str] | None = None,
+        looks: dict[str, dict[str, Any]] | None = None,
         label: str = "Takes",
         visible: bool | Literal["hidden"] = True,
         elem_id: str | None = None,
         render: bool = True,
     ):
-        """value, facts: the list as JSON, and what it says of each take by its number; `show` changes both."""
-        props = {"facts": facts or {}}
+        """value, facts, looks: the list as JSON, and what it says and shows of each take by its number; `show` changes
+        them."""
+        props = {"facts": facts or {}, "looks": looks or {}}
         super().__init__(value or [], label=label, visible=visible, elem_id=elem_id, render=render, props=props)
 
     @staticmethod
-    def show(rows: Sequence[tuple[int, str, bool, str]]) -> dict[str, Any]:
+    def show(rows: Sequence[tuple[int, str, bool, str]], looks: dict[int, dict[str, Any]]) -> dict[str, Any]:
         """What a handler returns to change the list.
 
         Args:
             rows: number, caption, whether it is chosen, and facts of each take.
+            looks: by the take's number its drawing and plan, for those that have them: `limbs`, each a part and the
+                x and y of its ends in a height of 100, the last the head's; `states` of the parts in the drawing, see
+                `HintPlan.states`; `num_frames` and `spans` of the plan.
         """
         value = [{"number": number, "caption": caption, "chosen": chosen} for number, caption, chosen, _ in rows]
-        return gr.update(value=value, facts={str(number): facts for number, _, _, facts in rows})
+        return gr.update(
+            value=value,
+            facts={str(number): facts for number, _, _, facts in rows},
+            looks={str(number): look for number, look in looks.items()},
+        )
 
     def read(self, payload: Any) -> list[tuple[int, str, bool]]:
         if payload is None or payload == "":

@@ -1,4 +1,4 @@
-"""What lies behind the spans on the timeline: waveform, words, and how far the reference motion reaches."""
+"""What lies behind the spans on the timeline: waveform, words, and where the hint motion plays."""
 
 import base64
 from collections.abc import Sequence
@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from emage.motion import FPS
-from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample, frame_to_second, num_frames
+from emage.recording.audio import SAMPLE_RATE_HZ, SILENCE, frame_to_sample, frame_to_second, num_frames
 from emage.recording.transcript import Word
 from emage.ui.components.timeline.words import write_words
 
 _PEAKS_PER_FRAME = 4
 _MAX_PEAKS = 24_000
-_SILENCE = 0.004
-"""Amplitude (-48 dB): the noise of a quiet room is below, a whisper above."""
 _MIN_SILENCE_FRAMES = FPS // 2
 _FULL_SCALE = 0.99
 _CLIPPED_SHARE = 0.03
@@ -42,7 +40,9 @@ class Backdrop:
     peaks: (B,) uint8, the loudest sample of each of B equal stretches, 255 at full scale.
     silent, clipped: (start, end) frames, end exclusive.
     words: of the transcript; spans snap to them.
-    reference_frames: no span can be painted beyond the end of the reference motion. None: it is long enough.
+    reference_span: (start, end) of the frames in which the hint motion plays, end exclusive; no span can be painted
+        elsewhere. None: it plays in all.
+    face_fault: why the face cannot be locked with the motion that is chosen. None: it can.
     media: players to follow.
     """
 
@@ -51,15 +51,16 @@ class Backdrop:
     silent: tuple[tuple[int, int], ...] = ()
     clipped: tuple[tuple[int, int], ...] = ()
     words: tuple[Word, ...] = ()
-    reference_frames: int | None = None
+    reference_span: tuple[int, int] | None = None
     media: tuple[Media, ...] = ()
+    face_fault: str | None = None
 
     @classmethod
     def from_audio(
         cls,
         audio: np.ndarray,
         words: Sequence[Word] = (),
-        reference_frames: int | None = None,
+        reference_span: tuple[int, int] | None = None,
         media: Sequence[Media] = (),
     ) -> "Backdrop":
         """Of a recording as `load_audio` reads it, (N,) float32 at 16 kHz."""
@@ -68,12 +69,12 @@ class Backdrop:
         frame_starts = np.minimum([frame_to_sample(frame) for frame in range(frames)], len(audio) - 1)
         loudest = np.maximum.reduceat(loudness, frame_starts)
         at_full_scale = np.add.reduceat((loudness >= _FULL_SCALE).astype(np.float32), frame_starts)
-        silent = [(a, b) for a, b in _runs(loudest < _SILENCE) if b - a >= min(_MIN_SILENCE_FRAMES, frames)]
+        silent = [(a, b) for a, b in _runs(loudest < SILENCE) if b - a >= min(_MIN_SILENCE_FRAMES, frames)]
         clipped = _runs(at_full_scale * FPS > _CLIPPED_SHARE * SAMPLE_RATE_HZ)
         number = min(_PEAKS_PER_FRAME * frames, _MAX_PEAKS, len(audio))
         starts = np.arange(number) * len(audio) // number
         peaks = np.rint(255 * np.minimum(np.maximum.reduceat(loudness, starts), 1)).astype(np.uint8)
-        return cls(frames, peaks, tuple(silent), tuple(clipped), tuple(words), reference_frames, tuple(media))
+        return cls(frames, peaks, tuple(silent), tuple(clipped), tuple(words), reference_span, tuple(media))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -97,7 +98,8 @@ class Backdrop:
             "silent": self.silent,
             "clipped": self.clipped,
             "words": write_words(self.words),
-            "reference_frames": self.reference_frames,
+            "reference_span": self.reference_span,
+            "face_fault": self.face_fault,
             "media": [{"selector": media.selector, "start_frame": media.start_frame} for media in self.media],
             "warnings": self.warnings,
         }

@@ -83,6 +83,14 @@ function setDisabled(name, isDisabled) {
 
 const drawSoon = soon(draw);
 
+/** What cannot be done, and why: read out, and seen until something else is. @param {string} text */
+function tell(text) {
+  render();
+  part("selection").classList.add("told");
+  part("selection").textContent = text;
+  announce(text);
+}
+
 function render(spans = drag?.spans ?? edit.spans) {
   const isEmpty = numFrames === 0;
   root.classList.toggle("is-empty", isEmpty);
@@ -96,8 +104,11 @@ function render(spans = drag?.spans ?? edit.spans) {
   place(trimEnd, "trim-end", "shade-end");
   describeSlider(part("trim-start"), trimStart, 0, Math.max(0, trimEnd - 1));
   describeSlider(part("trim-end"), trimEnd, trimStart + 1, numFrames);
-  place(limit(), "beyond");
-  part("beyond").hidden = !numFrames || limit() >= numFrames;
+  const [from, to] = reach();
+  place(from, "before");
+  place(from < to ? to : 0, "beyond");
+  part("before").hidden = from === 0 || from >= to;
+  part("beyond").hidden = to >= numFrames && from < to;
   renderCursor();
   renderWords();
   renderWarnings();
@@ -109,7 +120,7 @@ function renderRows(spans) {
   const seen = new Set();
   for (const [leaf, { row, lane, toggle }] of rowElements) {
     const inRow = rowOf(spans, leaf);
-    const coverage = coverageOf(spans, leaf, limit());
+    const coverage = coverageOf(spans, leaf, reach());
     toggle.setAttribute("aria-pressed", { none: "false", some: "mixed", all: "true" }[coverage]);
     const count = ["generated", "1 hint"][inRow.length] ?? `${inRow.length} hints`;
     row.setAttribute("aria-label", `${labelOf(leaf)}, ${count}`);
@@ -131,11 +142,12 @@ function renderSpan(span) {
   const isLocked = span.mode === SETTINGS.lock;
   const isSelected = span.id === selectedId;
   const width = (span.end - span.start) * pixelsPerFrame;
+  const blended = edit.blendFrames ?? SETTINGS.leastBlendFrames; // how many it will be is known when the take is made
   const places = {
     start: span.start,
     end: span.end,
-    "blend-before": Math.min(edit.blendFrames, span.start),
-    "blend-after": Math.min(edit.blendFrames, numFrames - span.end),
+    "blend-before": Math.min(blended, span.start),
+    "blend-after": Math.min(blended, numFrames - span.end),
   };
   for (const [name, frames] of Object.entries(places)) node.style.setProperty(`--${name}`, String(frames));
   node.classList.toggle("locked", isLocked);
@@ -143,19 +155,21 @@ function renderSpan(span) {
   node.classList.toggle("narrow", width < TAG_PIXELS);
   node.classList.toggle("tiny", width < TINY_PIXELS);
   node.classList.toggle("painted", drag?.paints === span.id);
+  const fault = faultOf(span, drag?.trim ?? [edit.trimStart, edit.trimEnd]);
+  node.classList.toggle("faulty", Boolean(fault));
   node.setAttribute("aria-label", describe(span));
   node.setAttribute("aria-selected", String(isSelected));
-  node.title = `${describe(span)} (${span.end - span.start} frames)`;
+  node.title = `${describe(span)} (${span.end - span.start} frames)${fault && `. ${fault}`}`;
   const [tag, first, last] = /** @type {HTMLCollectionOf<HTMLElement>} */ (node.children);
   if (tag.dataset.mode !== span.mode) {
     tag.dataset.mode = span.mode;
-    tag.replaceChildren(icon(isLocked ? "lock" : "follow"), make("b", {}, isLocked ? "locked" : "follow"));
+    tag.replaceChildren(icon(isLocked ? "lock" : "follow"), make("b", {}, isLocked ? "locked" : "follows"));
   }
   const name = labelOf(span.leaf);
   first.setAttribute("aria-label", `Start of ${name}`);
   last.setAttribute("aria-label", `End of ${name}`);
   describeSlider(first, span.start, 0, span.end - 1);
-  describeSlider(last, span.end, span.start + 1, limit());
+  describeSlider(last, span.end, span.start + 1, Math.max(reach()[1], span.end));
   for (const handle of [first, last]) handle.tabIndex = isSelected ? 0 : -1;
   return node;
 }
@@ -192,27 +206,50 @@ function renderTools(spans) {
   const selected = findSpan(spans, drag?.paints ?? selectedId);
   setDisabled("undo", !past.length);
   setDisabled("redo", !future.length);
-  setDisabled("split", !selected || selected.end - selected.start < 2);
+  setDisabled("lock", !selected);
   setDisabled("delete", !selected);
-  part("modes").setAttribute("aria-label", selected ? `Mode of ${describe(selected)}` : "Mode of new hints");
-  for (const input of modes) input.checked = input.value === (selected?.mode ?? mode);
-  blend.valueAsNumber = edit.blendFrames;
+  tool("lock").setAttribute("aria-pressed", String(selected?.mode === SETTINGS.lock));
+  renderSplit(selected);
+  for (const input of modes) input.checked = input.value === mode;
+  blend.value = String(edit.blendFrames ?? "");
+  part("selection").classList.remove("told");
   part("selection").textContent = selected
     ? `${describe(selected)} · ${selected.end - selected.start} frames`
     : "Drag in a row to paint a hint.";
   part("length").textContent = numFrames ? `/ ${seconds(numFrames)}` : "";
 }
 
+/** @param {Span | null} selected */
+function renderSplit(selected) {
+  const frame = Math.round(cursor);
+  setDisabled("split", !selected || frame <= selected.start || selected.end <= frame);
+}
+
 function renderCursor() {
+  renderSplit(findSpan(edit.spans, selectedId));
   place(cursor, "playhead", "knob");
   describeSlider(part("knob"), cursor, 0, numFrames);
   part("clock").textContent = seconds(cursor);
   part("playhead").hidden = part("knob").hidden = !numFrames;
 }
 
+const MOST_FAULTS = 3; // told one by one
+
+/** Of the recording; and, below the rows so that these stay where they are, of hints that Generate would refuse. */
 function renderWarnings() {
-  const warnings = behind()?.warnings ?? [];
-  const holder = part("warnings");
+  const faults = edit.spans.flatMap((span) => {
+    const fault = faultOf(span, [edit.trimStart, edit.trimEnd]);
+    return fault ? [`${describe(span)}: ${fault}`] : [];
+  });
+  const more = faults.length - MOST_FAULTS;
+  const rest = more > 0 ? [`${more === 1 ? "One more hint is" : `${more} more hints are`} marked red.`] : [];
+  showWarnings("warnings", behind()?.warnings ?? []);
+  showWarnings("faults", [...faults.slice(0, MOST_FAULTS), ...rest]);
+}
+
+/** @param {string} name @param {string[]} warnings */
+function showWarnings(name, warnings) {
+  const holder = part(name);
   if (holder.dataset.shown === warnings.join()) return; // or they would be read out again
   holder.dataset.shown = warnings.join();
   holder.replaceChildren(...warnings.map((text) => make("p", {}, icon("warning"), make("span", {}, text))));

@@ -68,7 +68,7 @@ function zoomBy(factor, anchor = null) {
 
 /** @param {number | null} exceptId */
 function edges(exceptId = null) {
-  const frames = new Set([0, numFrames, limit(), edit.trimStart, edit.trimEnd]);
+  const frames = new Set([0, numFrames, ...reach(), edit.trimStart, edit.trimEnd]);
   for (const word of shownWords()) for (const frame of framesOfWord(word)) frames.add(Math.round(frame));
   for (const span of edit.spans) if (span.id !== exceptId) frames.add(span.start).add(span.end);
   return [...frames].toSorted((a, b) => a - b);
@@ -106,12 +106,12 @@ function showGuide(snap) {
 /** @param {string} leaf */
 function toggleRow(leaf) {
   const label = labelOf(leaf);
-  if (coverageOf(edit.spans, leaf, limit()) === "all") {
+  const [from, to] = reach();
+  if (from >= to) return tell(sayReach());
+  if (coverageOf(edit.spans, leaf, reach()) === "all") {
     commit({ spans: clearRow(edit.spans, leaf) }, `${label} is generated.`);
-  } else if (limit() > 0) {
-    commit({ spans: fillRow(edit.spans, leaf, limit(), mode) }, `${label} is a hint from start to end.`);
   } else {
-    announce("There is no reference motion to take hints from.");
+    commit({ spans: fillRow(edit.spans, leaf, reach(), mode) }, `${label} is a hint from ${seconds(from)} to ${seconds(to)}.`);
   }
 }
 
@@ -120,8 +120,8 @@ function createAtCursor(leaf) {
   const frame = Math.round(cursor);
   const there = rowOf(edit.spans, leaf).find((span) => span.start <= frame && frame < span.end);
   if (there) return focusSpan(there.id);
-  const gap = gapAt(edit.spans, leaf, limit(), frame);
-  if (!gap) return announce("There is no room here.");
+  const gap = gapAt(edit.spans, leaf, reach(), frame);
+  if (!gap) return tell(isReached(frame) ? "There is no room here." : sayReach());
   const start = frame < gap[1] ? frame : Math.max(gap[0], gap[1] - NEW_SPAN_FRAMES);
   const spans = addSpan(edit.spans, leaf, start, Math.min(start + NEW_SPAN_FRAMES, gap[1]), mode);
   const added = spans[spans.length - 1];
@@ -135,23 +135,30 @@ function deleteSpan(span) {
   if (hadFocus) rowElement(span.leaf).focus();
 }
 
+/** @param {number} frame */
+function isReached(frame) {
+  const [from, to] = reach();
+  return from <= frame && frame < to;
+}
+
 /** @param {Span} span */
 function split(span) {
   const spans = splitSpan(edit.spans, span.id, Math.round(cursor));
-  if (!spans) return announce("One frame cannot be split.");
+  if (!spans) return tell("The playhead is not inside this hint: click on the waveform where it is to be split.");
   commit({ spans }, () => `Split at ${seconds(spanById(edit.spans, span.id).end)}.`);
 }
 
-/** @param {Span} span @param {string} wanted */
-function setMode(span, wanted) {
-  const spans = setSpanMode(edit.spans, span.id, wanted);
+/** @param {Span} span */
+function toggleLock(span) {
+  const spans = setSpanMode(edit.spans, span.id, span.mode === SETTINGS.lock ? SETTINGS.follow : SETTINGS.lock);
   commit({ spans }, () => `${describe(spanById(edit.spans, span.id))}.`);
 }
 
-/** @param {number} frames */
+/** @param {number} frames NaN: as many as each border needs */
 function setBlend(frames) {
-  const blendFrames = clamp(Math.round(frames) || 0, 0, SETTINGS.maxBlendFrames);
-  commit({ blendFrames }, `Blending over ${blendFrames} frames.`);
+  const blendFrames = Number.isNaN(frames) ? null : clamp(Math.round(frames), 0, SETTINGS.maxBlendFrames);
+  const told = blendFrames === null ? "as long as the distance needs" : `over ${blendFrames} frames`;
+  commit({ blendFrames }, `Blending ${told}.`);
 }
 
 /** @param {string} edge @param {number} frame @returns {[start: number, end: number]} */

@@ -71,15 +71,14 @@ function handleSpanKey(event, span, direction, shift) {
   const told = () => `${describe(spanById(edit.spans, span.id))}.`;
   if (direction) {
     const spans = edge
-      ? resizeSpan(edit.spans, span.id, edge, shift(span[edge], span.id), limit())
-      : moveSpan(edit.spans, span.id, shift(span.start, span.id), limit());
+      ? resizeSpan(edit.spans, span.id, edge, shift(span[edge], span.id), reach())
+      : moveSpan(edit.spans, span.id, shift(span.start, span.id), reach());
     commit({ spans }, told, true);
     bringIntoView(spanById(edit.spans, span.id)[edge ?? "start"]);
   } else if (event.key === "Delete" || event.key === "Backspace") deleteSpan(span);
   else if (event.key === "s" || event.key === "S") split(span);
-  else if (event.key === "l" || event.key === "L") {
-    setMode(span, span.mode === SETTINGS.lock ? SETTINGS.follow : SETTINGS.lock);
-  } else if (event.key === "Escape") {
+  else if (event.key === "l" || event.key === "L") toggleLock(span);
+  else if (event.key === "Escape") {
     if (edge) spanElements.get(span.id)?.focus();
     else {
       rowElement(span.leaf).focus();
@@ -137,6 +136,7 @@ function listenToTools() {
     undo,
     redo,
     split: () => withSelected(split),
+    lock: () => withSelected(toggleLock),
     delete: () => withSelected(deleteSpan),
     snap() {
       isSnapping = !isSnapping;
@@ -156,8 +156,7 @@ function listenToTools() {
   for (const input of modes) {
     input.name = `${element.id}-mode`;
     input.addEventListener("change", () => {
-      mode = input.value; // of what is painted next, too
-      withSelected((span) => setMode(span, input.value));
+      mode = input.value;
     });
   }
   blend.max = String(SETTINGS.maxBlendFrames);

@@ -15,7 +15,7 @@ function spansOfPlan(plan) {
   });
 }
 
-/** @param {Span[]} spans @param {number} blendFrames @returns {PlanJson} */
+/** @param {Span[]} spans @param {number | null} blendFrames @returns {PlanJson} */
 function planOfSpans(spans, blendFrames) {
   const written = new Set();
   const result = [];
@@ -52,13 +52,13 @@ function rowOf(spans, leaf) {
 }
 
 /**
- * Where a row has no span; the span `exceptId` is looked through.
- * @param {Span[]} spans @param {string} leaf @param {number} limit @param {number | null} exceptId
+ * Where a row has no span within `reach`, the frames that can be painted; the span `exceptId` is looked through.
+ * @param {Span[]} spans @param {string} leaf @param {Reach} reach @param {number | null} exceptId
  */
-function gapsOf(spans, leaf, limit, exceptId = null) {
+function gapsOf(spans, leaf, reach, exceptId = null) {
   /** @type {[start: number, end: number][]} */
   const gaps = [];
-  let reached = 0;
+  let [reached, limit] = reach;
   for (const span of rowOf(spans, leaf)) {
     if (span.id === exceptId) continue;
     if (span.start > reached) gaps.push([reached, Math.min(span.start, limit)]);
@@ -70,10 +70,10 @@ function gapsOf(spans, leaf, limit, exceptId = null) {
 
 /**
  * The gap around a frame; at the very end of the row, the one before it.
- * @param {Span[]} spans @param {string} leaf @param {number} limit @param {number} frame
+ * @param {Span[]} spans @param {string} leaf @param {Reach} reach @param {number} frame
  */
-function gapAt(spans, leaf, limit, frame) {
-  const gaps = gapsOf(spans, leaf, limit);
+function gapAt(spans, leaf, reach, frame) {
+  const gaps = gapsOf(spans, leaf, reach);
   return gaps.find(([start, end]) => start <= frame && frame < end) ?? gaps.find(([, end]) => end === frame) ?? null;
 }
 
@@ -115,14 +115,14 @@ function removeSpan(spans, id) {
 
 /**
  * To the free place nearest to `start`, beyond neighbours if need be.
- * @param {Span[]} spans @param {number} id @param {number} start @param {number} limit
+ * @param {Span[]} spans @param {number} id @param {number} start @param {Reach} reach
  */
-function moveSpan(spans, id, start, limit) {
+function moveSpan(spans, id, start, reach) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
   const span = spanById(spans, id);
   const length = span.end - span.start;
-  const places = gapsOf(spans, leaf, limit, id)
+  const places = gapsOf(spans, leaf, reach, id)
     .filter((gap) => gap[1] - gap[0] >= length)
     .map((gap) => clamp(start, gap[0], gap[1] - length));
   if (!places.length) return spans;
@@ -132,37 +132,39 @@ function moveSpan(spans, id, start, limit) {
 
 /**
  * One end of a span, up to its neighbour and not past its other end.
- * @param {Span[]} spans @param {number} id @param {Edge} edge @param {number} frame @param {number} limit
+ * @param {Span[]} spans @param {number} id @param {Edge} edge @param {number} frame @param {Reach} reach
  */
-function resizeSpan(spans, id, edge, frame, limit) {
+function resizeSpan(spans, id, edge, frame, reach) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
   const span = spanById(spans, id);
   const others = rowOf(spans, leaf).filter((other) => other.id !== id);
   if (edge === "start") {
-    const least = Math.max(0, ...others.filter((other) => other.end <= span.start).map((other) => other.end));
+    const least = Math.max(
+      Math.min(reach[0], span.start),
+      ...others.filter((other) => other.end <= span.start).map((other) => other.end)
+    );
     return replaceSpan(spans, id, { start: clamp(frame, least, span.end - 1) });
   }
   const most = Math.min(
-    Math.max(limit, span.end),
+    Math.max(reach[1], span.end),
     ...others.filter((other) => other.start >= span.end).map((other) => other.start)
   );
   return replaceSpan(spans, id, { end: clamp(frame, span.start + 1, most) });
 }
 
 /**
- * In two at `frame`, or in the middle where that is not inside. The first half keeps its id. null: too short.
+ * In two at `frame`. The first half keeps its id. null: that is not inside.
  * @param {Span[]} spans @param {number} id @param {number} frame
  */
 function splitSpan(spans, id, frame) {
   const { leaf } = spanById(spans, id);
   spans = withoutOverlaps(spans, leaf, id);
   const span = spanById(spans, id);
-  if (span.end - span.start < 2) return null;
-  const cut = span.start < frame && frame < span.end ? frame : Math.round((span.start + span.end) / 2);
+  if (frame <= span.start || span.end <= frame) return null;
   const halves = [
-    { ...span, end: cut, group: null },
-    { ...span, id: ++lastSpanId, start: cut, group: null },
+    { ...span, end: frame, group: null },
+    { ...span, id: ++lastSpanId, start: frame, group: null },
   ];
   return spans.flatMap((other) => (other.id === id ? halves : [other]));
 }
@@ -178,13 +180,13 @@ function clearRow(spans, leaf) {
   return spans.filter((span) => span.leaf !== leaf);
 }
 
-/** @param {Span[]} spans @param {string} leaf @param {number} limit @param {string} mode */
-function fillRow(spans, leaf, limit, mode) {
-  return addSpan(clearRow(spans, leaf), leaf, 0, limit, mode);
+/** @param {Span[]} spans @param {string} leaf @param {Reach} reach @param {string} mode */
+function fillRow(spans, leaf, reach, mode) {
+  return addSpan(clearRow(spans, leaf), leaf, ...reach, mode);
 }
 
-/** How much of a row is a hint. @param {Span[]} spans @param {string} leaf @param {number} limit */
-function coverageOf(spans, leaf, limit) {
+/** How much of a row is a hint. @param {Span[]} spans @param {string} leaf @param {Reach} reach */
+function coverageOf(spans, leaf, reach) {
   if (!spans.some((span) => span.leaf === leaf)) return "none";
-  return gapsOf(spans, leaf, limit).length ? "some" : "all";
+  return gapsOf(spans, leaf, reach).length ? "some" : "all";
 }

@@ -45,9 +45,9 @@ function endDrag(event) {
   const done = drag;
   drag = null;
   showGuide(null);
+  render();
   if (done.hasMoved) done.drop?.(done);
   else done.tap?.(done);
-  render();
 }
 
 // Nothing has been committed before the drop, so forgetting it is enough.
@@ -73,9 +73,10 @@ function scrollAtEdge() {
 /** @param {PointerEvent} event @param {string} leaf */
 function startPaint(event, leaf) {
   const anchor = snapped(frameAt(event.clientX)).frame;
-  const gap = gapAt(edit.spans, leaf, limit(), clamp(Math.floor(frameAt(event.clientX)), 0, numFrames));
+  const gap = gapAt(edit.spans, leaf, reach(), clamp(Math.floor(frameAt(event.clientX)), 0, numFrames));
   /** @type {Span | null} */
   let painted = null;
+  let isCut = false; // at an end of the hint motion
   /** @type {number | undefined} */
   let id;
   startDrag(event, {
@@ -83,6 +84,7 @@ function startPaint(event, leaf) {
       if (!gap || !drag) return;
       const snap = snapped(frame);
       showGuide(snap);
+      isCut = snap.frame < reach()[0] || snap.frame > reach()[1];
       const ends = [anchor, snap.frame].map((end) => clamp(end, gap[0], gap[1]));
       const [from, to] = [Math.min(...ends), Math.max(...ends)];
       drag.spans = from < to ? addSpan(edit.spans, leaf, from, to, mode, id) : edit.spans;
@@ -97,8 +99,9 @@ function startPaint(event, leaf) {
       select(null);
     },
     drop({ spans }) {
-      if (!gap) return announce("The reference motion does not reach here.");
+      if (!gap) return tell(sayReach());
       if (painted && commit({ spans }, `New hint: ${describe(painted)}.`)) focusSpan(painted.id);
+      if (isCut) tell(sayReach());
     },
   });
 }
@@ -117,7 +120,7 @@ function startMove(event, id) {
       const byEnd = snapped(start + length, id);
       const isEndNearer = Math.abs(byEnd.frame - start - length) < Math.abs(byStart.frame - start);
       const snap = byEnd.isEdge && (!byStart.isEdge || isEndNearer) ? byEnd : byStart;
-      drag.spans = moveSpan(edit.spans, id, snap === byEnd ? snap.frame - length : snap.frame, limit());
+      drag.spans = moveSpan(edit.spans, id, snap === byEnd ? snap.frame - length : snap.frame, reach());
       showGuide(snap);
       render();
     },
@@ -135,7 +138,7 @@ function startResize(event, id, edge) {
       if (!drag) return;
       const snap = snapped(frame - offset, id);
       showGuide(snap);
-      drag.spans = resizeSpan(edit.spans, id, edge, snap.frame, limit());
+      drag.spans = resizeSpan(edit.spans, id, edge, snap.frame, reach());
       render();
     },
     drop({ spans }) {

@@ -12,10 +12,10 @@ const scroller = part("scroller");
 const content = part("content");
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-// What the value holds. `edit` is never changed in place, so that undoing is to go back to an earlier one.
+// What the value holds; a blend that is null is as long as each border needs. `edit` is never changed in place, so that undoing is to go back to an earlier one.
 let numFrames = 0;
 /** @type {Edit} */
-let edit = { spans: [], words: [], blendFrames: SETTINGS.blendFrames, trimStart: 0, trimEnd: 0 };
+let edit = { spans: [], words: [], blendFrames: null, trimStart: 0, trimEnd: 0 };
 /** @type {Edit[]} */
 let past = [];
 /** @type {Edit[]} */
@@ -62,9 +62,28 @@ function shownWords() {
   return behind() ? (drag?.words ?? edit.words) : [];
 }
 
-// How far spans can be painted.
-function limit() {
-  return Math.min(numFrames, behind()?.reference_frames ?? Infinity);
+// Where spans can be painted: where the hint motion plays.
+/** @returns {Reach} */
+function reach() {
+  return behind()?.reference_span ?? [0, numFrames];
+}
+
+/**
+ * Why Generate would refuse a span; empty where it would not.
+ * @param {Span} span @param {Reach} trim
+ */
+function faultOf({ leaf, start, end, mode: does }, [trimStart, trimEnd]) {
+  const [from, to] = reach();
+  const [first, last] = [Math.max(start, trimStart), Math.min(end, trimEnd)]; // what lies outside is not used
+  if (first >= last) return "";
+  if (first < from || last > to) return `${sayReach()} Shorten the hint, or let the motion loop or stretch.`;
+  const isForeign = leaf === "face" && does === SETTINGS.lock;
+  return (isForeign && behind()?.face_fault) || "";
+}
+
+function sayReach() {
+  const [from, to] = reach();
+  return from < to ? `The hint motion plays from ${seconds(from)} to ${seconds(to)}.` : "No hint motion plays here.";
 }
 
 function readProps() {
@@ -113,7 +132,7 @@ function readValue(value) {
   edit = {
     spans: value ? spansOfPlan(value.plan) : [],
     words: edit.words,
-    blendFrames: value?.plan.blend_frames ?? SETTINGS.blendFrames,
+    blendFrames: value?.plan.blend_frames ?? null,
     trimStart: value?.trim.start_frame ?? 0,
     trimEnd: value?.trim.end_frame ?? 0,
   };
@@ -170,8 +189,7 @@ function isSameEdit(a, b) {
 function commit(changes, text, isHeldKey = false) {
   const next = { ...edit, ...changes };
   if (planOfSpans(next.spans, 0).spans.length > SETTINGS.maxSpans) {
-    announce(`There are ${SETTINGS.maxSpans} hints; no more fit.`);
-    render();
+    tell(`There are ${SETTINGS.maxSpans} hints; no more fit.`);
     return false;
   }
   if (isSameEdit(next, edit)) {

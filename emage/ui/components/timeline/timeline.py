@@ -6,6 +6,7 @@ import gradio as gr
 from gradio.components.base import server
 
 from emage.hints import LOCK, MODES, HintPlan
+from emage.hints.locking import LEAST_BLEND_FRAMES
 from emage.motion.skeleton import DISJOINT_PARTS, DISJOINT_PARTS_OF, HINT_PARTS
 from emage.recording.audio import frame_to_second
 from emage.recording.transcript import MAX_WORD_CHARACTERS
@@ -68,7 +69,7 @@ class Timeline(Component):
     SETTINGS = {  # noqa: RUF012
         "rows": DISJOINT_PARTS,
         "leavesOf": DISJOINT_PARTS_OF,
-        "blendFrames": HintPlan.blend_frames,
+        "leastBlendFrames": LEAST_BLEND_FRAMES,
         "maxBlendFrames": MAX_BLEND_FRAMES,
         "maxSpans": MAX_SPANS,
         "maxWordCharacters": MAX_WORD_CHARACTERS,
@@ -117,11 +118,12 @@ class Timeline(Component):
                 "mode": {"type": "string", "enum": list(MODES)},
             },
         }
+        blend = {"type": "integer", "minimum": 0, "maximum": MAX_BLEND_FRAMES}
         plan = {
             "type": "object",
             "properties": {
                 "spans": {"type": "array", "items": span, "maxItems": MAX_SPANS},
-                "blend_frames": {"type": "integer", "minimum": 0, "maximum": MAX_BLEND_FRAMES},
+                "blend_frames": {"anyOf": [blend, {"type": "null"}]},
             },
         }
         trim = {"type": "object", "properties": {"start_frame": frame, "end_frame": frame}}

@@ -1,7 +1,7 @@
 declare const SETTINGS: SharedSettings & {
   rows: string[]; // the disjoint parts
   leavesOf: Record<string, string[]>; // those of each part
-  blendFrames: number;
+  leastBlendFrames: number;
   maxBlendFrames: number;
   maxSpans: number;
   maxWordCharacters: number;
@@ -10,7 +10,7 @@ declare const SETTINGS: SharedSettings & {
 declare const props: { label: string; value: TimelineJson | null; backdrop: BackdropJson | {} };
 declare const server: { last_backdrop(): Promise<BackdropJson | {}> };
 
-type PlanJson = { spans: SpanJson[]; blend_frames: number };
+type PlanJson = { spans: SpanJson[]; blend_frames: number | null };
 type TimelineJson = { num_frames: number; trim: { start_frame: number; end_frame: number }; plan: PlanJson };
 type BackdropJson = {
   num_frames: number;
@@ -18,7 +18,8 @@ type BackdropJson = {
   silent: [start: number, end: number][];
   clipped: [start: number, end: number][];
   words: string; // Word[] as JSON
-  reference_frames: number | null;
+  reference_span: Reach | null;
+  face_fault: string | null;
   media: { selector: string; start_frame: number }[];
   warnings: string[];
 };
@@ -26,10 +27,12 @@ type BackdropJson = {
 type Word = [text: string, start_s: number, end_s: number, confidence: number | null];
 type Backdrop = Omit<BackdropJson, "peaks" | "words"> & { peaks: Uint8Array };
 
+/** From the first frame that can be painted to the last, end exclusive. */
+type Reach = [start: number, end: number];
 /** Frames, the end exclusive; `leaf` is the row that it lies in. */
 type Span = { id: number; leaf: string; start: number; end: number; mode: string; group: { part: string } | null };
 type Edge = "start" | "end";
-type Edit = { spans: Span[]; words: Word[]; blendFrames: number; trimStart: number; trimEnd: number };
+type Edit = { spans: Span[]; words: Word[]; blendFrames: number | null; trimStart: number; trimEnd: number };
 
 /** What a pointer that is down does, and what it has done until now. */
 type DragHandlers = {

@@ -44,16 +44,17 @@ class TimelineValue:
             object.__setattr__(self, "trim_end_frame", self.num_frames)
         if self.trim_end_frame > self.num_frames or self.trim_start_frame > max(0, self.trim_end_frame - 1):
             raise HintError(
-                f"The trim from frame {self.trim_start_frame} to {self.trim_end_frame} does not lie within the "
-                f"recording of {self.num_frames} frames; its end must lie behind its start."
+                f"The trim from {frame_to_second(self.trim_start_frame):.2f} to "
+                f"{frame_to_second(self.trim_end_frame):.2f} s does not lie within the recording of "
+                f"{frame_to_second(self.num_frames):.2f} s; its end must lie behind its start."
             )
         if len(self.plan.spans) > MAX_SPANS:
             raise HintError(
                 f"The plan has {len(self.plan.spans)} spans; the timeline takes {MAX_SPANS}. Join those that touch."
             )
-        if self.plan.blend_frames > MAX_BLEND_FRAMES:
+        if (self.plan.blend_frames or 0) > MAX_BLEND_FRAMES:
             raise HintError(
-                f"blend_frames is {str(self.plan.blend_frames)[:20]}; the timeline takes {MAX_BLEND_FRAMES} "
+                f"The blend is {str(self.plan.blend_frames)[:20]} frames; the timeline takes {MAX_BLEND_FRAMES} "
                 f"({frame_to_second(MAX_BLEND_FRAMES):.0f} s) at most. Give a smaller number."
             )
         for span in self.plan.spans:

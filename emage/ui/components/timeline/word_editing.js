@@ -195,6 +195,8 @@ function listenToWords() {
     wordTimes[edge].addEventListener("change", () => timeWord(edge));
   }
   tool("delete-word").addEventListener("click", deleteWord);
+  // The field keeps the focus until then: what it changed would move the button from under the pointer.
+  tool("leave-word").addEventListener("mousedown", (event) => event.preventDefault());
   tool("leave-word").addEventListener("click", () => {
     correctWord();
     selectWord(null);

@@ -1,0 +1,65 @@
+"""Who waits for their turn sees how many are before them, and who may not wait why."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from emage.ui.service import service
+from emage.ui.service.calls import CallLimits
+from tests.app_server import App, Caller
+from tests.browser.page import open_page
+from tests.ui.test_service import make_takes
+
+
+@contextmanager
+def work_of_another(app: App, talk: Path) -> Iterator[None]:
+    """Somebody's comparison is measured for as long."""
+    measures, may_go = threading.Event(), threading.Event()
+
+    def measure(*_: object) -> list:
+        measures.set()
+        assert may_go.wait(240)
+        return []
+
+    other = Caller(app.url)
+    rows = make_takes(other, other.upload(talk))
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
+        patch.setattr(service, "report_takes", measure)
+        try:
+            pool.submit(other.ask, "compare", *other.page_values("compare", takes=rows))
+            assert measures.wait(60)
+            yield
+        finally:
+            may_go.set()
+    other.leave()
+
+
+def test_who_waits_sees_their_place(browser, app, short_talk):
+    with open_page(browser, app.url) as page:
+        with work_of_another(app, short_talk):
+            page.click("#generate")
+            expect(page.locator("#details")).to_contain_text("Waiting: 1 before you")
+            expect(page.locator("#details")).not_to_contain_text("0 frames")
+        expect(page.locator("#takes li")).to_have_count(1)
+
+
+def test_who_has_too_much_waiting_is_told_in_a_sentence(browser, app, short_talk, monkeypatch):
+    page = browser.new_page()  # not `open_page`: its console tells of the refusal
+    page.goto(app.url)
+    expect(page.locator("#generate")).to_be_visible()
+    with work_of_another(app, short_talk):
+        monkeypatch.setattr(app.calls, "limits", CallLimits(long_of_address=1))
+        page.click("#generate")
+        told = "Your address has 1 piece of work waiting here, the most that one may have. Wait for one of them."
+        expect(page.locator(".toast-body")).to_contain_text(told)
+        expect(page.locator("#details")).to_contain_text("press Generate")  # nothing waits there
+        monkeypatch.undo()
+        page.click("#generate")
+        expect(page.locator("#details")).to_contain_text("Waiting: 1 before you")
+    expect(page.locator("#takes li")).to_have_count(1)
+    page.close()
