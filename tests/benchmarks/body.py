@@ -20,8 +20,8 @@ from emage.generation.settings import GROUNDED
 from emage.motion import Motion
 from emage.motion.skeleton import CONTACT_JOINTS, JOINT_NAMES, NUM_BETAS, NUM_JOINTS, PARENTS
 from emage.postprocess.contacts import floor_height
-from emage.postprocess.grounding import apply_translation
 from tests.conftest import ROOT
+from tests.stages import translate
 
 STANDS_M = 0.002
 """A joint that moves less in a frame stands."""
@@ -64,7 +64,7 @@ def print_clip(name: str, body: Body, motion: Motion) -> None:
     speed = np.linalg.norm(np.diff(body.joints(motion)[:, CONTACT_JOINTS].astype(np.float64), axis=0), axis=-1)
     stands = speed < STANDS_M
     print(f"{name}: slowest joint of the feet {1e3 * np.median(speed.min(1)):.2f} mm a frame in the median")
-    grounded = apply_translation(motion, GROUNDED, lambda: body)
+    grounded = translate(motion, GROUNDED, lambda: body)
     for how, shown in (("as captured", motion), ("grounded", grounded)):
         soles = body.soles(shown)
         lowest = soles[:-1, :, 1].min(1)[stands.any(1)] - floor_height(soles)

@@ -21,8 +21,8 @@ from emage.motion import FPS, Motion
 from emage.motion.skeleton import JOINT_NAMES, NUM_JOINTS
 from emage.pipeline import EmagePipeline
 from emage.postprocess.contacts import FootTrack, bearing_shift, find_contacts
-from emage.postprocess.grounding import apply_translation
 from emage.recording.examples import load_examples
+from tests.stages import translate
 
 LEG_JOINTS = tuple(
     JOINT_NAMES.index(f"{side}_{name}") for side in ("left", "right") for name in ("hip", "knee", "ankle")
@@ -194,7 +194,7 @@ def main() -> None:
     named = [(path.name, Motion.load(path).resample(FPS)) for path in options.motions]
     for name, motion in [*named, *(generated(options.demo) if options.demo else ())]:
         start = time.monotonic()
-        made = apply_translation(motion, GROUNDED, lambda: body)
+        made = translate(motion, GROUNDED, lambda: body)
         _show(name, motion, measure(motion, made, body, time.monotonic() - start))
 
 

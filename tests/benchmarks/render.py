@@ -33,7 +33,6 @@ def main() -> None:
     _stages(actor, settings)
     _whole([actor], settings)
     _whole([actor, actor], settings)
-    _whole([actor], replace(settings, renderer="skeleton"))
 
 
 def _stages(actor: Actor, settings: RenderSettings) -> None:
