@@ -7,7 +7,8 @@ the body without the audio. The share that is hidden grows from 5 % to all of it
 latents and codes of the trained VQ-VAEs, which stay as they are; the audio is encoded once.
 
 With --hears words it hears rhythm and words (EMAGE, section 4.1) in place of the waveform, of the cache's transcripts;
-with --hears both, which ones by turns, so that one generator does with a transcript and without.
+with --hears both, which ones by turns, so that one generator does with a transcript and without. With --silent-clips,
+clips without sound train the third pass.
 """
 
 import math
@@ -30,6 +31,7 @@ from emage.pipeline import EmagePipeline
 from emage.recording.audio import SAMPLE_RATE_HZ
 from emage.recording.vocabulary import VOCABULARY_NAMES
 from train.data.cache import Cache
+from train.data.channels import AUDIO, WHOLE_BODY
 from train.data.masking import MaskedWindow, Passes, mask_passes, sample_mask
 from train.data.transcripts import Transcripts, collect_vocabulary
 from train.data.windows import Windows, iterate_once, split_windows
@@ -79,8 +81,8 @@ class MaskedWindows(Dataset):
 
 @dataclass(frozen=True)
 class GeneratorReport:
-    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes; not
-    a number where there are no codes."""
+    """Of the validation windows, with the seed alone visible: latent and code losses, and the share of right codes in
+    those that have the part; not a number where there are no codes, or no such windows."""
 
     latent: float
     code: float
@@ -107,7 +109,7 @@ def validate(
     given the true past.
     """
     generator.eval()
-    results = []
+    results, right = [], {part: [] for part in NETWORK_PARTS}
     for item in iterate_once(dataset, config.batch_size, device):
         targets = encode_targets(codec, item.window, config.seed_frames)
         shown = mask_passes(item, targets.seed)
@@ -116,10 +118,15 @@ def validate(
         output = generator.generate(features, shown.seed_motion, shown.seed_mask, item.window.speaker, previous=past)
         losses = compare_pass(output, targets, config)
         codes = codec.codes(output, config.class_weight)
-        right = {f"right_{part}": share_right(codes[part], targets.codes[part]) for part in NETWORK_PARTS}
-        results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code), **right}))
+        results.append((len(item.mask), {"latent": float(losses.latent), "code": float(losses.code)}))
+        for part in NETWORK_PARTS:
+            known = targets.known[part] > 0
+            if known.any():
+                share = share_right(codes[part][known], targets.codes[part][known])
+                right[part].append((int(known.sum()), {part: share}))
     generator.train()
-    return GeneratorReport(**mean_of(results))
+    shares = {f"right_{part}": mean_of(of)[part] if of else math.nan for part, of in right.items()}
+    return GeneratorReport(**mean_of(results), **shares)
 
 
 def make_pasts(
@@ -136,7 +143,7 @@ def make_pasts(
     truth = true_pasts(codec, targets, shown.hinted)
     if config.autoregressive == "teacher-forced":
         return truth
-    return own_pasts(generator, codec, item.window, shown, item.by_words, truth)
+    return own_pasts(generator, codec, item.window, shown, item.by_words, truth, config.silent)
 
 
 def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
@@ -151,7 +158,11 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
         )
     vocabulary = None if config.hears == "sound" else collect_vocabulary(cache)
     transcripts = Transcripts(cache, vocabulary, config.transcript_noise) if vocabulary else None
-    training, validation = split_windows(cache, config, config.augmentation, transcripts)
+    body_needs = WHOLE_BODY if config.whole_body else ()
+    needs = body_needs if config.silent_clips else (AUDIO, *body_needs)
+    training, validation = split_windows(
+        cache, config, config.augmentation, transcripts, needs, held_out_needs=(AUDIO, *body_needs)
+    )
     dataset = MaskedWindows(training, config)
     held_out = MaskedWindows(validation, replace(config, first_window_chance=0.0))
     codec = load_codec(config.weights, config.whole_body).to(run.device)
@@ -159,7 +170,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
     network = new_generator(config, config.network(codec, cache, vocabulary), vocabulary)
     if vocabulary and run.is_main:
         vocabulary.save(folder / VOCABULARY_NAMES[0])
-    model, optimizer = run.prepare(ThreePasses(network))
+    model, optimizer = run.prepare(ThreePasses(network, config.silent))
     generator: Generator = run.accelerator.unwrap_model(model).generator
 
     for batches in run.steps(dataset, optimizer):
@@ -186,7 +197,7 @@ def train(config: GeneratorTraining, body: Body | None = None) -> Generator:
 
 def _show(run: Run, generator: Generator, codec: MotionCodec, cache: Cache, body: Body) -> None:
     """The first validation clip's beginning, true and generated from its sound alone."""
-    clip = next(clip for clip in cache.clips if clip.split == "val")
+    clip = cache.clips_of(("val",), (AUDIO,))[0]
     frames = min(clip.num_frames, 150)
     truth, audio = cache.clip_motion(clip).frames(0, frames), cache.clip_audio(clip, 0, frames)
     pipe = EmagePipeline(generator, codec)

@@ -25,6 +25,7 @@ from emage.motion.skeleton import (
     WHOLE,
 )
 from train.data.cache import Cache
+from train.data.channels import TRANS, WHOLE_BODY
 from train.data.windows import Window, Windows, code_part, iterate_once, part_vector, split_windows, spread_sample
 from train.run.checkpoints import load_part
 from train.run.command import run_stage
@@ -144,7 +145,7 @@ def train(config: GlobalMotionTraining, body: Body | None = None) -> GlobalMotio
     cache = Cache(config.cache)
     run = Run(config)
     body = body or load_body()
-    dataset, held_out = split_windows(cache, config)
+    dataset, held_out = split_windows(cache, config, needs=WHOLE_BODY if config.whole_body else ("lower", TRANS))
     points = BodyPoints(body, "lower", 1, cache.expression_basis).to(run.device)
     lower = load_part(config.weights, WHOLE if config.whole_body else "lower").to(run.device)
     folder = config.weights / NETWORK_FOLDERS["global"]

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body, load_body
-from emage.models.checkpoint import ALL_FOLDERS
+from emage.errors import WeightsError
+from emage.hub import find_weights
+from emage.models.checkpoint import ALL_FOLDERS, load_vqvae
 from emage.models.codec import integrate_root, split_vectors
 from emage.models.quantizer import Quantized, Quantizer, code_usage, perplexity
 from emage.models.vqvae import VQVAE, VQVAEConfig
@@ -25,6 +27,7 @@ from emage.motion import FPS
 from emage.motion.rotations import angle_between, matrix_to_rotation_6d
 from emage.motion.skeleton import (
     CONTACT_JOINTS,
+    LOWER_CONTACTS,
     LOWER_TRANSLATION,
     NETWORK_PARTS,
     PART_CHANNELS,
@@ -33,6 +36,7 @@ from emage.motion.skeleton import (
     WHOLE_CHANNELS,
 )
 from train.data.cache import Cache
+from train.data.channels import TRANS, WHOLE_BODY
 from train.data.windows import Window, Windows, code_part, iterate_once, part_vector, split_windows, spread_sample
 from train.run.command import run_stage
 from train.run.config import RunConfig
@@ -53,6 +57,9 @@ class VQVAETraining(RunConfig):
     codebook_size: int = 256
     layers: int | None = None
     """Convolution layers each way; by default 4 for lower and whole, else 2, as released."""
+    decoder_of: str | None = None
+    """Weights, as `--weights` of the app names them, whose network of this part begins; its decoder alone learns.
+    Encoder and codes stay as they are, so that a generator which was trained on them still fits."""
 
     channel_weight: float = 1.0
     """Mean difference of the channels as the decoder gives them; it holds where angles have no slope."""
@@ -114,12 +121,13 @@ class Reconstruction(NamedTuple):
 class TrainedVQVAE(nn.Module):
     """A VQ-VAE with the averages that move its codebook; the averages live in checkpoints, not in the weights."""
 
-    def __init__(self, config: VQVAEConfig):
+    def __init__(self, vqvae: VQVAE, decoder_alone: bool = False):
         super().__init__()
-        self.vqvae = VQVAE(config)
-        if config.quantized:
-            self.vqvae.quantizer.requires_grad_(False)
-        self.codebook = CodebookAverages(config.codebook_size, config.width)
+        self.vqvae = vqvae
+        self.moves_codes = vqvae.config.quantized and not decoder_alone
+        vqvae.encoder.requires_grad_(not decoder_alone)
+        vqvae.quantizer.requires_grad_(not (vqvae.config.quantized or decoder_alone))
+        self.codebook = CodebookAverages(vqvae.config.codebook_size, vqvae.config.width)
 
     def forward(self, vector: Tensor) -> Reconstruction:
         latent = self.vqvae.encoder(vector)
@@ -214,7 +222,8 @@ def compare_part(
     made: Tensor, vector: Tensor, window: Window, points: BodyPoints, part: str, config: VQVAETraining
 ) -> dict[str, Tensor]:
     """Losses by their names in `VQVAELosses`, of made and vector (B, T, C), decoded and true channels of the part."""
-    channel = (made - vector).abs().mean()
+    known = known_channels(window, part)
+    channel = ((made - vector).abs() * known).mean()
     made = orthonormalize(made, part)
     turns = 6 * len(PART_JOINTS[part])
     angle = angle_between(to_matrices(made[..., :turns]), to_matrices(vector[..., :turns])).mean()
@@ -228,7 +237,7 @@ def compare_part(
     )
     zero = angle.new_zeros(())
     is_face, is_lower = part == "face", part == "lower"
-    difference = (made - vector)[..., turns:]
+    difference = (made - vector)[..., turns:] * known[..., turns:]
     translation = difference[..., :3].abs().mean() if is_lower else zero
     return {
         "channel": config.channel_weight * channel,
@@ -236,12 +245,20 @@ def compare_part(
         "expression": config.expression_weight * difference.abs().mean() if is_face else zero,
         "translation": config.translation_weight * translation,
         "contact": config.contact_weight * difference[..., 3:].square().mean() if is_lower else zero,
-        "velocity": config.velocity_weight * (change - true_change).abs().mean(),
-        "acceleration": config.acceleration_weight * (change - true_change).diff(dim=1).abs().mean(),
+        "velocity": config.velocity_weight * ((change - true_change).abs() * known).mean(),
+        "acceleration": config.acceleration_weight * ((change - true_change).diff(dim=1).abs() * known).mean(),
         "position": config.position_weight * position,
         "vertex": config.vertex_weight * vertex,
         "sliding": config.sliding_weight * sliding,
     }
+
+
+def known_channels(window: Window, part: str) -> Tensor:
+    """(B, 1, C): 1 for the channels of a part that a window has, 0 for translation and contacts that it has not."""
+    known = torch.ones(len(window.has), 1, PART_CHANNELS[part], device=window.has.device)
+    if part == "lower":
+        known[..., LOWER_TRANSLATION] = known[..., LOWER_CONTACTS] = window.knows(TRANS)[:, None, None]
+    return known
 
 
 def orthonormalize(vector: Tensor, part: str) -> Tensor:
@@ -269,7 +286,8 @@ def _compare_positions(vector: Tensor, window: Window, points: BodyPoints, part:
     if part != "lower":
         return position, vertex, torch.zeros_like(position)
     feet = ours.joints[..., CONTACT_JOINTS, :]
-    return position, vertex, FPS * measure_sliding(feet, vector[..., LOWER_TRANSLATION], window.contacts)
+    sliding = FPS * measure_sliding(feet, vector[..., LOWER_TRANSLATION], window.contacts)
+    return position, vertex, sliding * window.knows(TRANS)
 
 
 def _mean_distance(ours: Tensor, truth: Tensor) -> Tensor:
@@ -325,19 +343,37 @@ def validate(network: VQVAE, batches: Iterable[Window], points: BodyPoints, part
     return VQVAEReport(**mean_of(results), perplexity=spread, codes_in_use=in_use)
 
 
+def begin(config: VQVAETraining, dataset: Windows) -> VQVAE:
+    """A new network at the scale of the data, or that of the weights in `decoder_of`.
+
+    Raises:
+        WeightsError: those have no network of this part, or one of another size.
+    """
+    if config.decoder_of is None:
+        network = VQVAE(config.network())
+        begin_at_data(network, spread_sample(dataset, lambda window: part_vector(window, config.part)))
+        return network
+    folders = find_weights(config.decoder_of).folders
+    if config.part not in folders:
+        raise WeightsError(f"{config.decoder_of} has no VQ-VAE of {config.part}, so its decoder cannot be trained on.")
+    network = load_vqvae(folders[config.part], config.part)
+    if network.config != config.network():
+        raise WeightsError(f"{config.decoder_of}: its VQ-VAE of {config.part} is {network.config}. Give these sizes.")
+    return network
+
+
 def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
     """Run the stage from its beginning or its last checkpoint to its end."""
     cache = Cache(config.cache)
     run = Run(config)
     body = body or load_body()
-    dataset, held_out = split_windows(cache, config)
+    dataset, held_out = split_windows(cache, config, needs=WHOLE_BODY if config.part == WHOLE else (config.part,))
     points = {
         part: BodyPoints(body, part, config.skin_points, cache.expression_basis).to(run.device) for part in config.parts
     }
     folder = config.weights / ALL_FOLDERS[config.part]
-    new = TrainedVQVAE(config.network())
-    begin_at_data(new.vqvae, spread_sample(dataset, lambda window: part_vector(window, config.part)))
-    model, optimizer = run.prepare(new)
+    new = begin(config, dataset)
+    model, optimizer = run.prepare(TrainedVQVAE(new, decoder_alone=config.decoder_of is not None))
     trained: TrainedVQVAE = run.accelerator.unwrap_model(model)
     network, codebook = trained.vqvae, trained.codebook
 
@@ -348,14 +384,14 @@ def train(config: VQVAETraining, body: Body | None = None) -> VQVAE:
                 made = model(vector)
                 losses = compare_reconstruction(made.motion, vector, made.quantized, window, points, config)
                 run.descend(losses.total, model, optimizer)
-            if config.quantized:
+            if trained.moves_codes:
                 codebook.collect(made.latent, made.quantized.index)
             run.record(losses)
-        if config.quantized:
+        if trained.moves_codes:
             with torch.no_grad():
                 dead = codebook.update(network.quantizer, made.latent, config, run)
         run.end_step(network, folder)
-        if config.quantized and run.is_time(config.log_every):
+        if trained.moves_codes and run.is_time(config.log_every):
             run.log("codes", {"dead": dead, "perplexity": float(perplexity(codebook.use))})
         if run.is_main and run.is_time(config.validate_every):
             for part in config.parts:

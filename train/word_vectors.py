@@ -19,7 +19,8 @@ from emage.errors import EmageError
 from emage.files import write_text
 from emage.motion import FPS
 from emage.motion.skeleton import PART_JOINTS, rotation_channels
-from train.data.cache import Cache, Clip, CorpusError
+from train.data.cache import Cache, Clip
+from train.data.corpus import CorpusError
 from train.run.command import run_command
 
 _OFFSETS_S = (-0.3, -0.1, 0.1, 0.3, 0.5)
@@ -57,7 +58,7 @@ def word_vectors(cache: Cache, width: int) -> dict[str, np.ndarray]:
     """
     if width < 1:
         raise EmageError(f"width is {width}; it must be 1 or more.")
-    clips = [clip for clip in cache.clips if clip.split == "train"]
+    clips = cache.clips_of(("train",), ("upper", "hands"))
     rotations = [_rotations(cache, clip) for clip in clips]
     rest, spread = _speaker_means(clips, rotations)
     sums: dict[str, np.ndarray] = {}

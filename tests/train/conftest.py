@@ -1,5 +1,6 @@
 """A tiny corpus, its cache, and a folder of weights that all four stages have trained: once for all tests here."""
 
+import json
 import multiprocessing
 import shutil
 from collections.abc import Mapping
@@ -20,9 +21,11 @@ from emage.recording.audio import frame_to_sample
 from tests.conftest import make_motion, make_speech
 from train import fgd_encoder, generator, global_motion, vqvae
 from train.data.augment import Augmentation
-from train.data.cache import Cache, build_cache
+from train.data.building import build_cache
+from train.data.cache import Cache
 from train.run.config import RunConfig
 
+UNHEARD_CLIP = "3_ben_0_3_3"
 QUIET = Augmentation(gain_db=(0, 0), reverb_chance=0, band_chance=0, noise_chance=0, clip_chance=0)
 
 
@@ -39,7 +42,9 @@ def _one_thread():
 def processes() -> BaseContext:
     """Processes that are copies of one that has loaded the stages and done nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.generator", "train.vqvae", "train.synthetic.corpus"])
+    context.set_forkserver_preload(
+        ["train.generator", "train.vqvae", "train.synthetic.corpus", "train.ablation.report", "librosa.onset"]
+    )
     return context
 
 
@@ -95,20 +100,67 @@ def cache(corpus, body, tmp_path_factory) -> Cache:
     return build_cache(corpus, tmp_path_factory.mktemp("cache") / "cache", body=body)
 
 
+@pytest.fixture(scope="session")
+def unheard_cache(corpus, body, tmp_path_factory) -> Cache:
+    """The same clips with transcripts, one of them silent."""
+    unheard = shutil.copytree(corpus, tmp_path_factory.mktemp("unheard") / "corpus")
+    write_transcripts(unheard)
+    soundfile.write(unheard / "wave16k" / f"{UNHEARD_CLIP}.wav", np.zeros(16000 * 7, np.float32), 16000, "PCM_16")
+    return build_cache(unheard, unheard.parent / "cache", body=body)
+
+
+def lacking(corpus: Path, copy: Path, prefix: str, **content: object) -> Path:
+    """A copy of a corpus whose ids begin with something else, with a channels.json."""
+    shutil.copytree(corpus, copy)
+    for path in [*copy.rglob("*.npz"), *copy.rglob("*.wav")]:
+        path.rename(path.with_name(prefix + path.name))
+    lines = (copy / "train_test_split.csv").read_text().splitlines()
+    (copy / "train_test_split.csv").write_text("\n".join([lines[0], *(prefix + line for line in lines[1:])]) + "\n")
+    (copy / "channels.json").write_text(json.dumps(content))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def halves(corpus, tmp_path_factory) -> list[Path]:
+    """Corpora without faces, without legs, and of motion alone, as AMASS has it."""
+    folder = tmp_path_factory.mktemp("halves")
+    faceless = lacking(corpus, folder / "faceless", "2", missing=["face"])
+    legless = lacking(corpus, folder / "legless", "4", missing=["lower"])
+    silent = folder / "silent"
+    (silent / "smplxflame_30").mkdir(parents=True)
+    motion = make_motion(400, 7, fps=60, reach=0.2)
+    poses = np.concatenate([motion.poses[:, :66], motion.poses[:, 75:]], 1)
+    amass = {"poses": poses, "trans": motion.trans, "betas": np.ones(16), "mocap_framerate": 60.0}
+    np.savez(silent / "smplxflame_30/900_walk.npz", gender="female", dmpls=np.zeros((400, 8)), **amass)
+    (silent / "train_test_split.csv").write_text("id,type\n900_walk,train\n")
+    (silent / "channels.json").write_text(json.dumps({"missing": ["audio", "face"]}))
+    return [faceless, legless, silent]
+
+
+@pytest.fixture(scope="session")
+def partial_cache(halves, body, tmp_path_factory) -> Cache:
+    return build_cache(halves, tmp_path_factory.mktemp("partial") / "cache", body=body)
+
+
 WORDS = ("three", "big", "houses", "no", "you")
+
+
+def write_transcripts(root: Path) -> None:
+    """Of every clip of a corpus: one of `WORDS` after the other, each half a second long."""
+    (root / "textgrid").mkdir()
+    for motion in sorted((root / "smplxflame_30").iterdir()):
+        grid = textgrid.Textgrid(0, 4)
+        spans = [(i / 2, i / 2 + 0.4, WORDS[i % len(WORDS)]) for i in range(8)]
+        grid.addTier(textgrid.IntervalTier("words", spans, 0, 4))
+        path = root / "textgrid" / f"{motion.stem}.TextGrid"
+        grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
 
 
 @pytest.fixture(scope="session")
 def spoken_cache(corpus, body, tmp_path_factory) -> Cache:
-    """The same clips with a transcript: one of `WORDS` after the other, each half a second long."""
+    """The same clips with transcripts."""
     spoken = shutil.copytree(corpus, tmp_path_factory.mktemp("spoken") / "corpus")
-    (spoken / "textgrid").mkdir()
-    for motion in sorted((spoken / "smplxflame_30").iterdir()):
-        grid = textgrid.Textgrid(0, 4)
-        spans = [(i / 2, i / 2 + 0.4, WORDS[i % len(WORDS)]) for i in range(8)]
-        grid.addTier(textgrid.IntervalTier("words", spans, 0, 4))
-        path = spoken / "textgrid" / f"{motion.stem}.TextGrid"
-        grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
+    write_transcripts(spoken)
     return build_cache(spoken, spoken.parent / "cache", body=body)
 
 

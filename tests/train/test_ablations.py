@@ -18,7 +18,7 @@ from emage.motion.skeleton import NETWORK_PARTS
 from emage.pipeline import EmagePipeline
 from tests.conftest import make_speech
 from tests.train.conftest import QUIET, logged, settings
-from train import generator, global_motion, vqvae
+from train import generator, global_motion, speech_features, vqvae
 from train.evaluation.makers import load_text_pipeline, new_codec
 from train.evaluation.reconstruction import reconstruction_report
 from train.global_motion import GlobalMotionTraining
@@ -59,6 +59,15 @@ def test_without_masks_nothing_is_learned_of_hints(trained, cache, body, tmp_pat
     assert set(logged(config, "train/hint_code").values()) == set(logged(config, "train/silent_latent").values()) == {0}
     assert logged(config, "train/seed_code")[6] < logged(config, "train/seed_code")[1]
     speak(EmagePipeline.from_pretrained(config.weights, device="cpu"))
+
+
+def test_the_pass_without_audio_can_be_left_out(trained, cache, body, tmp_path):
+    changes = {"steps": 2, "silent": False, "autoregressive": "own", "window_frames": 16}
+    config = train_generator(cache, body, tmp_path, trained["lower"].weights, **changes)
+    assert (
+        set(logged(config, "train/silent_code").values()) == set(logged(config, "train/silent_latent").values()) == {0}
+    )
+    assert min(logged(config, "train/hint_code").values()) > 0
 
 
 @pytest.mark.parametrize("fed", ["teacher-forced", "own"])
@@ -127,6 +136,8 @@ def test_a_generator_of_latents_without_codes(vaes, cache, body, tmp_path):
     with pytest.raises(EmageError, match="no classes can be learned"):
         train_generator(cache, body, tmp_path / "classes", weights, steps=1)
     nothing = Parts.of(lambda _: 0.0)
+    with pytest.raises(EmageError, match="no codes that speech could foretell"):
+        speech_features.train(settings(GeneratorTraining, cache, tmp_path / "x", weights=weights, class_weight=nothing))
     config = train_generator(cache, body, tmp_path, weights, steps=8, class_weight=nothing)
     latent = logged(config, "train/seed_latent")
     assert latent[8] < latent[1]

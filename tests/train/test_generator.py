@@ -27,6 +27,9 @@ from train.modelling.passes import Targets, compare_passes, encode_targets
 from train.modelling.settings import GeneratorTraining, mask_ratio
 from train.run.checkpoints import load_codec
 
+WHOLE = torch.ones(4, 6, dtype=torch.bool)
+"""Of windows that lack nothing."""
+
 
 def test_mask_ratio_grows_from_the_first_step_to_the_last():
     config = GeneratorTraining(cache=Path(), weights=Path(), out=Path(), steps=101)
@@ -50,7 +53,7 @@ def test_masks_hide_parts_over_spans():
 
 
 def test_what_the_passes_see():
-    window = Window(torch.full((2, 64, 337), 5.0), *(torch.zeros(2) for _ in range(7)))
+    window = Window(torch.full((2, 64, 337), 5.0), *(torch.zeros(2) for _ in range(7)), has=WHOLE[:2])
     mask = torch.ones(2, 64, 337, dtype=torch.uint8)
     mask[:, :10, TRANSLATION] = 0
     item = MaskedWindow(
@@ -70,7 +73,7 @@ def test_what_the_passes_see():
 
 def test_one_window_in_so_many_has_hints():
     motion = torch.arange(4.0)[:, None, None].expand(4, 64, 337)
-    window = Window(motion, *(torch.zeros(4) for _ in range(6)), sample_index=torch.tensor([6, 7, 8, 9]))
+    window = Window(motion, *(torch.zeros(4) for _ in range(6)), sample_index=torch.tensor([6, 7, 8, 9]), has=WHOLE)
     mask = torch.ones(4, 64, 337, dtype=torch.uint8)
     item = MaskedWindow(window, mask, torch.zeros(4, 3), torch.zeros(4, dtype=torch.bool), torch.zeros(4))
     shown = mask_passes(item, torch.zeros(4, 4, 337), hint_stride=2)
@@ -82,6 +85,8 @@ def test_one_window_in_so_many_has_hints():
         Parts.of(lambda _: torch.arange(4.0)[:, None, None].expand(4, 64, 8)),
         Parts.of(lambda _: torch.zeros(4, 64, dtype=torch.long)),
         torch.zeros(4, 4, 337),
+        Parts.of(lambda _: torch.ones(4)),
+        torch.ones(4),
     )
     exact = [
         GeneratorOutput(latents, latents.map(torch.zeros_like))

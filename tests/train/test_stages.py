@@ -112,6 +112,22 @@ def test_initial_weights_are_those_that_the_setting_names(trained, cache, body, 
     assert losses[1] < 0.85 * losses[0]
 
 
+def test_a_decoder_is_trained_on_alone(trained, cache, body, tmp_path):
+    before = trained["upper"].weights
+    config = settings(VQVAETraining, cache, tmp_path, steps=30, width=64, codebook_size=64, layers=1)
+    config = replace(config, decoder_of=str(before), half_weights=trained["upper"].half_weights)
+    after = vqvae.train(config, body).state_dict()
+    state = load_file(before / "emage_vq" / "upper" / "model.safetensors")
+    changed = {name.split(".")[0] for name, tensor in state.items() if not torch.equal(tensor, after[name])}
+    assert changed == {"decoder"}
+    losses = logged(config)
+    assert losses[30] < 0.9 * losses[1]
+    with pytest.raises(WeightsError, match="VQ-VAE of upper is .*width=64"):
+        vqvae.train(replace(config, out=tmp_path / "other", width=32), body)
+    with pytest.raises(WeightsError, match="has no VQ-VAE of whole"):
+        vqvae.train(replace(config, out=tmp_path / "other", part="whole"), body)
+
+
 def test_half_precision_loses_nearly_the_same(trained, cache, tmp_path, processes):
     calm = {"augmentation": QUIET, "dropout": 0.0, "aligned_audio": True, "hint_stride": 2, "batch_size": 4}
     losses = []

@@ -51,7 +51,7 @@ def test_perplexity():
 def test_codes_follow_their_latents_and_dead_ones_are_revived(tmp_path):
     config = VQVAETraining(cache=tmp_path, weights=tmp_path, out=tmp_path, part="upper", code_decay=0.5)
     run = Run(config)
-    trained = TrainedVQVAE(VQVAEConfig(78, 2, 1, 4))
+    trained = TrainedVQVAE(VQVAE(VQVAEConfig(78, 2, 1, 4)))
     quantizer, codebook = trained.vqvae.quantizer, trained.codebook
     places = torch.tensor([[0.0, 0], [4, 0], [0, 4], [4, 4]])
     latent = (places[:, None] + 0.1 * torch.randn(4, 50, 2)).reshape(1, 200, 2)

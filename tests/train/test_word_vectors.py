@@ -12,7 +12,9 @@ from emage.recording.vocabulary import UNK, load_vocabulary
 from tests.conftest import make_speech
 from tests.train.conftest import write_corpus
 from train import word_vectors as stage
-from train.data.cache import Cache, CorpusError, build_cache
+from train.data.building import build_cache
+from train.data.cache import Cache
+from train.data.corpus import CorpusError
 from train.word_vectors import word_vectors
 
 LIFTS = {"up": 1.2, "rise": 1.2, "down": -1.2, "fall": -1.2, "and": 0.0, "then": 0.0}

@@ -1,5 +1,6 @@
 """`python -m train.data`: build the cache."""
 
-from train.data.cache import main
+from train.data.building import main
 
-main()
+if __name__ == "__main__":  # not in the processes that decode, which import it
+    main()

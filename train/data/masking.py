@@ -6,6 +6,7 @@ It is what is visible when sampling (`emage.generation.windows`, `emage.hints.pl
 - A seed is decoded from codes, with the lower decoder's root velocity in its translation channels. Where a hint is
   visible in it, the hint takes precedence.
 - The first window of a recording has no codes to decode a seed from; its seed is the pose at rest.
+- What a clip lacks is never visible, not in the seed either.
 """
 
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from emage.generation.windows import rest_seed
 from emage.motion.skeleton import DISJOINT_PARTS, MOTION_CHANNELS, TRANSLATION, hint_channels
+from train.data.channels import unknown_columns
 from train.data.windows import Window
 
 SPAN_FRAMES = (1, 8, 16, 64)
@@ -65,14 +67,16 @@ def mask_passes(item: MaskedWindow, seed: Tensor, hint_stride: int | None = 1) -
     frames, seed_frames = item.mask.shape[1], seed.shape[1]
     seed = torch.where(item.is_first[:, None, None], rest_seed(seed_frames).to(seed), seed)
     seed_motion = functional.pad(seed, (0, 0, 0, frames - seed_frames))
+    unknown = unknown_columns(item.window.has)[:, None].to(item.mask)  # (B, 1, 337)
     seed_mask = torch.ones_like(item.mask)
-    seed_mask[:, :seed_frames] = 0
+    seed_mask[:, :seed_frames] = unknown
     hint_motion = item.window.motion.clone()
     hint_motion[..., TRANSLATION] += item.shift[:, None]
     is_hint = item.mask[:, :seed_frames] == 0
     hint_motion[:, :seed_frames] = torch.where(is_hint, hint_motion[:, :seed_frames], seed)
     hint_mask = item.mask.clone()
     hint_mask[:, :seed_frames] = 0
+    hint_mask = torch.maximum(hint_mask, unknown)
     index = item.window.sample_index
     hinted = torch.zeros_like(index, dtype=torch.bool) if hint_stride is None else index % hint_stride == 0
     return Passes(seed_motion, seed_mask, hinted, hint_motion[hinted], hint_mask[hinted])

@@ -1,17 +1,24 @@
 """What a generator that knows words hears in training: rhythm, and words as recognition makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from emage.errors import EmageError
 from emage.motion import FPS
 from emage.recording.audio import frame_to_sample
-from emage.recording.features import onset_samples, speech_rhythm, word_indices
+from emage.recording.features import speech_rhythm, word_indices
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import UNK, Vocabulary
-from train.data.cache import Cache, CorpusError
+from train.data.cache import Cache
+from train.data.corpus import CorpusError
+
+_MOST_CLIPS = 512
+"""Remembered at once, so that memory does not grow with the corpus."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Transcripts:
     def __init__(self, cache: Cache, vocabulary: Vocabulary, noise: TranscriptNoise):
         self.cache, self.vocabulary, self.noise = cache, vocabulary, noise
         self._others = vocabulary.words[UNK + 1 :]
+        known = cache.vocabulary() if noise == EXACT else None
+        self._is_stored = known is not None and known.words == vocabulary.words
         self._words: dict[int, tuple[Word, ...]] = {}
         self._onsets: dict[int, np.ndarray] = {}
 
@@ -93,15 +102,24 @@ class Transcripts:
 
     def rhythm(self, clip: int, start_frame: int, audio: np.ndarray) -> np.ndarray:
         """(N, 2) of a window's sound (N,), which begins at a frame of the clip of that number."""
-        if clip not in self._onsets:
-            self._onsets[clip] = onset_samples(self.cache.clip_audio(self.cache.clips[clip]))
-        onsets = self._onsets[clip] - frame_to_sample(start_frame)
+        onsets = _recall(self._onsets, clip, lambda: self.cache.onsets(self.cache.clips[clip]))
+        onsets = onsets - frame_to_sample(start_frame)
         return speech_rhythm(audio, onsets[(onsets >= 0) & (onsets < len(audio))])
 
     def words(self, clip: int, start_frame: int, frames: int, rng: np.random.Generator) -> np.ndarray:
         """(T,) indices of what the transcript of a clip has at `frames` frames from one on."""
-        if clip not in self._words:
-            self._words[clip] = self.cache.words(self.cache.clips[clip])
+        if self._is_stored:
+            return self.cache.word_indices(self.cache.clips[clip], start_frame, start_frame + frames)
+        words = _recall(self._words, clip, lambda: self.cache.words(self.cache.clips[clip]))
         start_s, end_s = start_frame / FPS, (start_frame + frames) / FPS
-        near = [word for word in self._words[clip] if word.end_s > start_s - 1 and word.start_s < end_s + 1]
+        near = [word for word in words if word.end_s > start_s - 1 and word.start_s < end_s + 1]
         return word_indices(disturb_words(near, self._others, self.noise, rng), self.vocabulary, frames, start_frame)
+
+
+def _recall(known: dict[int, Value], clip: int, read: Callable[[], Value]) -> Value:
+    """What is known of a clip, or read now; no more is remembered than of the latest clips."""
+    if clip not in known:
+        if len(known) >= _MOST_CLIPS:
+            del known[next(iter(known))]
+        known[clip] = read()
+    return known[clip]

@@ -1,6 +1,6 @@
 """Windows cut from the cache: the items of training and of validation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from emage.motion.skeleton import CONTACTS, ROTATION_CHANNELS, TRANSLATION, WHOL
 from emage.recording.audio import SAMPLE_RATE_HZ, frame_to_sample
 from train.data.augment import Augmentation, augment
 from train.data.cache import Cache
+from train.data.channels import CHANNELS, flags_of
+from train.data.corpus import CorpusError
 from train.data.transcripts import Transcripts
 from train.run.config import RunConfig
 
@@ -24,7 +26,8 @@ class Window(NamedTuple):
 
     motion (T, 337), as a hint shows it; expressions (T, 100); root_velocity (T, 3); audio (N,) at 16 kHz; rhythm (N, 2)
     and words (T,), as a generator hears them that knows words, of length 0 for others; speaker;
-    sample_index: the item's number in the whole course of the training, from which all its randomness follows.
+    sample_index: the item's number in the whole course of the training, from which all its randomness follows;
+    has (6,) bool, which of `train.data.channels.CHANNELS` the clip has.
     """
 
     motion: Tensor
@@ -35,6 +38,11 @@ class Window(NamedTuple):
     words: Tensor
     speaker: Tensor
     sample_index: Tensor
+    has: Tensor
+
+    def knows(self, channel: str) -> Tensor:
+        """(B,) float, 1 for the windows that have a channel."""
+        return self.has[:, CHANNELS.index(channel)].float()
 
     @property
     def rotations(self) -> Tensor:
@@ -56,6 +64,11 @@ class Windows(Dataset):
     augmentation: what to do to the sound; None leaves it as it is.
     transcripts: what is heard of the words; None for a training that hears none.
     shuffled: False takes the windows in order, for validation.
+    weights: how often each corpus of the cache is taken; each item is then any window of one of them, by chance. By
+        default every window is taken once in each pass.
+
+    Raises:
+        CorpusError: weights that are not one for each corpus, or one for a corpus without windows.
     """
 
     def __init__(
@@ -67,10 +80,13 @@ class Windows(Dataset):
         augmentation: Augmentation | None = None,
         transcripts: Transcripts | None = None,
         shuffled: bool = True,
+        weights: Sequence[float] = (),
     ):
         self.cache, self.table, self.window_frames, self.seed = cache, table, window_frames, seed
         self.augmentation, self.transcripts, self.shuffled = augmentation, transcripts, shuffled
         self._epoch, self._order = -1, np.arange(len(table))
+        self._weights = np.array(weights, float)
+        self._rows_of = _rows_by_corpus(cache, table, self._weights) if len(weights) else []
 
     def __len__(self) -> int:
         return len(self.table)
@@ -91,17 +107,22 @@ class Windows(Dataset):
             rhythm = self.transcripts.rhythm(number, int(start), audio)
             words = self.transcripts.words(number, int(start), length, rng)
         return Window(
-            motion=torch.from_numpy(self.cache.motion[frames].copy()),
-            expressions=torch.from_numpy(self.cache.expressions[frames].copy()),
-            root_velocity=torch.from_numpy(self.cache.root_velocity[frames].copy()),
+            motion=torch.from_numpy(self.cache.motion[frames]),
+            expressions=torch.from_numpy(self.cache.expressions[frames]),
+            root_velocity=torch.from_numpy(self.cache.root_velocity[frames]),
             audio=torch.from_numpy(audio),
             rhythm=torch.from_numpy(rhythm),
             words=torch.from_numpy(words),
             speaker=torch.tensor(clip.speaker),
             sample_index=torch.tensor(sample_index),
+            has=flags_of(clip.missing),
         )
 
     def _row(self, sample_index: int) -> int:
+        if self._rows_of:
+            rng = np.random.default_rng((self.seed, sample_index, 4))
+            rows = self._rows_of[rng.choice(len(self._weights), p=self._weights / self._weights.sum())]
+            return int(rows[rng.integers(len(rows))])
         epoch, row = divmod(sample_index, len(self.table))
         if self.shuffled and epoch != self._epoch:
             self._epoch = epoch
@@ -109,22 +130,41 @@ class Windows(Dataset):
         return int(self._order[row])
 
 
+def _rows_by_corpus(cache: Cache, table: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """Rows of a table of windows, by corpus."""
+    if len(weights) != cache.num_corpora or not (weights >= 0).all() or not weights.any():
+        raise CorpusError(
+            f"The weights {weights.tolist()} are given; {cache.folder} is of {cache.num_corpora} corpora, and each "
+            "needs one of 0 or more."
+        )
+    corpus = np.array([clip.corpus for clip in cache.clips])[table[:, 0]]
+    rows = [np.flatnonzero(corpus == number) for number in range(len(weights))]
+    if empty := [number for number, own in enumerate(rows, 1) if weights[number - 1] and not len(own)]:
+        raise CorpusError(f"Corpus {empty[0]} has no window that this stage can train on. Give it the weight 0.")
+    return rows
+
+
 def split_windows(
     cache: Cache,
     config: RunConfig,
     augmentation: Augmentation | None = None,
     transcripts: Transcripts | None = None,
+    needs: Sequence[str] = (),
+    held_out_needs: Sequence[str] | None = None,
 ) -> tuple[Windows, Windows]:
     """The windows of split train, and those of split val in order: without overlap, `validation_windows` at most.
 
     What is done to sound and words is done in training; validation has them as they are.
+
+    needs: of `train.data.channels.CHANNELS`, what clips must have to be taken; held_out_needs: those of split val, by
+    default the same.
     """
     frames = config.window_frames
-    training = cache.windows(("train",), frames, config.stride_frames)
-    held_out = cache.windows(("val",), frames, frames)
+    training = cache.windows(("train",), frames, config.stride_frames, needs)
+    held_out = cache.windows(("val",), frames, frames, needs if held_out_needs is None else held_out_needs)
     held_out = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), config.validation_windows)).astype(int)]
     return (
-        Windows(cache, training, frames, config.seed, augmentation, transcripts),
+        Windows(cache, training, frames, config.seed, augmentation, transcripts, weights=config.corpus_weights),
         Windows(cache, held_out, frames, config.seed, transcripts=transcripts and transcripts.exact(), shuffled=False),
     )
 

@@ -16,7 +16,9 @@ from emage.evaluation import published, quality
 from emage.generation.windows import Window
 from emage.models.fgd import MotionAutoencoder
 from emage.motion import FPS, Motion
-from train.data.cache import Cache, Clip, CorpusError
+from train.data.cache import Cache, Clip
+from train.data.channels import AUDIO, WHOLE_BODY
+from train.data.corpus import CorpusError
 from train.evaluation import scores
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
@@ -52,24 +54,27 @@ _OF_NETWORKS = (Row.GENERATED, Row.UNTRAINED_GENERATOR, Row.UNTRAINED, Row.TEXT,
 
 @dataclass(frozen=True)
 class BeatGaps:
-    """BC and BC aligned with the own audio less that with wrong ones, each with its standard error over clips."""
+    """BC and BC aligned with the own audio less that with wrong ones, each with its standard error over clips; None
+    where too few clips have an onset."""
 
-    bc: float
-    bc_error: float
-    bc_aligned: float
-    bc_aligned_error: float
+    bc: float | None
+    bc_error: float | None
+    bc_aligned: float | None
+    bc_aligned_error: float | None
 
 
 @dataclass(frozen=True)
 class HeldOutReport:
     """bc_gaps: by row of what moved, how far BC and BC aligned tell the own audio from a wrong one. A share of a gap
-    that is not several times its error says nothing. gestures: by row of what moved."""
+    that is not several times its error says nothing. without_onset: ids of the clips in whose sound nothing sets in,
+    which count for all but BC. gestures: by row of what moved."""
 
     clips: int
     minutes: float
     rows: dict[Row, scores.MotionScores]
     bc_gaps: dict[Row, BeatGaps]
     gestures: dict[Row, GestureScores] = field(default_factory=dict)
+    without_onset: tuple[str, ...] = ()
 
 
 def held_out_report(
@@ -132,6 +137,7 @@ def held_out_report(
             row: beat_gaps(rows[row], rows[_REPAIRED[row]], [clip.match for clip in scored[row]], wrong[row])
             for row in repaired
         },
+        without_onset=scores.without_onset(clips, scored[Row.CORPUS]),
         gestures={
             row: pool_gestures(of_row, [cache.strokes(clip) for clip in clips], pairs, config.seed)
             for row, of_row in gestures.items()
@@ -152,12 +158,14 @@ def beat_gaps(
             [getattr(match, name) for match in matches], [[getattr(match, name) for match in each] for each in others]
         )
 
-    return BeatGaps(own.bc - wrong.bc, error("bc"), own.bc_aligned - wrong.bc_aligned, error("bc_aligned"))
+    bc, bc_aligned = scores.difference(own.bc, wrong.bc), scores.difference(own.bc_aligned, wrong.bc_aligned)
+    return BeatGaps(bc, error("bc"), bc_aligned, error("bc_aligned"))
 
 
 def held_out_clips(cache: Cache) -> list[Clip]:
-    """The clips of split test that are long enough. Raises CorpusError for fewer than two."""
-    clips = [clip for clip in cache.clips if clip.split == "test" and clip.num_frames >= scores.MIN_FRAMES]
+    """The clips of split test that are whole and long enough. Raises CorpusError for fewer than two."""
+    whole = cache.clips_of(("test",), (AUDIO, *WHOLE_BODY))
+    clips = [clip for clip in whole if clip.num_frames >= scores.MIN_FRAMES]
     if len(clips) < 2:
         raise CorpusError(
             f"{cache.folder} has {len(clips)} clips of split test that last {scores.MIN_FRAMES / FPS:.1f} s or more. "
@@ -210,7 +218,8 @@ def held_out_targets(rows: dict[Row, scores.MotionScores]) -> list[Target]:
     def shares(name: str) -> tuple[float | None, float | None]:
         """Of the corpus's gap between its own and wrong audio: how far the score is along it, how large its own is."""
         score, own, low, made_low = (getattr(each, name) for each in (made, corpus, wrong, made_wrong))
-        return scores.ratio(score - low, own - low), scores.ratio(score - made_low, own - low)
+        gap = scores.difference(own, low)
+        return tuple(scores.ratio(scores.difference(score, base), gap) for base in (low, made_low))
 
     (bc, bc_gap), (bc_aligned, bc_aligned_gap) = shares("bc"), shares("bc_aligned")
     sliding = scores.ratio(made.foot_sliding_m_per_s, corpus.foot_sliding_m_per_s)

@@ -15,11 +15,11 @@ from emage.motion.skeleton import NUM_JOINTS, PART_JOINTS
 from emage.pipeline import EmagePipeline
 from train.data.cache import Cache
 from train.evaluation.held_out import held_out_clips, read_clip
+from train.evaluation.intervals import Interval, bootstrap
 from train.evaluation.makers import generate
 from train.evaluation.scores import HeldOutClip
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
-from train.evaluation.word_gestures import Interval, bootstrap
 
 HINT_FRAMES = 32
 """The upper body is shown and hidden over spans of so many frames by turns; it is shown first."""

@@ -26,7 +26,10 @@ from emage.recording.recognition import recognise_words
 from emage.recording.recording import Recording
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import VOCABULARY_NAMES, load_vocabulary
-from train.data.cache import Cache, CorpusError, differentiate_path
+from train.data.building import differentiate_path
+from train.data.cache import Cache
+from train.data.channels import WHOLE_BODY
+from train.data.corpus import CorpusError
 from train.evaluation.held_out import Maker, Row
 from train.evaluation.scores import HeldOutClip
 from train.evaluation.settings import Evaluation
@@ -137,7 +140,7 @@ def device_of(codec: MotionCodec) -> torch.device:
 
 def mean_pose(cache: Cache) -> Motion:
     """One frame, the mean of split train: of rotations the one nearest to their mean matrix (the chordal mean)."""
-    clips = [clip for clip in cache.clips if clip.split == "train"]
+    clips = cache.clips_of(("train",), WHOLE_BODY)
     if not clips:
         raise CorpusError(f"{cache.folder} has no clip of split train, of which the mean pose is taken.")
     turns, expressions, trans = torch.zeros(NUM_JOINTS, 3, 3, dtype=torch.float64), 0.0, 0.0

@@ -1,6 +1,6 @@
 """Reconstruction: the motion of split test through the codes and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from emage.models.parts import Parts
 from emage.motion.rotations import angle_between
 from emage.motion.skeleton import JAW_JOINT, PART_JOINTS, ROTATION_CHANNELS, rotation_channels
 from train.data.cache import Cache
+from train.data.channels import WHOLE_BODY
 from train.data.windows import Window, Windows, codec_motion, iterate_once
 from train.evaluation.targets import Target
 from train.run.kinematics import BodyPoints, to_matrices
@@ -64,18 +65,23 @@ class ReconstructionReport:
 
 
 def reconstruction_report(cache: Cache, codec: MotionCodec, body: Body, window_frames: int) -> ReconstructionReport:
-    """Over windows of split test that do not overlap."""
+    """Over windows of split test that do not overlap: for each part those of clips that have it, for all parts together
+    those of whole clips."""
     device = next(codec.parameters()).device
-    windows = Windows(cache, cache.windows(("test",), window_frames, window_frames), window_frames, shuffled=False)
+
+    def windows(needs: Sequence[str]) -> Windows:
+        table = cache.windows(("test",), window_frames, window_frames, needs)
+        return Windows(cache, table, window_frames, shuffled=False)
 
     def points(part: str) -> BodyPoints:
         return BodyPoints(body, part, _SKIN_POINTS, cache.expression_basis).to(device)
 
-    def batches(name: str) -> Iterable[Window]:
-        return tqdm(iterate_once(windows, _BATCH_WINDOWS, device), f"Codes, {name}", unit=" batches")
+    def batches(name: str, needs: Sequence[str]) -> Iterable[Window]:
+        return tqdm(iterate_once(windows(needs), _BATCH_WINDOWS, device), f"Codes, {name}", unit=" batches")
 
-    parts = Parts.of(lambda part: validate(codec.parts[part], batches(part), points(part), part))
-    return ReconstructionReport(len(windows), parts, body_errors(codec, batches("all parts"), points("face")))
+    parts = Parts.of(lambda part: validate(codec.parts[part], batches(part, (part,)), points(part), part))
+    together = body_errors(codec, batches("all parts", WHOLE_BODY), points("face"))
+    return ReconstructionReport(len(windows(WHOLE_BODY)), parts, together)
 
 
 def reconstruction_targets(report: ReconstructionReport) -> list[Target]:

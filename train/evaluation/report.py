@@ -1,6 +1,5 @@
 """All sections of an evaluation, and their files."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from emage.files import new_file
 from emage.models.checkpoint import ALL_FOLDERS
 from emage.pipeline import EmagePipeline
 from train import fgd_encoder
-from train.data.cache import Cache, CorpusError
+from train.data.cache import Cache
+from train.data.corpus import CorpusError
 from train.evaluation.held_out import HeldOutReport, held_out_report, held_out_targets, word_targets
 from train.evaluation.hinting import HintingReport, hinting_report
 from train.evaluation.makers import load_text_pipeline, make_rows
@@ -21,7 +21,7 @@ from train.evaluation.real_words import RecordingWords, real_words_report
 from train.evaluation.reconstruction import ReconstructionReport, reconstruction_report, reconstruction_targets
 from train.evaluation.settings import Evaluation
 from train.evaluation.targets import Target
-from train.run.checkpoints import NOTE, git_revision
+from train.run.checkpoints import NOTE, git_revision, read_note
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ def evaluate(config: Evaluation, body: Body | None = None) -> Report:
 
 
 def training_notes(weights: Path) -> dict[str, dict[str, Any]]:
-    """Revision and step of each network that has a note beside it."""
+    """Revision and step of each network that has a note beside it. Raises EmageError where one is damaged."""
     notes = {}
     for name, folder in {**ALL_FOLDERS, "fgd": fgd_encoder.FOLDER}.items():
         path = weights / folder / NOTE
         if path.is_file():
-            note = json.loads(path.read_text("utf-8"))
-            notes[name] = {"revision": note["revision"], "step": note["step"]}
+            note = read_note(path)
+            notes[name] = {"revision": note.revision, "step": note.step}
     return notes
 
 

@@ -14,7 +14,7 @@ import torch
 from scipy.ndimage import binary_erosion
 
 from emage.body import Body
-from emage.errors import AudioError
+from emage.errors import AudioError, NoOnsetError
 from emage.evaluation import published, quality
 from emage.generation.windows import Window
 from emage.models.fgd import MotionAutoencoder
@@ -23,7 +23,8 @@ from emage.motion.rotations import axis_angle_to_rotation_6d
 from emage.recording.audio import num_frames
 from emage.recording.features import loudness_envelope
 from emage.recording.transcript import Word
-from train.data.cache import TrueStroke
+from train.data.cache import Clip
+from train.data.semantics import TrueStroke
 from train.run.log import mean_of
 
 MIN_FRAMES = 2 * (published.BEAT_TRIM_FRAMES + published.BEAT_ORDER_FRAMES) + 2
@@ -38,6 +39,11 @@ PAUSE_BORDER_FRAMES = 3
 def ratio(value: float | None, base: float | None) -> float | None:
     """value / base; None where one is missing or the base is not above 0."""
     return None if value is None or base is None or base <= 0 else value / base
+
+
+def difference(value: float | None, base: float | None) -> float | None:
+    """value - base; None where one is missing."""
+    return None if value is None or base is None else value - base
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
@@ -65,11 +71,14 @@ class HeldOutClip:
 
 @dataclass(frozen=True)
 class AudioMatch:
-    """How one motion goes with one recording; frames: of the shorter. The jaw is compared with the true speaker's."""
+    """How one motion goes with one recording; frames: of the shorter. The jaw is compared with the true speaker's.
+
+    bc, bc_aligned: None where the recording has no onset.
+    """
 
     frames: int
-    bc: float
-    bc_aligned: float
+    bc: float | None
+    bc_aligned: float | None
     jaw_correlation: float
     jaw_lag_frames: int
 
@@ -117,18 +126,36 @@ class Judge:
         """
         frames = min(len(opening), len(true_opening))
         opening, true_opening = opening[:frames], true_opening[:frames]
+        bc, bc_aligned = beat_scores(posed, audio, self.mean_velocity)
         return AudioMatch(
             frames=frames,
-            bc=published.beat_consistency(posed, audio, self.mean_velocity),
-            bc_aligned=published.beat_consistency_aligned(posed, audio, self.mean_velocity),
+            bc=bc,
+            bc_aligned=bc_aligned,
             jaw_correlation=quality.best_lag_correlation(opening, true_opening, max_lag_frames=0).correlation,
             jaw_lag_frames=quality.best_lag_correlation(opening, true_opening).lag_frames,
         )
 
 
 def beat_joints(body: Body, motion: Motion) -> np.ndarray:
-    """(T, 55, 3): what BC and L1 diversity look at."""
+    """(T, 55, 3): what BC, L1 diversity and SRGR look at."""
     return body.joints(replace(motion, poses=published.beat_poses(motion.poses), trans=np.zeros_like(motion.trans)))
+
+
+def beat_scores(
+    posed: np.ndarray, audio: np.ndarray, mean_velocity: np.ndarray
+) -> tuple[float, float] | tuple[None, None]:
+    """BC and BC aligned, as `published` has them; None where the sound has no onset: the mean over onsets is of none.
+
+    Raises:
+        MotionError, AudioError: under 4.5 s.
+    """
+    try:
+        return (
+            published.beat_consistency(posed, audio, mean_velocity),
+            published.beat_consistency_aligned(posed, audio, mean_velocity),
+        )
+    except NoOnsetError:
+        return None, None
 
 
 @dataclass(frozen=True)
@@ -145,15 +172,16 @@ def face_scores(body: Body, motions: Sequence[Motion], truth: Motion) -> list[Fa
     windows: list[list[tuple[int, dict[str, float]]]] = [[] for _ in motions]
     for start in range(0, truth.num_frames - 1, FACE_EVERY_FRAMES):
         end = min(start + FACE_WINDOW_FRAMES, truth.num_frames)
-        target = _face_vertices(body, truth.frames(start, end))
+        target = face_vertices(body, truth.frames(start, end))
         for scores, motion in zip(windows, motions, strict=True):
-            made = _face_vertices(body, motion.frames(start, end))
+            made = face_vertices(body, motion.frames(start, end))
             lvd = published.lvd_velocity_difference(made, target)
             scores.append((end - start, {"mse_m2": published.vertex_mse(made, target), "lvd_m_per_frame": lvd}))
     return [FaceScores(sum(size for size, _ in scores), **mean_of(scores)) for scores in windows]
 
 
-def _face_vertices(body: Body, motion: Motion) -> np.ndarray:
+def face_vertices(body: Body, motion: Motion) -> np.ndarray:
+    """(T, V, 3) that jaw and expressions alone move: what MSE and LVD look at."""
     return body.vertices(replace(motion, poses=published.face_poses(motion.poses), trans=np.zeros_like(motion.trans)))
 
 
@@ -242,6 +270,11 @@ def pool_matches(matches: Sequence[AudioMatch]) -> MotionScores:
     )
 
 
+def without_onset(clips: Sequence[Clip], scored: Sequence[ClipScores]) -> tuple[str, ...]:
+    """Ids of the clips that have no BC, for nothing sets in in their sound."""
+    return tuple(clip.id for clip, one in zip(clips, scored, strict=True) if one.match.bc is None)
+
+
 def halves_distance(features: Sequence[np.ndarray], halvings: int, seed: int) -> float:
     """The mean FGD between one half of the clips and the other, over several random halvings."""
     rng = np.random.default_rng(seed)
@@ -258,10 +291,13 @@ def wrong_pairs(clips: int, shifts: int) -> list[tuple[int, int]]:
     return [(i, (i + shift) % clips) for i in range(clips) for shift in range(1, min(shifts, clips - 1) + 1)]
 
 
-def gap_error(own: Sequence[float], wrong: Sequence[Sequence[float]]) -> float:
-    """The standard error over clips of a clip's own score less the mean of its wrong ones."""
-    gaps = [score - np.mean(others) for score, others in zip(own, wrong, strict=True)]
-    return float(np.std(gaps, ddof=1) / math.sqrt(len(gaps)))
+def gap_error(own: Sequence[float | None], wrong: Sequence[Sequence[float | None]]) -> float | None:
+    """The standard error over clips of a clip's own score less the mean of its wrong ones, of those that are there;
+    None where fewer than two clips have both."""
+    there = [[other for other in others if other is not None] for others in wrong]
+    pairs = zip(own, there, strict=True)
+    gaps = [score - np.mean(others) for score, others in pairs if score is not None and others]
+    return float(np.std(gaps, ddof=1) / math.sqrt(len(gaps))) if len(gaps) > 1 else None
 
 
 # --- motion beside a recording ----------------------------------------------------------------------------------------

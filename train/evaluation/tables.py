@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from emage.motion.skeleton import NETWORK_PARTS
 from train.evaluation.held_out import HeldOutReport, Row
 from train.evaluation.hinting import HINT_FRAMES, HintingReport
+from train.evaluation.intervals import Interval
+from train.evaluation.markdown import markdown_table
 from train.evaluation.real_speech import SpeechReport
 from train.evaluation.real_words import RecordingWords
 from train.evaluation.reconstruction import ReconstructionReport
 from train.evaluation.report import Report
 from train.evaluation.scores import SeamScores
 from train.evaluation.targets import Target
-from train.evaluation.word_gestures import Interval
 
 
 class Column(NamedTuple):
@@ -65,23 +66,26 @@ def markdown(report: Report) -> str:
     return "\n\n".join(
         [
             f"Scored by revision {report.revision} on the body '{report.body}'.",
-            *_held_out_lines(report.held_out, report.targets.held_out),
-            *_word_lines(report.held_out, report.targets.words),
-            *_hinting_lines(report.hinting, report.targets.hinting),
-            *_speech_lines(report.speech, report.targets.speech),
-            *_spoken_lines(report.spoken),
-            *_reconstruction_lines(report.reconstruction, report.targets.reconstruction),
+            *_held_outmarkdown_table(report.held_out, report.targets.held_out),
+            *_wordmarkdown_table(report.held_out, report.targets.words),
+            *_hintingmarkdown_table(report.hinting, report.targets.hinting),
+            *_speechmarkdown_table(report.speech, report.targets.speech),
+            *_spokenmarkdown_table(report.spoken),
+            *_reconstructionmarkdown_table(report.reconstruction, report.targets.reconstruction),
         ]
     )
 
 
-def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
+def _held_outmarkdown_table(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
     gaps = "; ".join(
-        f"{row}: {gap.bc:.4f} ± {gap.bc_error:.4f}, aligned {gap.bc_aligned:.4f} ± {gap.bc_aligned_error:.4f}"
+        f"{row}: {_cell(gap.bc, 4)} ± {_cell(gap.bc_error, 4)}, aligned {_cell(gap.bc_aligned, 4)} ± "
+        f"{_cell(gap.bc_aligned_error, 4)}"
         for row, gap in report.bc_gaps.items()
     )
+    unheard = f" Without BC, as nothing sets in in their sound: {', '.join(report.without_onset)}."
     return [
-        f"### Held-out speech\n\n{report.clips} clips, {report.minutes:.1f} minutes.",
+        f"### Held-out speech\n\n{report.clips} clips, {report.minutes:.1f} minutes."
+        f"{unheard if report.without_onset else ''}",
         _table(_HELD_OUT, [(str(row), report.rows[row]) for row in Row if row in report.rows]),
         f"BC with the own audio less that with the wrong one: {gaps} (standard errors over clips). A share of a gap "
         "says something where the gap is several times its error.",
@@ -89,7 +93,7 @@ def _held_out_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[st
     ]
 
 
-def _word_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
+def _wordmarkdown_table(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
     rows = [(str(row), report.gestures[row], report.rows[row]) for row in Row if row in report.gestures]
     cells = [
         [
@@ -106,12 +110,14 @@ def _word_lines(report: HeldOutReport, targets: Sequence[Target]) -> list[str]:
     ]
     return [
         "### Words and gestures\n\nIntervals hold 95 % over clips.",
-        _lines(["", "recall", "chance", "precision", "gestures a minute", "hand speed r", "FGD", "L1Div"], cells),
+        markdown_table(
+            ["", "recall", "chance", "precision", "gestures a minute", "hand speed r", "FGD", "L1Div"], cells
+        ),
         *([_target_table(targets)] if targets else ["No text weights were given (`--text-weights`)."]),
     ]
 
 
-def _spoken_lines(spoken: Sequence[RecordingWords]) -> list[str]:
+def _spokenmarkdown_table(spoken: Sequence[RecordingWords]) -> list[str]:
     lines = []
     for one in spoken:
         share = f"{one.right} of {len(one.gestures)} words of the dictionary came with a gesture of theirs"
@@ -129,18 +135,18 @@ def _spoken_lines(spoken: Sequence[RecordingWords]) -> list[str]:
             ]
             for each in one.gestures
         ]
-        lines.append(_lines(["word", "at s", "may have", "found", "right"], rows))
+        lines.append(markdown_table(["word", "at s", "may have", "found", "right"], rows))
     return lines
 
 
-def _hinting_lines(report: HintingReport | None, targets: Sequence[Target]) -> list[str]:
+def _hintingmarkdown_table(report: HintingReport | None, targets: Sequence[Target]) -> list[str]:
     if report is None:
         return []
     rows = [[name, _interval(one.joints_mm, 1), _interval(one.degrees, 2)] for name, one in report.rows.items()]
     return [
         f"### Hints\n\nHalf of the upper body shown, in spans of {HINT_FRAMES} frames; errors in the hidden half of "
         f"{report.clips} clips.",
-        _lines(["", "joints mm", "rotation °"], rows),
+        markdown_table(["", "joints mm", "rotation °"], rows),
         _target_table(targets),
     ]
 
@@ -152,7 +158,7 @@ def _interval(interval: Interval | None, digits: int) -> str:
     return f"{value} ({low} to {high})"
 
 
-def _speech_lines(report: SpeechReport | None, targets: Sequence[Target]) -> list[str]:
+def _speechmarkdown_table(report: SpeechReport | None, targets: Sequence[Target]) -> list[str]:
     if report is None:
         return ["### Real speech\n\nNot scored: no recordings were given (`--speech`)."]
     labelled = [(f"{one.name}, generated", one) for one in report.generated]
@@ -166,7 +172,7 @@ def _speech_lines(report: SpeechReport | None, targets: Sequence[Target]) -> lis
     ]
 
 
-def _reconstruction_lines(report: ReconstructionReport, targets: Sequence[Target]) -> list[str]:
+def _reconstructionmarkdown_table(report: ReconstructionReport, targets: Sequence[Target]) -> list[str]:
     whole = report.whole
     return [
         f"### Reconstruction\n\n{report.windows} windows of held-out motion.",
@@ -179,7 +185,7 @@ def _reconstruction_lines(report: ReconstructionReport, targets: Sequence[Target
 
 def _target_table(targets: Sequence[Target]) -> str:
     rows = [[one.name, _cell(one.value, 3), one.bound, "pass" if one.passed else "**miss**"] for one in targets]
-    return _lines(["target", "value", "bound", ""], rows)
+    return markdown_table(["target", "value", "bound", ""], rows)
 
 
 def _table(columns: Sequence[Column], labelled: Sequence[tuple[str, Any]]) -> str:
@@ -187,11 +193,7 @@ def _table(columns: Sequence[Column], labelled: Sequence[tuple[str, Any]]) -> st
         [label, *(_cell(getattr(scores, column.field), column.digits, column.scale) for column in columns)]
         for label, scores in labelled
     ]
-    return _lines(["", *(column.header for column in columns)], rows)
-
-
-def _lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+    return markdown_table(["", *(column.header for column in columns)], rows)
 
 
 def _cell(value: float | SeamScores | None, digits: int, scale: float = 1.0) -> str:

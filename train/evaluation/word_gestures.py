@@ -1,6 +1,6 @@
 """Word-gesture recall: do the words that call for a gesture get one of theirs, when they are said?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,25 +9,14 @@ from emage.body import Body
 from emage.evaluation.published import joint_speed
 from emage.evaluation.quality import WRIST_JOINTS
 from emage.motion import FPS, Motion
-from train.data.cache import TrueStroke
+from train.data.semantics import TrueStroke
 from train.evaluation.gesture_kinds import FoundStroke, find_strokes
+from train.evaluation.intervals import Interval, bootstrap
 from train.synthetic.gestures import gestures_for
 from train.synthetic.strokes import BEAT
 
 NEAR_S = 0.3
 """A stroke this far from the true one is in time."""
-
-_RESAMPLES = 2000
-_LEVEL = 95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A score of all clips, and the ends of its 95 % interval over clips (percentile bootstrap)."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +108,3 @@ def pool_gestures(
         a_minute=60 * found / sum(clip.seconds for clip in clips),
         hand_correlation=bootstrap(len(clips), lambda rows: correlations[rows].mean(), seed),
     )
-
-
-def bootstrap(clips: int, score: Callable[[np.ndarray], float], seed: int) -> Interval:
-    """The score of clips 0, 1, ... `clips` - 1, and its interval when clips are sampled with replacement."""
-    rng = np.random.default_rng(seed)
-    sampled = [score(rng.integers(0, clips, clips)) for _ in range(_RESAMPLES)]
-    low, high = np.percentile(sampled, [(100 - _LEVEL) / 2, (100 + _LEVEL) / 2])
-    return Interval(float(score(np.arange(clips))), float(low), float(high))

@@ -23,6 +23,7 @@ def new_generator(config: GeneratorTraining, network: GeneratorConfig, vocabular
     if vocabulary and config.word_vectors is not None:
         begin_with_vectors(generator, vocabulary, config.word_vectors)
     set_dropout(generator, config.dropout)
+    set_dropout(generator.speech_context, config.speech_dropout)
     return generator
 
 

@@ -14,6 +14,7 @@ from emage.models.content_rhythm import SpeechFeatures
 from emage.models.generator import Generator, GeneratorOutput
 from emage.models.parts import Parts
 from emage.motion.skeleton import NETWORK_PARTS
+from train.data.channels import AUDIO
 from train.data.masking import Passes
 from train.data.windows import Window, codec_motion
 from train.modelling.settings import GeneratorTraining
@@ -22,11 +23,31 @@ from train.run.log import Losses
 
 class Targets(NamedTuple):
     """What the trained VQ-VAEs make of a batch: latents (B, T, D) and codes (B, T) of each part; seed (B, S, 337), the
-    motion that the codes of the seed frames decode to."""
+    motion that the codes of the seed frames decode to; known (B,) of each part, 1 for the windows that have it; heard
+    (B,), 1 for those that have sound."""
 
     latents: Parts[Tensor]
     codes: Parts[Tensor]
     seed: Tensor
+    known: Parts[Tensor]
+    heard: Tensor
+
+    def rows(self, rows: Tensor) -> "Targets":
+        """Those of some windows. rows: (B,) bool."""
+
+        def select(kind: Parts[Tensor]) -> Parts[Tensor]:
+            return kind.map(lambda tensor: tensor[rows])
+
+        return Targets(select(self.latents), select(self.codes), self.seed[rows], select(self.known), self.heard[rows])
+
+    def of_pass(self, has_speech: bool) -> "Targets":
+        """What a pass is compared with. Windows without sound count only where the body has no speech, and not for the
+        face, which hears in every pass."""
+        return self._replace(
+            known=Parts.of(
+                lambda part: self.known[part] * self.heard if has_speech or part == "face" else self.known[part]
+            )
+        )
 
 
 @torch.no_grad()
@@ -35,7 +56,8 @@ def encode_targets(codec: MotionCodec, window: Window, seed_frames: int) -> Targ
     codes = codec.nearest(latents)
     # A decoded frame depends on so many after it; more need not be decoded.
     needed = seed_frames + max(part.reach_frames for part in codec.parts)
-    return Targets(latents, codes, codec.channels(codes.map(lambda index: index[:, :needed]))[:, :seed_frames])
+    seed = codec.channels(codes.map(lambda index: index[:, :needed]))[:, :seed_frames]
+    return Targets(latents, codes, seed, Parts.of(window.knows), window.knows(AUDIO))
 
 
 def encode_heard(generator: Generator, window: Window, by_words: bool) -> SpeechFeatures:
@@ -44,11 +66,14 @@ def encode_heard(generator: Generator, window: Window, by_words: bool) -> Speech
 
 
 class ThreePasses(nn.Module):
-    """The generator's three passes as one call, as training in several processes needs it."""
+    """The generator's three passes as one call, as training in several processes needs it.
 
-    def __init__(self, generator: Generator):
+    silent: False leaves out the third.
+    """
+
+    def __init__(self, generator: Generator, silent: bool = True):
         super().__init__()
-        self.generator = generator
+        self.generator, self.silent = generator, silent
         for part, weight in zip(NETWORK_PARTS, generator.config.class_weight, strict=True):
             if weight == 0:  # it has no loss to learn from
                 generator.classifier(part).requires_grad_(False)
@@ -68,7 +93,8 @@ class ThreePasses(nn.Module):
             output = self.generator.generate(*seen, previous=past)
             return output.latents, output.logits
 
-        return [GeneratorOutput(*made) for made in _run_passes(self.generator, window, shown, by_words, run)]
+        passes = _run_passes(self.generator, window, shown, by_words, run, self.silent)
+        return [GeneratorOutput(*made) for made in passes]
 
 
 class _Seen(NamedTuple):
@@ -87,6 +113,7 @@ def _run_passes(
     shown: Passes,
     by_words: Tensor,
     run: Callable[[int, Tensor, _Seen], tuple[Parts[Tensor], ...]],
+    silent: bool,
 ) -> list[tuple[Parts[Tensor], ...]]:
     """Call `run(number, rows, seen)` for each pass and each way of hearing; rows: bool, which of the pass's windows
     hear that way. What it returns of them is put together in the order of the batch.
@@ -96,22 +123,37 @@ def _run_passes(
     for rows in (by_words, ~by_words):
         if not rows.any():
             continue
-        for number, (own, seen) in enumerate(_lay_out(generator, window, shown, rows, bool(by_words[rows][0]))):
+        laid_out = _lay_out(generator, window, shown, rows, bool(by_words[rows][0]), silent)
+        for number, (own, seen) in enumerate(laid_out):
             made[number].append(run(number, own, seen))
             rows_of[number].append(own)
     return [_join(groups, rows) for groups, rows in zip(made, rows_of, strict=True) if groups]
 
 
 def _lay_out(
-    generator: Generator, window: Window, shown: Passes, rows: Tensor, by_words: bool
+    generator: Generator, window: Window, shown: Passes, rows: Tensor, by_words: bool, silent: bool
 ) -> Iterator[tuple[Tensor, _Seen]]:
-    features = encode_heard(generator, Window(*(item[rows] for item in window)), by_words)
+    features = _encode_batch(generator, Window(*(item[rows] for item in window)), by_words)
     speaker, hinted, own = window.speaker[rows], shown.hinted[rows], rows[shown.hinted]
     yield rows, _Seen(features, shown.seed_motion[rows], shown.seed_mask[rows], speaker)
     if hinted.any():
         seen = _Seen(features.rows(hinted), shown.hint_motion[own], shown.hint_mask[own], speaker[hinted])
         yield own, seen
-        yield own, seen._replace(use_audio=False)
+        if silent:
+            yield own, seen._replace(use_audio=False)
+
+
+def _encode_batch(generator: Generator, window: Window, by_words: bool) -> SpeechFeatures:
+    """As `encode_heard`; windows without sound, whose features nobody needs, leave the encoders' statistics alone."""
+    heard, is_training = window.knows(AUDIO) > 0, generator.training
+    groups, order = [], []
+    for rows, is_counted in ((heard, is_training), (~heard, False)):
+        if rows.any():
+            generator.train(is_counted)
+            groups.append(encode_heard(generator, Window(*(item[rows] for item in window)), by_words))
+            order.append(rows.nonzero().flatten())
+    generator.train(is_training)
+    return SpeechFeatures.join(groups).rows(torch.cat(order).argsort())
 
 
 def _join(groups: Sequence[tuple[Parts[Tensor], ...]], rows: Sequence[Tensor]) -> tuple[Parts[Tensor], ...]:
@@ -143,10 +185,11 @@ def own_pasts(
     shown: Passes,
     by_words: Tensor,
     truth: list[Parts[Tensor]],
+    silent: bool = True,
 ) -> list[Parts[Tensor]]:
     """As `true_pasts`, of the codes that the generator itself chooses, one frame after the other, behind the seed's.
 
-    truth: from `true_pasts`, for the seed's frames.
+    truth: from `true_pasts`, for the seed's frames. silent: whether there is a third pass.
     """
     config = generator.config
 
@@ -161,7 +204,7 @@ def own_pasts(
         return (past,)
 
     generator.eval()
-    pasts = [past for (past,) in _run_passes(generator, window, shown, by_words, run)]
+    pasts = [past for (past,) in _run_passes(generator, window, shown, by_words, run, silent)]
     generator.train()
     return pasts
 
@@ -177,14 +220,26 @@ class PassLosses:
     code: Tensor
 
 
+def _mean_known(loss: Tensor, known: Tensor) -> Tensor:
+    """Mean of a loss (B, ...) over all windows, of which those without the part lose nothing. known: (B,)."""
+    return (loss.flatten(1).mean(1) * known).mean()
+
+
 def compare_pass(output: GeneratorOutput, targets: Targets, config: GeneratorTraining) -> PassLosses:
     latent = [
-        config.latent_weight[part] * functional.mse_loss(output.latents[part].float(), targets.latents[part].float())
+        config.latent_weight[part]
+        * _mean_known(
+            functional.mse_loss(output.latents[part].float(), targets.latents[part].float(), reduction="none"),
+            targets.known[part],
+        )
         for part in config.compared_parts
     ]
     code = [
         config.class_weight[part]
-        * functional.cross_entropy(output.logits[part].float().flatten(0, 1), targets.codes[part].flatten())
+        * _mean_known(
+            functional.cross_entropy(output.logits[part].float().mT, targets.codes[part], reduction="none"),
+            targets.known[part],
+        )
         for part in config.compared_parts
         if config.class_weight[part] > 0
     ]
@@ -206,16 +261,10 @@ class GeneratorLosses(Losses):
 def compare_passes(
     outputs: Sequence[GeneratorOutput], targets: Targets, hinted: Tensor, config: GeneratorTraining
 ) -> GeneratorLosses:
-    """hinted: (B,) bool, the windows that the second and third output are of; without these two they lose nothing."""
-    of_hinted = Targets(
-        targets.latents.map(lambda latent: latent[hinted]),
-        targets.codes.map(lambda index: index[hinted]),
-        targets.seed[hinted],
-    )
-    seed, *others = (
-        compare_pass(output, of_pass, config)
-        for output, of_pass in zip(outputs, (targets, of_hinted, of_hinted), strict=False)
-    )
+    """hinted: (B,) bool, the windows that the second and third output are of; one that is not there loses nothing."""
+    of_hinted = targets.rows(hinted)
+    of_passes = (each.of_pass(speech) for each, speech in ((targets, True), (of_hinted, True), (of_hinted, False)))
+    seed, *others = (compare_pass(output, of_pass, config) for output, of_pass in zip(outputs, of_passes, strict=False))
     nothing = PassLosses(torch.zeros_like(seed.latent), torch.zeros_like(seed.code))
-    hint, silent = others or (nothing, nothing)
+    hint, silent = (*others, nothing, nothing)[:2]
     return GeneratorLosses(seed.latent, seed.code, hint.latent, hint.code, silent.latent, silent.code)

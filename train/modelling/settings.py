@@ -35,6 +35,8 @@ class GeneratorTraining(RunConfig):
     """Of the word embeddings, where words are heard."""
     fusion: Fusion = "attention"
     """How content and rhythm become one, where words are heard."""
+    speech_layers: int = 0
+    """Temporal convolutions over what the body hears, by which it sees a word coming; none as published."""
     body_path: BodyPath = "emage"
     """How speech comes to the body, of the three ways in EMAGE, figure 5."""
     autoregressive: Literal["no", "teacher-forced", "own"] = "no"
@@ -54,6 +56,10 @@ class GeneratorTraining(RunConfig):
     the upper body."""
     masked: bool = True
     """False leaves out the two passes with hints, and with them what is learned of parts that are given."""
+    silent: bool = True
+    """False leaves out the second of these, which has no speech for the body."""
+    silent_clips: bool = False
+    """Take clips without sound, too. Of their windows the pass without speech alone counts, for all but the face."""
     hint_stride: int = 1
     """One window in so many has the two passes with hints, which cost as much as the first; 1 as published."""
     first_mask_ratio: float = 0.05
@@ -63,6 +69,8 @@ class GeneratorTraining(RunConfig):
     shift_m: float = 1.0
     """How far hints are moved about the ground, at most, in x and in z."""
     dropout: float = 0.1
+    speech_dropout: float = 0.1
+    """Of the speech layers, in place of `dropout`: they know a corpus of hours by heart after one reading."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     transcript_noise: TranscriptNoise = field(default_factory=TranscriptNoise)
 
@@ -70,6 +78,8 @@ class GeneratorTraining(RunConfig):
         super().__post_init__()
         if self.hint_stride < 1:
             raise EmageError(f"hint_stride is {self.hint_stride}; it must be 1 or more.")
+        if self.silent_clips and not (self.masked and self.silent):
+            raise EmageError("silent_clips needs the pass without speech, which needs both masked and silent.")
 
     @property
     def share_windows(self) -> int:
@@ -115,6 +125,7 @@ class GeneratorTraining(RunConfig):
             vocabulary=len(vocabulary) if vocabulary else 0,
             word_width=self.word_width,
             fusion=self.fusion,
+            speech_layers=self.speech_layers,
             body_path=self.body_path,
             autoregressive=self.autoregressive != "no",
             whole_body=self.whole_body,

@@ -5,18 +5,21 @@ import os
 import shutil
 import subprocess
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 
 from emage.errors import EmageError, WeightsError
 from emage.files import new_file
 from emage.generation.sampling import keep_sampling
-from emage.models.checkpoint import ALL_FOLDERS, Network, load_config, load_state, save_network
+from emage.models.checkpoint import ALL_FOLDERS, Network, check_whole, load_config, load_state, save_network
 from emage.models.codec import MotionCodec
 from emage.models.parts import Parts
 from emage.models.vqvae import VQVAE, GlobalMotionPredictor, VQVAEConfig
 from emage.motion.skeleton import NETWORK_PARTS, PART_CHANNELS, WHOLE
+from emage.validation import build
 from train.run.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +47,45 @@ def git_revision() -> str:
 def list_checkpoints(out: Path) -> list[Path]:
     """The checkpoints of a run, the last one last."""
     return sorted((out / "checkpoints").glob("step_*"))
+
+
+def find_checkpoint(out: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The last checkpoint of a run that is whole, and later ones that are not, each with what is wrong; (None, {}) of a
+    run that has none yet.
+
+    Raises:
+        EmageError: there are checkpoints, and none is whole.
+    """
+    damaged: dict[Path, str] = {}
+    for checkpoint in reversed(list_checkpoints(out)):
+        try:
+            _check_checkpoint(checkpoint)
+        except WeightsError as error:
+            damaged[checkpoint] = str(error)
+        else:
+            return checkpoint, damaged
+    if damaged:
+        raise EmageError(
+            f"No checkpoint in {out / 'checkpoints'} is whole. The last one: {next(iter(damaged.values()))} Copy one "
+            "back from elsewhere, or remove that folder to begin anew."
+        )
+    return None, {}
+
+
+def _check_checkpoint(checkpoint: Path) -> None:
+    files = sorted(path for path in checkpoint.iterdir() if path.is_file())
+    for kind in ("model", "optimizer", "random_states"):
+        if not any(path.name.startswith(kind) for path in files):
+            raise WeightsError(f"{checkpoint} has no file {kind}*.")
+    for path in files:
+        check_whole(path)
+
+
+def set_aside(checkpoint: Path) -> Path:
+    """Rename a damaged checkpoint, so that it counts for none; its new name."""
+    aside = checkpoint.with_name(f"damaged_{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    return checkpoint.rename(aside)
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -78,6 +120,28 @@ def write_note(folder: Path, step: int, processes: int, config: RunConfig) -> No
         temporary.write_text(json.dumps(note, indent=2) + "\n", "utf-8")
 
 
+@dataclass(frozen=True)
+class Note:
+    """What `write_note` writes."""
+
+    revision: str
+    step: int
+    processes: int
+    settings: dict[str, Any]
+
+
+def read_note(path: Path) -> Note:
+    """Raises EmageError where it is none, or damaged."""
+    try:
+        text = path.read_text("utf-8")
+        return build(Note, text, EmageError, str(path))
+    except (OSError, UnicodeDecodeError, EmageError) as error:
+        raise EmageError(
+            f"{path} is damaged ({error}), so nobody knows with which settings it was trained. Remove it where they "
+            "are those that you give now, or name a new folder."
+        ) from error
+
+
 def check_settings(config: RunConfig, processes: int) -> None:
     """Compare the settings with those of the run that `out` holds; one that it lacks, being of an earlier revision, had
     today's default. Raises EmageError where they differ.
@@ -85,9 +149,9 @@ def check_settings(config: RunConfig, processes: int) -> None:
     path = config.out / NOTE
     if not (path.is_file() and list_checkpoints(config.out)):
         return
-    note = json.loads(path.read_text("utf-8"))
+    note = read_note(path)
+    theirs = {**config.defaults(), **note.settings, "number of processes": note.processes}
     ours = {**config.to_json(), "number of processes": processes}
-    theirs = {**config.defaults(), **note["settings"], "number of processes": note["processes"]}
     differing = sorted(
         name for name in (ours.keys() | theirs.keys()) - _MAY_CHANGE if ours.get(name) != theirs.get(name)
     )

@@ -39,6 +39,8 @@ class RunConfig:
     seed: int = 0
     window_frames: int = 64
     stride_frames: int = 20
+    corpus_weights: tuple[float, ...] = ()
+    """How often windows of each corpus of the cache are taken, in their order; by default each window equally often."""
     workers: int = 0
     """Processes that load data, for each process that trains."""
     log_every: int = 20

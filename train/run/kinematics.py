@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emage.body import Body
+from emage.body.landmarks import FINGERTIP_JOINTS
 from emage.models.codec import integrate_root
 from emage.motion import ARKIT52, FPS, Motion
 from emage.motion.rotations import rotation_6d_to_matrix
@@ -18,7 +19,6 @@ from emage.motion.skeleton import (
     CONTACT_JOINTS,
     DISJOINT_PARTS,
     DISJOINT_PARTS_OF,
-    JOINT_NAMES,
     NUM_BETAS,
     NUM_EXPRESSIONS,
     NUM_JOINTS,
@@ -26,11 +26,6 @@ from emage.motion.skeleton import (
     POSE_CHANNELS,
     ROTATION_CHANNELS,
 )
-
-FINGERTIP_JOINTS: tuple[int, ...] = tuple(
-    joint for joint, name in enumerate(JOINT_NAMES) if name.endswith("3") and joint >= 25
-)
-"""The last joint of each of the ten fingers; a tip is the farthest point of the skin that follows it."""
 
 
 class Points(NamedTuple):

@@ -4,6 +4,7 @@ Everything of a step is a function of the seed and the step's number, but for dr
 checkpoint; so a run that was killed goes on from its last checkpoint to the numbers of one that was not.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -25,9 +26,10 @@ from emage.motion import Motion
 from train.run.checkpoints import (
     check_settings,
     checkpoint_step,
-    list_checkpoints,
+    find_checkpoint,
     save_checkpoint,
     save_weights,
+    set_aside,
     write_note,
 )
 from train.run.config import RunConfig, learning_rate_at
@@ -55,7 +57,8 @@ class Run:
         run.close()
 
     Raises:
-        EmageError: the batch cannot be shared out evenly, or `out` holds a run with other settings.
+        EmageError: the batch cannot be shared out evenly, or `out` holds a run with other settings, or no checkpoint
+            that is whole.
     """
 
     def __init__(self, config: RunConfig):
@@ -74,11 +77,16 @@ class Run:
                 f"A batch of {config.batch_size} cannot be shared evenly among {self.processes} processes with "
                 f"{config.accumulation} micro-batches each. Make batch_size a multiple of {shares}."
             )
-        checkpoints = list_checkpoints(config.out)
-        self.step = checkpoint_step(checkpoints[-1]) if checkpoints else 0
+        self._checkpoint, damaged = find_checkpoint(config.out)
+        self.step = checkpoint_step(self._checkpoint) if self._checkpoint else 0
         check_settings(config, self.processes)
         self.accelerator.wait_for_everyone()
         if self.is_main:
+            for checkpoint, why in damaged.items():
+                sys.stderr.write(
+                    f"The checkpoint {checkpoint.name} is damaged and now called {set_aside(checkpoint).name}: {why} "
+                    f"Training goes on from step {self.step}.\n"
+                )
             config.out.mkdir(parents=True, exist_ok=True)
             self._write_note(config.out)
         self._sums: dict[str, Tensor] = {}
@@ -98,8 +106,8 @@ class Run:
         optimizer = torch.optim.Adam(trained, lr=self.config.learning_rate)
         model, optimizer = self.accelerator.prepare(model, optimizer)
         set_seed(self.config.seed + self.accelerator.process_index)  # dropout of its own in every process
-        if self.step:
-            self.accelerator.load_state(str(list_checkpoints(self.config.out)[-1]))
+        if self._checkpoint:
+            self.accelerator.load_state(str(self._checkpoint))
         if self.is_main:
             self._log = RunLog(self.config.out, self.step)
         return model, optimizer

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 from praatio import textgrid
 from tqdm import tqdm
 
 from emage.files import new_file
 from emage.recording.audio import SAMPLE_RATE_HZ
+from train.run.workers import begin_worker
 from train.synthetic.compose import perform
 from train.synthetic.errors import CorpusError
 from train.synthetic.grammar import sentence
@@ -267,7 +267,7 @@ def _run(task: Callable[..., None], work: Iterable[tuple], processes: int, modul
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(modules))
-    with ProcessPoolExecutor(processes, context, _one_thread, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(processes, context, begin_worker, max_tasks_per_child=1) as pool:
         futures = [pool.submit(task, *arguments) for arguments in work]
         try:
             for future in tqdm(as_completed(futures), total=len(futures), unit="clip"):
@@ -275,10 +275,6 @@ def _run(task: Callable[..., None], work: Iterable[tuple], processes: int, modul
         finally:
             for future in futures:
                 future.cancel()
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def prepare_folder(out: Path, described: dict) -> None:

@@ -7,7 +7,7 @@ from emage.errors import EmageError
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import UNK, Vocabulary
 from tests.train.conftest import WORDS
-from train.data.cache import CorpusError
+from train.data.corpus import CorpusError
 from train.data.transcripts import TranscriptNoise, Transcripts, collect_vocabulary, disturb_words
 
 SAID = tuple(Word(f"said{i}", 1 + i / 2, 1.4 + i / 2) for i in range(20))

@@ -1,5 +1,8 @@
 """An evaluation of networks that have hardly been trained, and somebody who moves as the sound says."""
 
+from dataclasses import fields, replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,9 +11,13 @@ from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 from emage.recording.features import loudness_envelope
 from train import fgd_encoder
+from train.evaluation.beat2.measures import Measures
+from train.evaluation.beat2.metrics import ScoredClip
+from train.evaluation.beat2.results import Basis, ClipStore, Source, write_results
+from train.evaluation.beat2.suite import pool_results
 from train.evaluation.held_out import HeldOutReport, Row, held_out_report
 from train.evaluation.makers import make_rows
-from train.evaluation.settings import Evaluation
+from train.evaluation.settings import Beat2Evaluation, Evaluation
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +54,25 @@ def follow_loudness(talk: np.ndarray, delay_frames: int = 1) -> Motion:
     poses[:, [16, 17], 2] = 0.5 * np.sin(2 * np.pi * waving)[:, None]
     shape = (len(poses), 165)
     return Motion(poses.reshape(shape), np.zeros((shape[0], 100)), np.zeros((shape[0], 3)), np.zeros(300))
+
+
+def write_run(out: Path, offset: float, seed: int, lengths: dict[str, int] | None = None, **changes) -> Path:
+    """Results of the suite beat2, whose measures lie about `offset` above those of the truth, and whose features about
+    as far away. lengths: frames of each clip."""
+    config = Beat2Evaluation(suite="beat2", corpus=out, out=out, motions=out, evaluator=out, resamples=20)
+    source = Source("a file", "a" * 64)
+    basis = Basis("beat2", source, "test", (2,), {"motions": source}, source, source, source, {})
+    store, rng, hard = ClipStore(out), np.random.default_rng(seed), np.random.default_rng(0)
+    counts = {"gesture_words": 10, "recalled_words": 4}
+    names = [each.name for each in fields(Measures) if each.name not in ("frames", *counts)]
+    lengths = lengths or {f"clip{number}": 200 + 10 * number for number in range(9)}
+    for clip, frames in lengths.items():
+        base = hard.uniform(1, 5)  # what makes a clip hard, for every run
+        true = Measures(frames=frames, **dict.fromkeys(names, base), **counts)
+        sums = {name: base + offset + 0.01 * rng.standard_normal() for name in names}
+        made = Measures(frames=frames, **sums, **counts)
+        true_features = hard.standard_normal((12, 3))
+        features = true_features + offset + 0.01 * rng.standard_normal((12, 3))
+        store.add(ScoredClip(clip, replace(made, **changes), features, true_features), true)
+    write_results(pool_results(config, basis, store, list(lengths)), out)
+    return out

@@ -8,7 +8,7 @@ import pytest
 from emage.motion import Motion
 from emage.recording.transcript import Word
 from tests.train.synthetic.conftest import grammar_text, make_times
-from train.data.cache import TrueStroke
+from train.data.semantics import TrueStroke
 from train.evaluation.gesture_kinds import FoundStroke, find_strokes
 from train.evaluation.real_words import describe_words
 from train.evaluation.word_gestures import (

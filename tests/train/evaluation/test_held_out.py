@@ -9,9 +9,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from emage.pipeline import EmagePipeline
-from tests.train.conftest import perform_to_noise
+from tests.train.conftest import UNHEARD_CLIP, perform_to_noise
+from train import fgd_encoder
 from train.evaluation import scores
-from train.evaluation.held_out import Row, held_out_targets
+from train.evaluation.held_out import Row, held_out_report, held_out_targets
 from train.evaluation.makers import hold_pose, make_rows, mean_pose, nearest_rotation, new_codec, new_generator
 from train.evaluation.targets import Target
 
@@ -69,6 +70,21 @@ def test_a_frozen_pose_in_the_generator_s_place_misses(truth_in_its_place):
     assert not any(passed.values())
     assert targets[0].value == pytest.approx(1)
     assert targets[3].value < 0
+
+
+def test_a_clip_in_whose_sound_nothing_sets_in_counts_for_all_but_bc(unheard_cache, truth_in_its_place, config, body):
+    makers = {row: lambda clip: clip.truth for row in (Row.CORPUS, Row.GENERATED)}
+    autoencoder = fgd_encoder.load_autoencoder(config.weights)
+    report = held_out_report(unheard_cache, makers, lambda samples: (), body, autoencoder, config)
+    assert (report.clips, report.without_onset) == (3, (UNHEARD_CLIP,))
+    corpus, whole = report.rows[Row.CORPUS], truth_in_its_place.rows[Row.CORPUS]
+    assert (corpus.fgd, corpus.l1_diversity_m) == (pytest.approx(whole.fgd, abs=1e-8), whole.l1_diversity_m)
+    assert 0.1 < corpus.bc < 1
+    assert corpus.bc != whole.bc
+    gaps = report.bc_gaps[Row.CORPUS]
+    assert gaps.bc == pytest.approx(corpus.bc - report.rows[Row.WRONG_AUDIO].bc)
+    assert gaps.bc_error > 0
+    assert truth_in_its_place.without_onset == ()
 
 
 # --- who moves --------------------------------------------------------------------------------------------------------
@@ -152,3 +168,5 @@ def test_held_out_targets_measure_shares():
     targets = held_out_targets(rows)
     assert [one.value for one in targets] == pytest.approx([0.2, 0.2, 0.2, 0.75, None, 1.0, None, 0.8, 2, 0.7])
     assert [one.passed for one in targets] == [True, True, True, True, False, True, False, True, True, True]
+    rows[Row.WRONG_AUDIO] = scores.MotionScores()  # no clip of the others has an onset
+    assert [one.value for one in held_out_targets(rows)[3:7]] == [None] * 4

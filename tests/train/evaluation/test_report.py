@@ -19,7 +19,8 @@ from emage.motion.skeleton import MOTION_CHANNELS, rotation_channels
 from emage.pipeline import EmagePipeline, save_network
 from tests.train.evaluation.conftest import follow_loudness
 from train import evaluate, fgd_encoder
-from train.data.cache import Cache, CorpusError
+from train.data.cache import Cache
+from train.data.corpus import CorpusError
 from train.data.windows import Window
 from train.evaluation import scores
 from train.evaluation.held_out import Row, held_out_clips, held_out_targets
@@ -92,7 +93,9 @@ def test_errors_of_the_whole_body_are_the_planted_ones(body):
     points = BodyPoints(body, "face", 1, ARKIT52)
     motion = torch.zeros(2, 5, MOTION_CHANNELS)
     motion[..., :330] = axis_angle_to_rotation_6d(torch.zeros(165))
-    window = Window(motion, torch.zeros(2, 5, 100), torch.zeros(2, 5, 3), *(torch.zeros(2),) * 5)
+    window = Window(
+        motion, torch.zeros(2, 5, 100), torch.zeros(2, 5, 3), *(torch.zeros(2),) * 5, torch.ones(2, 6, dtype=torch.bool)
+    )
     jaw = body_errors(TurningCodec((22,), 3), [window], points)
     assert (jaw.body_mm, jaw.fingertips_mm, jaw.jaw_degrees) == (0, 0, pytest.approx(3, rel=1e-3))
     # The arms of the body at rest stretch along x, so that a turn about z moves what hangs on them by a chord.

@@ -37,6 +37,21 @@ def test_wrong_sound_is_matched_by_its_own_speaker_s_jaw(body):
     assert match.bc_aligned == published.beat_consistency_aligned(posed[:200], audio, np.ones(55))
 
 
+def test_where_nothing_sets_in_there_is_no_beat_consistency(body):
+    """The published score is a mean over onsets; that of none is no number, and no 0 that others are averaged with."""
+    judge = scores.Judge(body, MotionAutoencoder(MotionAutoencoderConfig(2)), np.ones(55))
+    motion, audio = perform_to_noise(240, 0)
+    posed, opening = scores.beat_joints(body, motion), quality.jaw_opening(motion.poses)
+    heard = judge.match(posed, audio, opening, opening)
+    unheard = judge.match(posed, np.zeros_like(audio), opening, opening)
+    assert (unheard.bc, unheard.bc_aligned) == (None, None)
+    assert unheard.jaw_correlation == pytest.approx(1)
+    assert scores.pool_matches([heard, unheard]).bc == pytest.approx(heard.bc)
+    assert scores.pool_matches([unheard]).bc is None
+    with pytest.raises(AudioError, match="4.0 s in all"):
+        judge.match(posed, audio[:64000], opening, opening)
+
+
 def test_scores_of_clips_are_pooled_by_frames():
     def clip(frames: int, value: float, offset: float) -> scores.ClipScores:
         features = np.random.default_rng(frames).standard_normal((30, 2)) + offset
@@ -75,6 +90,9 @@ def test_gap_error():
     gaps = np.array([1.0 - 0.5, 2.0 - 1.0, 3.0 - 3.5])
     expected = gaps.std(ddof=1) / math.sqrt(3)
     assert scores.gap_error([1.0, 2.0, 3.0], [[0.25, 0.75], [1.0], [3.0, 4.0]]) == pytest.approx(expected)
+    own, wrong = [1.0, None, 2.0, 4.0, 3.0], [[0.25, None, 0.75], [7.0], [1.0], [None], [3.0, 4.0]]
+    assert scores.gap_error(own, wrong) == pytest.approx(expected)
+    assert scores.gap_error([1.0, None], [[0.5], [0.5]]) is None
 
 
 def test_faces_are_compared_window_by_window(body):

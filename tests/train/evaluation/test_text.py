@@ -16,14 +16,16 @@ from emage.pipeline import EmagePipeline
 from emage.recording.transcript import Word
 from emage.recording.vocabulary import Vocabulary
 from tests.train.evaluation.conftest import follow_loudness
-from train.data.cache import Cache, Clip, TrueStroke
+from train.data.cache import Cache, Clip
+from train.data.semantics import TrueStroke
 from train.evaluation import scores
 from train.evaluation.held_out import HeldOutReport, Row, word_targets
 from train.evaluation.hinting import HINT_FRAMES, half_plan, hidden_errors, hinting_report
+from train.evaluation.intervals import Interval
 from train.evaluation.makers import load_text_pipeline, make_rows
 from train.evaluation.report import evaluate
 from train.evaluation.tables import markdown
-from train.evaluation.word_gestures import GestureScores, Interval
+from train.evaluation.word_gestures import GestureScores
 
 
 @pytest.fixture(scope="module")

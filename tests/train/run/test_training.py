@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from emage.errors import EmageError
+from emage.models.vqvae import VQVAE
 from tests.train.conftest import logged, settings, state_at
 from train import fgd_encoder, generator, vqvae
 from train.fgd_encoder import AutoencoderTraining
@@ -103,7 +104,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(cache, body, processes, tmp_pa
     process.join()
     assert process.exitcode == -signal.SIGKILL
     run = Run(killed)
-    run.prepare(TrainedVQVAE(killed.network()))
+    run.prepare(TrainedVQVAE(VQVAE(killed.network())))
     assert run.step == 4
     run.close()
     vqvae.train(killed, body)
@@ -113,6 +114,41 @@ def test_a_killed_run_goes_on_to_the_same_numbers(cache, body, processes, tmp_pa
     assert not torch.equal(theirs[weight], state_at(straight, 8)[weight])
     with pytest.raises(EmageError, match="holds a run with another seed"):
         vqvae.train(replace(killed, seed=9), body)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.bin", "random_states_0.pkl"])
+def test_where_the_last_checkpoint_is_cut_the_one_before_is_used(cache, tmp_path, capsys, name):
+    straight, cut = (
+        settings(AutoencoderTraining, cache, tmp_path / name, steps=4, checkpoint_every=2) for name in ("a", "b")
+    )
+    fgd_encoder.train(straight)
+    fgd_encoder.train(cut)
+    last = cut.out / "checkpoints/step_00000004"
+    os.truncate(last / name, (last / name).stat().st_size // 2)
+    fgd_encoder.train(cut)
+    told = capsys.readouterr().err
+    assert f"step_00000004 is damaged and now called damaged_step_00000004: {last / name}" in told
+    assert "Training goes on from step 2." in told
+    ours, theirs = state_at(cut, 4), state_at(straight, 4)
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_run_without_a_whole_checkpoint_says_so(cache, tmp_path):
+    config = settings(AutoencoderTraining, cache, tmp_path, steps=2, checkpoint_every=1)
+    fgd_encoder.train(config)
+    for checkpoint in (config.out / "checkpoints").iterdir():
+        (checkpoint / "optimizer.bin").unlink()
+    with pytest.raises(EmageError, match="is whole. The last one: .*step_00000002 has no file optimizer"):
+        Run(config)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"settings": {', '{"settings": 1, "processes": 1}'])
+def test_a_note_that_is_none_is_named(cache, tmp_path, content):
+    config = settings(AutoencoderTraining, cache, tmp_path, steps=1)
+    fgd_encoder.train(config)
+    (config.out / "training.json").write_text(content)
+    with pytest.raises(EmageError, match="training.json is damaged"):
+        Run(config)
 
 
 def test_dropout_goes_on_where_it_was(trained, cache, body, tmp_path):
