@@ -6,6 +6,8 @@ const heardChoice = /** @type {HTMLSelectElement} */ (part("hear"));
 const speedChoice = /** @type {HTMLSelectElement} */ (part("speed"));
 let isScrubbing = false;
 let isWaiting = false; // for frames that are being made
+/** @type {{ time_s: number, plays: boolean } | null} */
+let goesOn = null; // at which moment another sound goes on, once it is there, also where a third is chosen meanwhile
 
 const players = makePlayers({
   play: part("play"),
@@ -71,13 +73,17 @@ function showSounds({ sounds }) {
 function hear() {
   const url = shown?.sounds[Number(heardChoice.value)]?.file.url;
   if (!url) return;
-  const [time_s, plays] = [sound.currentTime, !sound.paused];
-  sound.addEventListener("loadedmetadata", () => {
-    sound.currentTime = time_s;
-    sound.playbackRate = speed();
-    if (plays) play();
-  }, { once: true });
+  goesOn ??= { time_s: sound.currentTime, plays: !sound.paused };
   sound.src = url;
+}
+
+function takeOver() {
+  players.find(shown?.followed ?? []);
+  if (!goesOn) return;
+  sound.currentTime = goesOn.time_s;
+  sound.playbackRate = speed();
+  if (goesOn.plays) play();
+  goesOn = null;
 }
 
 // Two takes at once would only be noise.
@@ -93,7 +99,7 @@ function listenToClock() {
     sound.currentTime = view.loopStart / SETTINGS.fps;
     play();
   }, { signal: listening.signal });
-  sound.addEventListener("loadedmetadata", () => players.find(shown?.followed ?? []), { signal: listening.signal });
+  sound.addEventListener("loadedmetadata", takeOver, { signal: listening.signal });
   bar.addEventListener("pointerdown", () => (isScrubbing = true));
   bar.addEventListener("input", () => seek(Number(bar.value)));
   for (const name of ["change", "pointerup", "pointercancel"]) bar.addEventListener(name, () => (isScrubbing = false));

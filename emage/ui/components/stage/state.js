@@ -171,6 +171,7 @@ function showSound(value, isSame) {
   const url = value.sound ? value.sound.url : "";
   const urls = [url, ...value.sounds.map(({ file }) => file.url)];
   if (isSame && urls.includes(sound.getAttribute("src") ?? "")) return;
+  goesOn = null;
   sound.src = url;
   showSounds(value);
   sound.playbackRate = speed();
