@@ -68,7 +68,8 @@ def test_takes_of_two_recordings_settings_used_again_and_a_grid(page, tmp_path):
 def _hear_the_other_while_it_plays(page):
     """From the same moment on, also when another is chosen before the one is there. What was heard is asked of the
     player's own events: a slow machine may look only after the end."""
-    page.wait_for_function("document.querySelector('#result-stage audio').paused")
+    other = page.locator("#result-stage audio")
+    other.evaluate("sound => { sound.currentTime = 0; sound.playbackRate = 0.25; sound.play(); }")
     stage, sound = page.locator("#compare-stage"), page.locator("#compare-stage audio")
     stage.locator("[data-part=speed]").select_option("0.25")
     sound.evaluate(
@@ -76,6 +77,7 @@ def _hear_the_other_while_it_plays(page):
         " () => heard.push([sound.currentSrc, sound.currentTime, sound.playbackRate])); }"
     )
     page.wait_for_function("document.querySelector('#compare-stage audio').currentTime > 0.3")
+    assert other.evaluate("sound => sound.paused && !sound.ended")  # two at once would only be noise
     stage.locator("[data-part=hear]").evaluate(
         "choice => { for (const which of [1, 0, 1]) { choice.selectedIndex = which;"
         " choice.dispatchEvent(new Event('change')); } }"

@@ -18,7 +18,6 @@ const players = makePlayers({
   changed(isPlayingNow) {
     isPlaying = isPlayingNow;
     root.classList.toggle("is-playing", isPlaying);
-    if (!sound.paused) silenceOthers();
     drawSoon();
   },
 });
@@ -99,6 +98,7 @@ function listenToClock() {
     sound.currentTime = view.loopStart / SETTINGS.fps;
     play();
   }, { signal: listening.signal });
+  sound.addEventListener("play", silenceOthers, { signal: listening.signal });
   sound.addEventListener("loadedmetadata", takeOver, { signal: listening.signal });
   bar.addEventListener("pointerdown", () => (isScrubbing = true));
   bar.addEventListener("input", () => seek(Number(bar.value)));
