@@ -54,6 +54,18 @@ def test_nothing_is_wider_than_the_window(browser, app, width):
                 assert is_beside or one["y"] + one["height"] <= other["y"]
 
 
+@pytest.mark.parametrize("width", [360, 1400])
+def test_weights_and_body_are_told_in_a_line_that_unfolds(browser, app, width):
+    with open_window(browser, app.url, width, 800) as page:
+        notes, whole = page.locator("#notes"), page.locator("#notes p")
+        expect(whole).to_be_hidden()
+        expect(notes.locator("summary")).to_contain_text("the jaw alone")
+        assert notes.locator("summary").bounding_box()["height"] < 30  # one line
+        notes.locator("summary").click()
+        expect(whole).to_contain_text("Body: ")
+        assert str(app.uploads.parent) not in page.locator("body").inner_text()
+
+
 def test_generate_is_the_first_stop_after_the_recording_and_has_a_key(browser, app, short_talk):
     with open_window(browser, app.url, 1400, 1000) as page:
         page.locator("#speech-video").focus()

@@ -3,14 +3,18 @@
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
+from emage.body import Body
+from emage.body.model import STAND_IN_FILE
 from emage.errors import EmageError
 from emage.motion import Motion
 from emage.pipeline import EmagePipeline
 from emage.ui.sections.hints import list_example_motions
+from emage.ui.service.service import Service
 from tests.browser.driving import PATIENCE_S
 from tests.browser.page import generate, open_page, upload
 from tests.conftest import make_speech
@@ -130,3 +134,45 @@ def test_who_waits_for_the_first_take_reads_that_it_is_being_made(page, halts):
     expect(page.get_by_test_id("toast-body")).to_contain_text(FAULT)
     expect(empty).to_contain_text("press Generate")
     expect(page.locator("#details")).to_contain_text("A recording is in already")
+
+
+def test_another_camera_size_and_body_for_the_take_that_is_there(page, tmp_path, monkeypatch):
+    arrays = dict(np.load(STAND_IN_FILE))
+    np.savez(tmp_path / "tall.npz", **arrays | {"v_template": 1.2 * arrays["v_template"]})
+    tall, body_of = Body.from_file(tmp_path / "tall.npz"), Service.body
+    monkeypatch.setattr(Service, "body", lambda self, smplx=False: tall if smplx else body_of(self))
+    generate(page, 1)
+    height = _height_on_stage(page)
+    page.locator("#settings-panel button").first.click()
+    page.locator("#quality").get_by_label("Draft").check()
+    page.locator("#face-inset input").uncheck()
+    first = _film_as(page, "Fixed", 384)
+    assert _film_as(page, "Face", 512) != first
+    page.locator("#body").get_by_label("SMPL-X: I accept its licence").check()
+    page.wait_for_function(f"{_HEIGHT} > 1.15 * {height}")
+    assert _height_on_stage(page) == pytest.approx(1.2 * height, rel=0.02)
+    expect(page.locator("#takes li")).to_have_count(1)
+
+
+_HEIGHT = """(() => {
+  const heights = document.querySelector("#result-stage section").stage?.skin(0).filter((_, at) => at % 3 === 1) ?? [];
+  return heights.length && Math.max(...heights) - Math.min(...heights);
+})()"""
+
+
+def _height_on_stage(page: Page) -> float:
+    """Of the body at rest on the sound's first frame, metres."""
+    page.evaluate("(sound => { sound.pause(); sound.currentTime = 0; })(document.querySelector('#result-stage audio'))")
+    page.wait_for_function("document.querySelector('#result-stage section').stage?.frame() === 0")
+    page.wait_for_function(_HEIGHT)
+    return page.evaluate(_HEIGHT)
+
+
+def _film_as(page: Page, camera: str, size_px: int) -> str:
+    """The video of the take on the stage, made anew; where it is."""
+    page.locator("#camera").get_by_label(camera).check()
+    page.locator("#size input").click()
+    page.get_by_role("option", name=f"{size_px} × {size_px}").click()
+    page.click("#result-stage [data-tool=film]")
+    page.wait_for_function(f"document.querySelector('#video video')?.videoWidth === {size_px}")
+    return page.locator("#video video").evaluate("video => video.currentSrc")

@@ -55,6 +55,37 @@ def test_a_typed_sentence_is_aligned_and_heard(page, tmp_path):
     expect(heard.first).to_have_attribute("aria-label", re.compile(r"Hello,: of what was heard, content was \d+ % for"))
 
 
+def test_a_session_brings_words_and_transcript_back_and_its_last_take(page, browser, app, tmp_path):
+    said = WELCOME.text.replace("three", "free")
+    text_of(page).fill(said)
+    page.locator("#align").click()
+    note = page.locator("#transcript-note")
+    expect(note).to_contain_text("24 words on the timeline.")
+    generate(page, 1)
+    save(page, "#save-session", tmp_path / "session.zip")
+    with open_page(browser, app.url) as later:
+        with later.expect_file_chooser() as chooser:
+            later.click("#load-session")
+        chooser.value.set_files(tmp_path / "session.zip")
+        expect(later.locator("#takes li")).to_have_count(1)
+        expect(text_of(later)).to_have_value(said)
+        expect(later.locator("#transcript-note")).to_contain_text("24 words on the timeline.")
+        assert _words_on_timeline(later) == _words_on_timeline(page)
+        expect(later.locator("#details")).to_contain_text("s of speech, ")
+        later.wait_for_function("document.querySelector('#result-stage section').stage?.key()")
+
+
+def _words_on_timeline(page: Page) -> list[str]:
+    """The first four, with their times, as the keyboard comes by them and a screen reader says them."""
+    page.locator("#timeline [data-part=words]").focus()
+    said = []
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        said.append(page.locator("#timeline [data-part=spoken]").inner_text())
+    assert len(set(said)) == 4
+    return said
+
+
 def test_a_guess_is_corrected_on_the_timeline_and_the_next_take_hears_it(page, tmp_path):
     choose_words(page)
     page.locator("#listen").click()
