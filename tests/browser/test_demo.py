@@ -34,12 +34,14 @@ def page(browser, url) -> Iterator[Page]:
 
 
 def test_who_stands_does_not_glide(page, tmp_path):
-    """With these words and this seed the weights begin with a code that goes sideways for as long as it is held."""
+    """With these words, speaker and seed the weights begin with a code that goes sideways for as long as it is held."""
     page.locator("#examples").get_by_text(STORY.title).click()
     expect(page.locator("#transcript textarea")).to_have_value(STORY.text)
     page.click("#listen")
     expect(page.locator("#transcript-note")).to_contain_text("guessed")
     page.locator("#settings-panel button").first.click()
+    page.locator("#speaker input").click()
+    page.get_by_role("option").first.click()
     page.get_by_label("As generated").check()
     page.locator("#seed input").fill("1")
     page.locator("#seed input").press("Tab")
