@@ -8,10 +8,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import gradio as gr
 import pytest
 
 from emage.errors import Cancelled, EmageError
+from emage.ui.components.timeline import TimelineValue
 from emage.ui.sections.hints import UPLOADED
+from emage.ui.sections.result import ResultSection
 from emage.ui.service import users as module
 from emage.ui.service.making import Making
 from emage.ui.service.pieces import TakePiece
@@ -281,6 +284,18 @@ def test_a_take_is_made_though_the_connection_breaks_and_is_followed_again(app: 
     assert (shown["batch-plans"]["value"], shown["batch-plans"]["visible"]) == (plans, True)
     # Its own weights are in memory by now.
     assert shown["weights"] == "slow"
+
+
+def test_who_takes_an_example_while_the_page_comes_keeps_its_words(app: App, monkeypatch):
+    page, show_nothing = Caller(app.url), ResultSection.show_nothing
+
+    def while_it_comes(self: ResultSection, request: gr.Request) -> dict:
+        self.service.user(request).show(None, TimelineValue())
+        return show_nothing(self, request)
+
+    monkeypatch.setattr(ResultSection, "show_nothing", while_it_comes)
+    _, shown = page.come()
+    assert shown["transcript"] == {"__type__": "update"}  # it stays as it is
 
 
 def test_cancel_stops_what_a_page_follows_after_it_was_loaded_again(app: App, short_talk, gate):

@@ -105,6 +105,8 @@ class VisitSection(Section):
         if is_back:
             return shown | self._show(user, stored.values, request)
         shown[self._result.stage] = self._result.show_nothing(request)
+        if user.shown is not self.service.first:  # another recording was chosen meanwhile, and its words stand there
+            return shown
         return shown | dict(zip(self._inputs.transcript.outputs, show_first_transcript(), strict=True))
 
     def _show(self, user: User, values: Sequence[Any], request: gr.Request) -> dict[gr.components.Component, Any]:
