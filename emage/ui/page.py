@@ -31,6 +31,7 @@ from emage.ui.service.calls import NobodyWaitsError
 from emage.ui.service.gate import Gate
 from emage.ui.service.registry import describe_source
 from emage.ui.service.service import Service, session_of
+from emage.ui.service.streams import StreamKeeper
 
 TITLE = "EMAGE: speech in, a whole moving person out"
 INTRO = """# Speech in, a whole moving person out
@@ -214,7 +215,10 @@ class PageBlocks(gr.Blocks):
             "theme": make_theme(),
             "css_paths": [_STYLES],
             "footer_links": ["api", "settings"],
-            "app_kwargs": {"exception_handlers": {OSError: answer_fault_of_files}, "middleware": [gate]},
+            "app_kwargs": {
+                "exception_handlers": {OSError: answer_fault_of_files},
+                "middleware": [Middleware(StreamKeeper), gate],
+            },
         }
         return super().launch(*arguments, **(own | options))
 

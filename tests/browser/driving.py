@@ -9,6 +9,7 @@ from unittest.mock import patch
 import gradio as gr
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
+from starlette.middleware import Middleware
 
 from emage.export.video import write_video
 from emage.recording.transcript import Word
@@ -16,6 +17,7 @@ from emage.ui import web
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
 from emage.ui.components.stage import Stage
 from emage.ui.components.timeline import Backdrop, Media, Timeline, TimelineValue, read_words
+from emage.ui.service.streams import StreamKeeper
 from tests.conftest import make_speech
 
 PATIENCE_S = 60  # of a busy machine
@@ -86,7 +88,12 @@ class Bench:
             self._build_stage()
         # Without `run_history=False` every edit would go into the browser's storage, which gets slower and slower.
         _, self.url, _ = self.app.launch(
-            prevent_thread_lock=True, quiet=True, ssr_mode=False, server_port=None, run_history=False
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            server_port=None,
+            run_history=False,
+            app_kwargs={"middleware": [Middleware(StreamKeeper)]},
         )
 
     def _build_timeline(self) -> None:

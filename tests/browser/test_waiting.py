@@ -1,16 +1,22 @@
-"""Who waits for their turn sees how many are before them, and who may not wait why."""
+"""Who waits for their turn sees how many are before them, and who may not wait why; and whoever waits is answered."""
 
+import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from playwright.sync_api import expect
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emage.ui.service import service
 from emage.ui.service.calls import CallLimits
+from emage.ui.service.streams import StreamKeeper
 from tests.app_server import App, Caller
 from tests.browser.page import open_page
 from tests.ui.test_service import make_takes
@@ -63,3 +69,36 @@ def test_who_has_too_much_waiting_is_told_in_a_sentence(browser, app, short_talk
         expect(page.locator("#details")).to_contain_text("Waiting: 1 before you")
     expect(page.locator("#takes li")).to_have_count(1)
     page.close()
+
+
+class SlowClose:
+    """A network by which the word that a stream is to be closed comes late."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def late(message: Message) -> None:
+            if b'"close_stream"' in message.get("body", b""):
+                await asyncio.sleep(1)
+            await send(message)
+
+        await self._app(scope, receive, late)
+
+
+def test_a_call_that_comes_while_a_stream_of_answers_is_being_closed_is_answered(browser):
+    counts = itertools.count(1)
+    with gr.Blocks() as blocks:
+        counted = gr.Textbox(elem_id="counted")
+        gr.Button("Count", elem_id="count").click(lambda: str(next(counts)), outputs=counted)
+    middleware = [Middleware(SlowClose), Middleware(StreamKeeper)]
+    options = {"prevent_thread_lock": True, "quiet": True, "ssr_mode": False, "app_kwargs": {"middleware": middleware}}
+    _, url, _ = blocks.launch(**options)
+    try:
+        with closing(browser.new_page()) as page:
+            page.goto(url)
+            for number in (1, 2, 3):
+                page.click("#count")
+                expect(page.locator("#counted textarea")).to_have_value(str(number))
+    finally:
+        blocks.close()
