@@ -1,8 +1,10 @@
 """The result while the next take is made, when that fails, and when it is cancelled."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
+import gradio as gr
 import numpy as np
 import pytest
 import soundfile
@@ -124,6 +126,30 @@ def test_the_take_before_stays_while_the_next_is_made_and_when_that_fails_or_is_
     page.click("#cancel")
     expect_key(page, first)
     expect(page.locator("#details")).to_contain_text("Cancelled.")
+    expect(page.locator("#details")).to_contain_text("no hints · 5.0 s")
+
+
+def test_what_is_begun_right_after_cancel_is_not_cancelled(page, halts, monkeypatch):
+    cancel, stream, is_asked = Service.cancel, EmagePipeline.stream, threading.Event()
+
+    def late(self: Service, request: gr.Request) -> bool:
+        is_asked.set()
+        time.sleep(1)  # as over a slow network
+        return cancel(self, request)
+
+    def slow(self: EmagePipeline, *arguments, **named) -> Iterator[Motion]:
+        time.sleep(3)
+        yield from stream(self, *arguments, **named)
+
+    goes_on = halts()
+    monkeypatch.setattr(Service, "cancel", late)
+    page.click("#generate")
+    page.wait_for_function("document.querySelector('#result-stage section').stage.key()")
+    page.click("#cancel")
+    assert is_asked.wait(60)
+    monkeypatch.setattr(EmagePipeline, "stream", slow)
+    goes_on.set()
+    generate(page, 1)
     expect(page.locator("#details")).to_contain_text("no hints · 5.0 s")
 
 

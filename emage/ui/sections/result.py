@@ -70,7 +70,7 @@ class ResultSection(Section):
                     buttons=["copy"],
                 )
 
-        self.stops = [self.stop]
+        self.starts, self.stops = [self.go, self.another], [self.stop]
         self.begins = {"take": [self.go.click], "another": [self.another.click], "film": [self.stage.film]}
 
     @property
@@ -105,7 +105,6 @@ class ResultSection(Section):
         )
         self.ends = {"take": made, "another": other, "film": filmed}
         cancelled = wire_cancel(self.stop, self.service, self.details, "cancel", [made, other, filmed])
-        self.cancelled = [cancelled]
         hints = inputs.hints
         for chosen in (hints.chosen, hints.uploaded):
             chosen.success(
@@ -125,9 +124,10 @@ class ResultSection(Section):
             show_progress="hidden",
         )
         # What has begun before it says no more on the page.
-        cancelled.then(
+        went_back = cancelled.then(
             self.go_back, None, [self.details, self.stage], api_name=False, queue=False, show_progress="hidden"
         )
+        self.cancelled = [went_back]
 
     @tell
     def generate(self, request: gr.Request, bar: gr.Progress = gr.Progress(), *values) -> Iterator[tuple]:  # noqa: B008

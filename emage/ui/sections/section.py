@@ -30,9 +30,9 @@ CANCELLED = "Cancelled."
 class Section:
     """A card of the page.
 
-    begins: the events that begin what takes its time, by a name for each; stops: the buttons that stop all of that;
-    both known when it is built. ends: the event that ends with each; cancelled: what the buttons do; known when it is
-    wired.
+    begins: the events that begin what takes its time, by a name for each; starts: the buttons among what begins it;
+    stops: those that stop all of that; all known when it is built. ends: the event that ends with each; cancelled: the
+    last of what the stopping buttons do; known when it is wired.
 
     It is built where it is made, inside the page's layout; its `wire` connects events to handlers when all sections
     that they need are there. Handlers are methods; what a user has lies in `service`, never here.
@@ -42,6 +42,7 @@ class Section:
         self.service = service
         self.begins: dict[str, Sequence[Callable]] = {}
         self.ends: dict[str, gr.events.Dependency] = {}
+        self.starts: list[gr.Button] = []
         self.stops: list[gr.Button] = []
         self.cancelled: list[gr.events.Dependency] = []
         self.build()
@@ -65,11 +66,13 @@ def offer(path: Path | None) -> dict[str, Any]:
 
 
 class Activity:
-    """Cancel can be pressed as long as something runs that it stops."""
+    """Cancel can be pressed as long as something runs that it stops, and until that is done nothing begins anew: it
+    would be stopped, too."""
 
     def __init__(self, sections: Sequence[Section]):
         self._sections = sections
-        self._buttons = [button for section in sections for button in section.stops]
+        self._starts = [button for section in sections for button in section.starts]
+        self._stops = [button for section in sections for button in section.stops]
 
     def wire_begins(self) -> None:
         """Before the sections are wired: what listens to an event first is done first."""
@@ -77,6 +80,8 @@ class Activity:
             for name, events in section.begins.items():
                 for begin in events:
                     begin(**self.begin(name))
+        for button in self._stops:
+            button.click(**self.begin("cancel"))
 
     def wire_ends(self) -> None:
         """When they are wired."""
@@ -84,7 +89,8 @@ class Activity:
             for name, ended in section.ends.items():
                 self.end(name, ended)
             for cancelled in section.cancelled:
-                cancelled.then(**self._tell_buttons("clear()"))
+                for has_ended in (cancelled.then, cancelled.failure):
+                    has_ended(**self._tell_buttons("clear()"))
 
     def begin(self, name: str) -> dict[str, Any]:
         """What an event is to do that begins this work."""
@@ -100,10 +106,11 @@ class Activity:
         script = f"""() => {{
           window.emageRunning ??= new Set();
           window.emageRunning.{change};
-          const update = {{ __type__: "update", interactive: window.emageRunning.size > 0 }};
-          return new Array({len(self._buttons)}).fill(update);
+          const update = (interactive) => ({{ __type__: "update", interactive }});
+          const [starts, stops] = [!window.emageRunning.has("cancel"), window.emageRunning.size > 0].map(update);
+          return [...Array({len(self._starts)}).fill(starts), ...Array({len(self._stops)}).fill(stops)];
         }}"""
-        return {"fn": None, "inputs": None, "outputs": self._buttons, "js": script, "api_name": False}
+        return {"fn": None, "inputs": None, "outputs": self._starts + self._stops, "js": script, "api_name": False}
 
 
 def wire_cancel(

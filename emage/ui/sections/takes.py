@@ -74,7 +74,7 @@ class TakesSection(Section):
             self.scores_file = make_download_button("Numbers (csv)", "scores-csv")
         with gr.Accordion("A grid of takes", open=False, elem_id="batch-panel") as self.panel:
             self._build_grid()
-        self.stops = [self.stop_comparing, self.stop_batch]
+        self.starts, self.stops = [self.compare, self.batch], [self.stop_comparing, self.stop_batch]
         self.begins = {
             "batch": [self.batch.click],
             "compare": [self.compare.click],

@@ -67,7 +67,7 @@ class TranscriptSection(Section):
             self.listen = gr.Button("Listen for the words", size="sm", elem_id="listen", min_width=0)
             self.stop = make_cancel_button("cancel-words", size="sm")
         self.note = gr.Markdown(elem_id="transcript-note")
-        self.stops = [self.stop]
+        self.starts, self.stops = [self.align, self.listen], [self.stop]
         self.begins = {
             "align": [self.align.click, self.text.blur],
             "words": [self.file.upload],
