@@ -114,6 +114,7 @@ class Page:
         self.programs.wire()
         self.visit.wire(inputs, self.takes, list_outputs, self.result, self.project, blocks, activity)
         activity.wire_ends()
+        blocks.load(None, js=activity.wait_for_stops(), api_name=False)
 
     def leave(self, request: gr.Request) -> None:
         """The tab is closed, or its connection is lost."""

@@ -25,6 +25,7 @@ EXPORTING = {"concurrency_limit": 2, "concurrency_id": "exporting"}
 LONG = (MAKING, LOADING, READING, EXPORTING)
 """Of all events that are work, each kind of which has a queue apart from the page's edits."""
 CANCELLED = "Cancelled."
+_STOPS_WITHIN_MS = 5000
 
 
 class Section:
@@ -66,8 +67,8 @@ def offer(path: Path | None) -> dict[str, Any]:
 
 
 class Activity:
-    """Cancel can be pressed as long as something runs that it stops, and until that is done nothing begins anew: it
-    would be stopped, too."""
+    """Cancel can be pressed as long as something runs that it stops. What is begun before all that has ended waits for
+    it: Gradio would take it for a second click, or the server would stop it, too."""
 
     def __init__(self, sections: Sequence[Section]):
         self._sections = sections
@@ -89,8 +90,7 @@ class Activity:
             for name, ended in section.ends.items():
                 self.end(name, ended)
             for cancelled in section.cancelled:
-                for has_ended in (cancelled.then, cancelled.failure):
-                    has_ended(**self._tell_buttons("clear()"))
+                self.end("cancel", cancelled)
 
     def begin(self, name: str) -> dict[str, Any]:
         """What an event is to do that begins this work."""
@@ -106,11 +106,38 @@ class Activity:
         script = f"""() => {{
           window.emageRunning ??= new Set();
           window.emageRunning.{change};
-          const update = (interactive) => ({{ __type__: "update", interactive }});
-          const [starts, stops] = [!window.emageRunning.has("cancel"), window.emageRunning.size > 0].map(update);
-          return [...Array({len(self._starts)}).fill(starts), ...Array({len(self._stops)}).fill(stops)];
+          const runs = window.emageRunning.size > 0;
+          if (!runs) window.emageStopped?.();
+          return new Array({len(self._stops)}).fill({{ __type__: "update", interactive: runs }});
         }}"""
-        return {"fn": None, "inputs": None, "outputs": self._starts + self._stops, "js": script, "api_name": False}
+        return {"fn": None, "inputs": None, "outputs": self._stops, "js": script, "api_name": False}
+
+    def wait_for_stops(self) -> str:
+        """JavaScript for the page's beginning: a press on what begins work waits until what is being stopped has ended,
+        but not for longer than `_STOPS_WITHIN_MS`."""
+        starts, stops = (
+            ", ".join(f"#{button.elem_id}" for button in buttons) for buttons in (self._starts, self._stops)
+        )
+        return f"""() => {{
+          let timer = 0, next = null;
+          window.emageStopped = () => {{
+            clearTimeout(timer);
+            const button = next;
+            [timer, next] = [0, null];
+            setTimeout(() => button?.click());
+          }};
+          document.addEventListener("click", (event) => {{
+            if (event.target.closest({stops!r})) {{
+              clearTimeout(timer);
+              timer = setTimeout(window.emageStopped, {_STOPS_WITHIN_MS});
+            }}
+            const start = event.target.closest({starts!r});
+            if (!start || !timer) return;
+            next = start;
+            event.preventDefault();
+            event.stopImmediatePropagation();
+          }}, true);
+        }}"""
 
 
 def wire_cancel(
