@@ -5,6 +5,7 @@ import hashlib
 import lzma
 import math
 import os
+import re
 import secrets
 import tempfile
 import zipfile
@@ -31,6 +32,7 @@ ZIP_DAMAGE = (
     EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError, zlib.error, lzma.LZMAError
 )  # fmt: skip
 """What reading a damaged or encrypted archive raises, besides zipfile.BadZipFile."""
+_MOST_SAID = 200
 
 
 def read_npz(
@@ -68,6 +70,12 @@ def array_shapes(path: str | Path, fault: type[EmageError]) -> dict[str, tuple[i
         return {key: _read_header(archive, info, _where(path, info), fault)[0] for key, info in members.items()}
 
 
+def say_damage(error: Exception) -> str:
+    """What reading an archive has raised, in short: the library quotes all bytes that stand where a name should."""
+    text = re.sub(r" and header b['\"].*", " and before it differ", str(error), flags=re.DOTALL)
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
+
+
 @contextmanager
 def _open_npz(
     path: str | Path, fault: type[EmageError]
@@ -81,11 +89,11 @@ def _open_npz(
             yield archive, {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     except zipfile.BadZipFile as error:
         raise fault(
-            f"{path.name} is not an npz file, or it is damaged ({error}). Save it again with np.savez."
+            f"{path.name} is not an npz file, or it is damaged ({say_damage(error)}). Save it again with np.savez."
         ) from error
     except ZIP_DAMAGE as error:
         raise fault(
-            f"{path.name} cannot be read ({error}). The file is damaged or encrypted; copy it again."
+            f"{path.name} cannot be read ({say_damage(error)}). The file is damaged or encrypted; copy it again."
         ) from error
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
-from emage.files import ZIP_DAMAGE, NewFiles, is_whole_text, new_file, open_zip, put_files
+from emage.files import ZIP_DAMAGE, NewFiles, is_whole_text, new_file, open_zip, put_files, say_damage
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Placement
@@ -139,9 +139,10 @@ class Project:
             with put_files(folder) as files, open_zip(path, SessionError) as archive:
                 return _Reader(archive, path.name, files, max_bytes, max_duration_s).read()
         except zipfile.BadZipFile as error:
-            raise SessionError(f"{path.name} is no session's zip, or it is damaged ({error}). {_SAVE_AGAIN}") from error
+            told = f"{path.name} is no session's zip, or it is damaged ({say_damage(error)}). {_SAVE_AGAIN}"
+            raise SessionError(told) from error
         except ZIP_DAMAGE as error:
-            raise SessionError(f"{path.name} cannot be read ({error}). {_SAVE_AGAIN}") from error
+            raise SessionError(f"{path.name} cannot be read ({say_damage(error)}). {_SAVE_AGAIN}") from error
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

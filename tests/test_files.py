@@ -11,6 +11,7 @@ from emage.errors import MotionError, OutputError
 from emage.files import check_writable, new_file, open_zip, write_text
 from emage.generation.take import Take
 from emage.hints import HintPlan, Hints
+from emage.motion import Motion
 from emage.recording.recording import Recording
 from tests.conftest import make_motion, make_speech
 
@@ -124,6 +125,18 @@ def limit_file_size():
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_name_that_is_damaged_is_told_without_its_bytes(tmp_path):
+    make_motion(9).save(tmp_path / "a.npz")
+    damaged = bytearray((tmp_path / "a.npz").read_bytes())
+    damaged[26:28] = (5000).to_bytes(2, "little")  # how long the first file's name is
+    (tmp_path / "a.npz").write_bytes(damaged)
+    with pytest.raises(
+        MotionError, match=r"damaged \(File name in directory '[a-z_]+\.npy' and before it differ\)\. "
+    ) as told:
+        Motion.load(tmp_path / "a.npz")
+    assert len(str(told.value)) < 200
 
 
 def test_a_take_that_finds_no_room_leaves_nothing(tmp_path, limit_file_size):

@@ -17,7 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from emage.errors import OutputError, WeightsError
-from emage.files import ZIP_DAMAGE, new_file, output_error
+from emage.files import ZIP_DAMAGE, new_file, output_error, say_damage
 from emage.models.codec import MotionCodec
 from emage.models.generator import Generator, GeneratorConfig
 from emage.models.paper import is_paper_text, text_config, translate, vq_config
@@ -308,7 +308,7 @@ def _check_zip(path: Path) -> None:
             if is_plausible and any(record.CRC for record in records):
                 bad = archive.testzip()
     except (zipfile.BadZipFile, ValueError, *ZIP_DAMAGE) as error:
-        raise _damaged(path, f"it is truncated or altered ({error})") from error
+        raise _damaged(path, f"it is truncated or altered ({say_damage(error)})") from error
     if not is_plausible:
         raise _damaged(path, "its records claim to be larger than the file")
     if bad is not None:
