@@ -78,6 +78,10 @@ ARRAYS = {
 }
 
 
+_Count = Annotated[int, Field(le=2**48)]
+"""More no file holds, and sums of two of them are counts still."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """One recording in the cache: `num_frames` rows from `first_frame`, and the samples that they last.
@@ -92,13 +96,13 @@ class Clip:
     id: str
     split: str
     speaker: int
-    first_frame: int
-    num_frames: int
-    first_sample: int
-    first_onset: int = 0
-    num_onsets: int = 0
-    first_byte: int = 0
-    num_bytes: int = 0
+    first_frame: _Count
+    num_frames: _Count
+    first_sample: _Count
+    first_onset: _Count = 0
+    num_onsets: _Count = 0
+    first_byte: _Count = 0
+    num_bytes: _Count = 0
     source: str = ""
     missing: tuple[str, ...] = ()
     corpus: int = 0

@@ -191,6 +191,15 @@ def test_an_index_that_is_none_is_named(cache, tmp_path, content):
         Cache(tmp_path / "cache")
 
 
+def test_a_count_that_no_file_has_is_named(cache, tmp_path):
+    shutil.copytree(cache.folder, tmp_path / "cache")
+    index = json.loads((cache.folder / "index.json").read_text())
+    index["clips"][-1]["first_frame"] = 10**30
+    (tmp_path / "cache/index.json").write_text(json.dumps(index))
+    with pytest.raises(CorpusError, match=r"index.json.*first_frame"):
+        Cache(tmp_path / "cache")
+
+
 def test_words_that_are_none_are_named(spoken_cache, tmp_path):
     damaged = Cache(shutil.copytree(spoken_cache.folder, tmp_path / "new"))
     (damaged.folder / "speech.jsonl").write_bytes(b"[" * (damaged.folder / "speech.jsonl").stat().st_size)
