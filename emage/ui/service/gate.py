@@ -1,7 +1,6 @@
 """What a call passes before Gradio sees it: how many its caller may have waiting, and how large it may be."""
 
 import asyncio
-import json
 import re
 import sys
 from collections.abc import Callable, Collection
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emage.ui.service.calls import LISTEN_WITHIN_S, Call, Calls, TooManyCallsError
+from emage.ui.service.streams import parse_call
 
 MAX_CALL_BYTES = 8 << 20
 """Of a call's values; files are uploaded apart from it."""
@@ -59,7 +59,7 @@ class Gate:
         body = await _read(scope, receive)
         if body is None:
             return await _answer(413, f"A call holds {MAX_CALL_BYTES >> 20} MB at most. Upload files.", scope, send)
-        values = _parse(body)
+        values = parse_call(body)
         endpoint, session = name or values.get("fn_index"), values.get("session_hash")
         try:
             call = self._calls.admit(
@@ -85,7 +85,7 @@ class Gate:
                 self._calls.refuse(call)
 
     def _join(self, call: Call, answer: bytes) -> None:
-        event_id = _parse(answer).get("event_id")
+        event_id = parse_call(answer).get("event_id")
         if not isinstance(event_id, str):
             return
         self._calls.join(call, event_id)
@@ -102,7 +102,7 @@ class Gate:
         if body is None:
             return await _answer(413, f"A call holds {MAX_CALL_BYTES >> 20} MB at most.", scope, send)
         await self._app(scope, _give(body, receive), send)
-        event_id = _parse(body).get("event_id")
+        event_id = parse_call(body).get("event_id")
         if isinstance(event_id, str):
             self._calls.cancel(event_id)
 
@@ -156,15 +156,6 @@ def _give(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return give
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    """What is no object is Gradio's to refuse."""
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 async def _answer(status: int, sentence: str, scope: Scope, send: Send) -> None:

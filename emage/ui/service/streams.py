@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -81,7 +82,8 @@ class StreamKeeper:
 
         async def watch(message: Message) -> None:
             if self._closing and message["type"] == "http.response.start":
-                closing = self._closing.get(_session_of(body))
+                session = parse_call(body).get("session_hash")
+                closing = self._closing.get(session) if isinstance(session, str) else None
                 if closing is not None:
                     await closing.wait()
             await send(message)
@@ -89,9 +91,10 @@ class StreamKeeper:
         await self._app(scope, hear, watch)
 
 
-def _session_of(body: bytes) -> str:
-    with suppress(ValueError, RecursionError):
+def parse_call(body: bytes) -> dict[str, Any]:
+    """What a call or its answer says. What is no object is Gradio's to refuse, and says nothing."""
+    try:
         values = json.loads(body)
-        if isinstance(values, dict) and isinstance(values.get("session_hash"), str):
-            return values["session_hash"]
-    return ""
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
