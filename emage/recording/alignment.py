@@ -8,7 +8,7 @@ import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import Progress, feed, make_decoder
+from emage.recording.decoder import Progress, feed, make_aligner
 from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
 from emage.recording.transcript import Word, count_words, share_out, split_tokens
 from emage.recording.transcript_files import Passage
@@ -19,6 +19,8 @@ _HOP_S = 0.01
 """Of a frame of the acoustic model."""
 _CHUNKS_S = (30.0, 20.0, 40.0, 12.0)
 """How long a chunk is; where its words are not found, the next length is tried, for another end often helps."""
+_THOROUGH_S = 120.0
+"""Words that chunks have lost are looked for thoroughly, all at once, in so much of a recording at most."""
 _OVERLAP_S = 3.0
 """Words in the last seconds of a chunk are aligned again in the next, for they may be cut."""
 _LAST_CHUNK_S = 45.0
@@ -34,7 +36,13 @@ _FITTING_PENALTY = 3.3
 _FITTING_PENALTY_ELSEWHERE = 5.0
 """Text of another recording has 4.6 and more nats a frame, where its own has 1.6 to 2.5; in other languages, whose
 phones the acoustic model does not know, its own has more."""
+_FITTING_PENALTY_THOROUGH = 4.6
+_FITTING_PENALTY_THOROUGH_ELSEWHERE = 5.5
+"""A thorough search compares with more phones: 5.6 and more where its own has 1.2 to 4.8; elsewhere 6.5 and 3.2 to 6.1
+(Finnish, Russian, Czech, Danish, Greek, German, Polish, Swedish, Turkish and Hungarian by espeak-ng)."""
 _FITTING_PENALTY_OF_ONE_WORD = 3.0
+_THOROUGH_SCALE = 1024
+"""pocketsphinx gives scores of a search without a best path in units so much smaller."""
 _SMALLEST = 1e-300
 """Of a probability: longer words have less than a float holds."""
 
@@ -142,7 +150,8 @@ def _runs(passages: Sequence[Passage], duration_s: float) -> Iterator[_Run]:
 
 @dataclass(frozen=True)
 class _Spoken:
-    """A word in the sound. nats: over its frames, how far its phones are below the likeliest ones."""
+    """A word in the sound. nats: over its frames, how far its phones are below the likeliest ones, less how far they
+    may be in text that is what is said."""
 
     start_s: float
     end_s: float
@@ -165,14 +174,15 @@ class _Aligner:
         self._samples = samples
         self._english = is_english(language)
         self._progress = progress
-        self._decoder = make_decoder(lm=None)
+        self._decoder, self._thorough_decoder = make_aligner(), make_aligner(is_thorough=True)
         tokens = sorted({token for run in runs for token in run.tokens})
         pronounced = pronounce(tokens, language, self._decoder.lookup_word)
         names: dict[Unit, str] = {}
         for unit in {unit: None for units in pronounced for unit in units}:
             names[unit] = unit.name if unit.phones is None else f"_{len(names)}"
             if unit.phones is not None:
-                self._decoder.add_word(names[unit], unit.phones, False)
+                for decoder in (self._decoder, self._thorough_decoder):
+                    decoder.add_word(names[unit], unit.phones, False)
         self._names = {token: [names[unit] for unit in units] for token, units in zip(tokens, pronounced, strict=True)}
 
     def place(self, run: _Run, must_fit: bool) -> list[Word]:
@@ -203,8 +213,7 @@ class _Aligner:
 
     def _fit(self, spoken: Sequence[_Spoken]) -> bool:
         """Whether words seem to be what is said where they were found."""
-        limit = _FITTING_PENALTY if self._english else _FITTING_PENALTY_ELSEWHERE
-        return bool(spoken) and _penalty(spoken) <= limit + _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(len(spoken))
+        return bool(spoken) and _penalty(spoken) <= _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(len(spoken))
 
     def _between(self, run: _Run, spoken: dict[int, _Spoken]) -> list[Word]:
         """All words of a run: those without a sound from the end of the one before to the start of the one behind, and
@@ -228,6 +237,15 @@ class _Aligner:
         last ones. must_fit: the search ends where it has gone on for long without a fit."""
         end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
+        spoken = self._find_by_chunks(words, at, end, must_fit)
+        if not (len(spoken) == len(words) and self._fit(spoken)) and end - at <= _THOROUGH_S * SAMPLE_RATE_HZ:
+            thorough = self._decode(words, at, end, may_leave=False, is_thorough=True)
+            if len(thorough) == len(words) and self._fit(thorough):
+                return thorough
+        return spoken
+
+    def _find_by_chunks(self, words: Sequence[list[str]], at: int, end: int, must_fit: bool) -> list[_Spoken]:
+        start_s = at / SAMPLE_RATE_HZ
         spoken: list[_Spoken] = []
         while len(spoken) < len(words) and at < end:
             left = words[len(spoken) :]
@@ -265,8 +283,11 @@ class _Aligner:
             tried.append((found, until))
         return min(tried, key=lambda each: _penalty(each[0]) if each[0] else math.inf)
 
-    def _decode(self, words: Sequence[list[str]], at: int, until: int, may_leave: bool = True) -> list[_Spoken]:
+    def _decode(
+        self, words: Sequence[list[str]], at: int, until: int, may_leave: bool = True, is_thorough: bool = False
+    ) -> list[_Spoken]:
         """Words in a chunk of samples: all of them, or the first ones, as many as it holds; none where it fails."""
+        decoder = self._thorough_decoder if is_thorough else self._decoder
         most = round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10
         if len(window := _first_words(words, most)) < len(words):
             words, may_leave = window, True
@@ -274,26 +295,36 @@ class _Aligner:
         arcs = [(i, i + 1, 1.0, name) for i, name in enumerate(names)]
         if may_leave:
             arcs += [(i, len(names), _LEAVE) for i in range(len(names))]
-        self._decoder.add_fsg("words", self._decoder.create_fsg("words", 0, len(names), arcs))
-        self._decoder.activate_search("words")
-        feed(self._decoder, self._samples[at:until])
-        if self._decoder.hyp() is None:
+        decoder.add_fsg("words", decoder.create_fsg("words", 0, len(names), arcs))
+        decoder.activate_search("words")
+        feed(decoder, self._samples[at:until])
+        if decoder.hyp() is None:
             return []
-        segments = [segment for segment in self._decoder.seg() if segment.word[0] not in "<[("]
+        segments = [segment for segment in decoder.seg() if segment.word[0] not in "<[("]
+        scale, may_have = self._allow(is_thorough)
         spoken, start_s = [], at / SAMPLE_RATE_HZ
         for word in words:
             own, segments = segments[: len(word)], segments[len(word) :]
             if len(own) < len(word):
                 break
+            frames = sum(each.end_frame + 1 - each.start_frame for each in own)
+            nats = scale * sum(-math.log(max(each.ascore, _SMALLEST)) for each in own)
             spoken.append(
                 _Spoken(
                     start_s + own[0].start_frame * _HOP_S,
                     start_s + (own[-1].end_frame + 1) * _HOP_S,
-                    sum(-math.log(max(each.ascore, _SMALLEST)) for each in own),
-                    sum(each.end_frame + 1 - each.start_frame for each in own),
+                    nats - may_have * frames,
+                    frames,
                 )
             )
         return spoken
+
+    def _allow(self, is_thorough: bool) -> tuple[int, float]:
+        """What scores are multiplied by to be nats, and how many a frame of text that is what is said may have."""
+        if is_thorough:
+            limit = _FITTING_PENALTY_THOROUGH if self._english else _FITTING_PENALTY_THOROUGH_ELSEWHERE
+            return _THOROUGH_SCALE, limit
+        return 1, _FITTING_PENALTY if self._english else _FITTING_PENALTY_ELSEWHERE
 
     def _report(self, done: int) -> None:
         if self._progress is not None:

@@ -23,7 +23,7 @@ from emage.ui.sections.project import ProjectSection
 from emage.ui.sections.result import ResultSection
 from emage.ui.sections.section import LONG, Activity
 from emage.ui.sections.settings import SettingsSection
-from emage.ui.sections.speech import SpeechSection
+from emage.ui.sections.speech import TAKE_VIDEOS_JS, SpeechSection
 from emage.ui.sections.takes import TakesSection
 from emage.ui.sections.transcript import TranscriptSection
 from emage.ui.sections.visit import VisitSection
@@ -114,7 +114,8 @@ class Page:
         self.programs.wire()
         self.visit.wire(inputs, self.takes, list_outputs, self.result, self.project, blocks, activity)
         activity.wire_ends()
-        blocks.load(None, js=activity.wait_for_stops(), api_name=False)
+        for script in (activity.wait_for_stops(), TAKE_VIDEOS_JS):
+            blocks.load(None, js=script, api_name=False)
 
     def leave(self, request: gr.Request) -> None:
         """The tab is closed, or its connection is lost."""

@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
 import threading
 
 import numpy as np
 import pytest
 import soundfile
+from imageio_ffmpeg import get_ffmpeg_exe
 from playwright.sync_api import Page, expect
 
 from emage.errors import RenderError
@@ -26,6 +28,8 @@ _COUNT = """() => {
   window.counts = new Set();
   const details = document.querySelector("#details");
   new MutationObserver(() => {
+    const [bar, numbers] = [".progress-bar-wrap", ".progress-text"].map((each) => details.querySelector(each));
+    if (bar && numbers) window.below ??= numbers.getBoundingClientRect().top >= bar.getBoundingClientRect().bottom;
     if (!details.textContent.includes("Drawing the video")) return;
     for (const found of details.textContent.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
   }).observe(details, { subtree: true, childList: true, characterData: true });
@@ -82,12 +86,21 @@ def test_progress_moves_and_cancel_stops_at_once(page, short_talk, tmp_path):
     page.evaluate(_COUNT)  # at each change: a busy browser draws few pictures in which to look
     page.click("#generate")
     page.wait_for_function("counts.size >= 3", timeout=PATIENCE_S * 1000)
+    assert page.evaluate("below")  # not across the bar
     page.click("#cancel")
     expect(page.locator("#details")).to_contain_text("Cancelled")
     wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("render")])
     upload(page, short_talk)
     page.click("#generate")
     expect(page.locator("#details")).to_contain_text(f"{TALK_FRAMES} frames")
+
+
+def test_a_recording_that_browsers_take_for_a_video_is_taken(page, short_talk, tmp_path):
+    webm = tmp_path / "talk.webm"
+    subprocess.run([get_ffmpeg_exe(), "-loglevel", "error", "-i", short_talk, "-c:a", "libopus", webm], check=True)
+    upload(page, webm, "1.5")
+    expect(page.locator("#speech")).to_contain_text("0:01")
+    expect(page.locator(".toast-body")).to_have_count(0)
 
 
 def test_nothing_recorded_is_told(page):

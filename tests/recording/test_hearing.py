@@ -1,7 +1,10 @@
 """Words of a recording: aligned, recognised, and through the one door to both."""
 
 import json
+import shutil
+import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -59,6 +62,39 @@ def test_german_is_aligned_by_espeaks_pronunciations():
     errors = onset_errors_s(heard.words, load_words(example.transcript))
     assert np.median(errors) < 0.03
     assert np.quantile(errors, 0.9) < 2 * FOUND_S
+
+
+ABROAD = {
+    "cs": "Dobrý den, dnes mluvíme o velkém městě. Ne tady, ale tam. Tři přátelé čekají na nádraží.",
+    "el": "Καλημέρα, σήμερα μιλάμε για μια μεγάλη πόλη. Όχι εδώ, αλλά εκεί. Τρεις φίλοι περιμένουν στον σταθμό.",
+    "fi": "Hyvää päivää, tänään puhumme isosta kaupungista. Ei täällä vaan tuolla. Kolme ystävää odottaa asemalla.",
+    "pl": "Dzień dobry, dziś mówimy o dużym mieście. Nie tutaj, tylko tam. Trzej przyjaciele czekają na dworcu.",
+}
+
+ANOTHER_TEXT = {
+    "cs": "Včera jsem koupil nové červené auto a jel na sever k jezeru dívat se na hvězdy.",
+    "el": "Χθες αγόρασα ένα καινούργιο κόκκινο αυτοκίνητο και πήγα βόρεια στη λίμνη να δω τα αστέρια.",
+    "fi": "Minä ostin eilen uuden punaisen auton ja ajoin sillä pohjoiseen järven rannalle katsomaan tähtiä.",
+    "pl": "Wczoraj kupiłem nowy czerwony samochód i pojechałem na północ nad jezioro oglądać gwiazdy.",
+}
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not here")
+@pytest.mark.parametrize("language", ABROAD)
+@pytest.mark.parametrize("times", [1, 6], ids=["in one chunk", "in several"])
+def test_other_languages_are_aligned_to_their_last_word(tmp_path, language, times):
+    """Said several times over, the same words come after the same times."""
+    path = tmp_path / "speech.wav"
+    subprocess.run(["espeak-ng", "-v", language, "-w", path, " ".join([ABROAD[language]] * times)], check=True)
+    recording = Recording.load(path)
+    heard = align_words(recording.samples, [Passage(" ".join([ABROAD[language]] * times))], language)
+    assert heard.notices == ()
+    assert all(word.end_s - word.start_s > 0.02 for word in heard.words)
+    if times > 1:
+        begins_s = np.array([word.start_s for word in heard.words]).reshape(times, -1)
+        assert np.quantile(np.ptp(np.diff(begins_s, axis=0), axis=0), 0.9) < 2 * FOUND_S
+    with suppress(EmageError):  # which tells it, too
+        assert align_words(recording.samples, [Passage(ANOTHER_TEXT[language])], language).notices
 
 
 def test_words_without_a_sound_stand_between_their_neighbours(welcome, said):

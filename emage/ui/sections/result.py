@@ -300,7 +300,8 @@ def offer_words(take: StoredTake) -> dict[str, Any]:
 
 def _describe(take: StoredTake, note: str) -> str:
     heard = "silence" if take.recording is not None and take.recording.part_is_silent else "speech"
-    made = f"**{as_text(take.caption)}** · {take.duration_s:.1f} s of {heard}, {take.num_frames} frames"
+    frames = "1 frame" if take.num_frames == 1 else f"{take.num_frames} frames"
+    made = f"**{as_text(take.caption)}** · {take.duration_s:.1f} s of {heard}, {frames}"
     if take.took_s is not None:
         made += f" · {take.took_s:.1f} s to make"
     lines = [made, note] if note else [made]

@@ -25,6 +25,24 @@ from emage.ui.service.users import Shown, User
 SPEECH_ID, VIDEO_ID, STAGE_ID, COMPARED_ID = "#speech", "#video", "result-stage", "compare-stage"
 PLAYERS = (SPEECH_ID, VIDEO_ID, f"#{STAGE_ID}")
 """Selectors of what the timeline's playhead follows and moves."""
+TAKE_VIDEOS_JS = f"""() => {{
+  const give = (event, files) => {{
+    const input = document.querySelector("#examples input[type=file]");
+    if (!files?.[0]?.type.startsWith("video/") || !input) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    input.files = files;
+    input.dispatchEvent(new Event("change", {{ bubbles: true }}));
+  }};
+  document.addEventListener("change", (event) => {{
+    if (event.target.matches?.("{SPEECH_ID} input[type=file]")) give(event, event.target.files);
+  }}, true);
+  document.addEventListener("drop", (event) => {{
+    if (event.target.closest?.("{SPEECH_ID}")) give(event, event.dataTransfer.files);
+  }}, true);
+}}"""
+"""For the page's beginning: what browsers take for a video, as they do recordings in webm, comes the way of videos. As
+sound it would be refused."""
 SPEAKER_STAYS = "The chosen weights do not know this example's speaker: the speaker stays as it is set."
 
 

@@ -24,7 +24,9 @@ from emage.ui.service.users import User
 NO_RECORDING = "Choose the recording first, then its transcript."
 LANGUAGES = (
     ("English", ENGLISH), ("German", "de"), ("French", "fr"), ("Spanish", "es"), ("Italian", "it"),
-    ("Portuguese", "pt"), ("Dutch", "nl"), ("Polish", "pl"), ("Swedish", "sv"), ("Turkish", "tr"),
+    ("Portuguese", "pt"), ("Dutch", "nl"), ("Polish", "pl"), ("Swedish", "sv"), ("Turkish", "tr"), ("Finnish", "fi"),
+    ("Danish", "da"), ("Norwegian", "nb"), ("Czech", "cs"), ("Hungarian", "hu"), ("Romanian", "ro"), ("Catalan", "ca"),
+    ("Greek", "el"), ("Russian", "ru"), ("Ukrainian", "uk"), ("Indonesian", "id"),
 )  # fmt: skip
 """Names and codes of languages that can be chosen; where they cannot be aligned on this machine, that is told."""
 _FILE_TYPES = [".TextGrid", ".textgrid", ".json", ".srt", ".vtt", ".txt"]
