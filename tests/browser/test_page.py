@@ -99,7 +99,7 @@ def test_a_recording_that_browsers_take_for_a_video_is_taken(page, short_talk, t
     webm = tmp_path / "talk.webm"
     subprocess.run([get_ffmpeg_exe(), "-loglevel", "error", "-i", short_talk, "-c:a", "libopus", webm], check=True)
     upload(page, webm, "1.5")
-    expect(page.locator("#speech")).to_contain_text("0:01")
+    expect(page.locator("#speech")).to_contain_text("0:02")  # in whole seconds
     expect(page.locator(".toast-body")).to_have_count(0)
 
 
