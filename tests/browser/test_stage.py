@@ -470,6 +470,11 @@ def test_captions_lie_beside_one_another(browser, bench, shown, body, options):
     captions = stage.find(".caption").all()
     check_apart(*captions)
     assert min(caption.bounding_box()["width"] for caption in captions) > 50
+    stage.find("[data-tool=overlaid]").click()
+    expect(stage.find(".captions.listed")).to_be_visible()
+    check_apart(stage.find("canvas"), *captions)  # they would cover it where it is small
+    stage.find("[data-tool=overlaid]").click()
+    expect(stage.find(".view .caption")).to_have_count(8)
     assert stage.faults == []
     context.close()
 

@@ -94,37 +94,49 @@ function showCaptions() {
   part("captions").replaceChildren(...captions);
 }
 
+/**
+ * Overlaid bodies have their captions in a list below the picture, which they would hide where it is small.
+ * @param {boolean} isListed
+ */
+function listCaptions(isListed) {
+  const captions = part("captions");
+  if (captions.classList.contains("listed") !== isListed) {
+    captions.classList.toggle("listed", isListed);
+    if (isListed) part("view").after(captions);
+    else canvas.after(captions);
+  }
+  return isListed;
+}
+
 function placeCaptions() {
   if (!scene) return;
   const { camera, figures, floorY, rows } = scene;
   const { clientWidth, clientHeight } = canvas;
   const rowHeight = clientHeight / Math.max(1, rows.length);
-  const isListed = view.overlaid && figures.length > 1;
+  const isListed = listCaptions(view.overlaid && figures.length > 1);
   const belows = figures.map((figure) => {
     const { x, z } = figure.jointAt(0);
     return new THREE.Vector3(x, floorY - 0.05, z).project(camera);
   });
   const places = rows.map((row) => row.map((figure) => (clientWidth * belows[figures.indexOf(figure)].x) / 2));
   const apart = Math.min(...places.flatMap((row) => row.slice(1).map((place, which) => Math.abs(place - row[which]))));
-  const room = isListed || view.face !== null ? 0.9 * clientWidth : clamp(apart, LEAST_CAPTION_PX, clientWidth);
+  const room = view.face !== null ? 0.9 * clientWidth : clamp(apart, LEAST_CAPTION_PX, clientWidth);
   const labels = /** @type {HTMLElement[]} */ ([...part("captions").children]);
-  for (const label of labels) label.style.maxWidth = `${Math.floor(room) - 8}px`;
-  // Overlaid bodies have their captions in a list, whose foot is the picture's.
-  let listed = clientHeight - labels.reduce((sum, label) => sum + label.offsetHeight + 4, 2);
+  for (const label of labels) label.style.maxWidth = isListed ? "100%" : `${Math.floor(room) - 8}px`;
   labels.forEach((label, which) => {
     const figure = figures[which];
     if (!figure) return;
     const below = belows[which];
     const isSeen = Math.abs(below.x) < 1.2 && view.face === null && below.z < 1;
     const isLookedAt = figure === faceLookedAt();
-    label.hidden = !label.textContent || (!isSeen && !isLookedAt && figures.length > 1);
+    label.hidden = !label.textContent || (!isListed && !isSeen && !isLookedAt && figures.length > 1);
+    if (isListed) return;
     const [half, height] = [label.offsetWidth / 2 + 4, label.offsetHeight + 6];
-    const left = isSeen && !isListed ? ((below.x + 1) / 2) * clientWidth : clientWidth / 2;
+    const left = isSeen ? ((below.x + 1) / 2) * clientWidth : clientWidth / 2;
     const foot = rowHeight * (1 + Math.max(0, rows.findIndex((row) => row.includes(figure))));
     const top = isSeen ? Math.min(foot - ((1 + below.y) / 2) * rowHeight, foot - height) : foot - height;
     label.style.left = `${clamp(left, half, clientWidth - half)}px`;
-    label.style.top = `${Math.max(4, isListed ? listed : top)}px`;
-    listed += label.offsetHeight + 4;
+    label.style.top = `${Math.max(4, top)}px`;
   });
 }
 
