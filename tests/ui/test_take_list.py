@@ -141,6 +141,8 @@ def test_a_grid_says_how_many_takes_and_how_long_before_it_starts(page):
     assert count(page, "1, 2, 3").endswith("The first 8 will be ticked: more cannot be compared at once.")
     assert "up to 64" in count(page, ", ".join(map(str, range(20))))
     assert "nothing to combine yet" in count(page, "", HintPlan())
+    assert "nothing to combine yet" in count(page, "7", HintPlan())
+    assert count(page, "1, 2, 3", HintPlan()).startswith("**3 takes**")
     assert "are no seeds" in count(page, "x")
 
 

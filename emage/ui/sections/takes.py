@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from emage.batch import MAX_TAKES_AT_ONCE, list_requests, list_subsets, read_plans
+from emage.batch import MAX_TAKES_AT_ONCE, NamedPlan, list_requests, list_subsets, read_plans
 from emage.errors import Cancelled, EmageError, HintError
 from emage.evaluation.report import TakeReport, reports_csv
 from emage.files import write_text
 from emage.generation.take import StoredTake
-from emage.hints import ONCE
+from emage.hints import ONCE, HintPlan
 from emage.recording.audio import frame_to_second
 from emage.ui.components.plots import Plots, build_metrics_table, describe_metrics, tabulate_metrics
 from emage.ui.components.shared.faults import tell
@@ -352,8 +352,9 @@ class TakesSection(Section):
     ) -> str:
         """How many takes the grid has, and how long they take; why there are none yet, where it cannot be made."""
         try:
-            named = list_subsets(_check_painted(value)) if by_parts else read_plans(plans_text or "")
-            count = len(named) * max(len(read_seeds(seeds_text)), 1)
+            seeds = read_seeds(seeds_text)
+            named = _combine(value.plan, seeds) if by_parts else read_plans(plans_text or "")
+            count = len(named) * max(len(seeds), 1)
         except EmageError as error:
             return as_text(str(error))
         frames = value.trim_end_frame - value.trim_start_frame
@@ -378,10 +379,10 @@ class TakesSection(Section):
         user = self.service.user(request)
         wanted = self._inputs.read(user, *page_values)
         value, choice = page_values[1:3]
-        named = list_subsets(_check_painted(value)) if by_parts else read_plans(plans_text or "")
+        seeds = read_seeds(seeds_text)
+        named = _combine(value.plan, seeds) if by_parts else read_plans(plans_text or "")
         reference = load_reference(choice, user) if any(each.plan.spans for each in named) else None
         first = wanted.takes[0]
-        seeds = read_seeds(seeds_text)
         if not seeds and first.settings.seed is not None and _have_other_seeds(user, first.settings.seed):
             seeds = (first.settings.seed,)  # so that captions name it
         takes = list_requests(
@@ -453,10 +454,13 @@ def _have_other_seeds(user: User, seed: int) -> bool:
     return any(take.settings.seed != seed for take in user.takes)
 
 
-def _check_painted(value: TimelineValue):
-    if not value.plan.spans:
-        raise HintError("There is nothing to combine yet: paint hints for two parts or more on the timeline.")
-    return value.plan
+def _combine(plan: HintPlan, seeds: Sequence[int]) -> list[NamedPlan]:
+    """The grid of a plan. Raises HintError where it has one take alone."""
+    if not plan.spans and len(seeds) < 2:
+        raise HintError(
+            "There is nothing to combine yet: paint hints for two parts or more on the timeline, or give several seeds."
+        )
+    return list_subsets(plan)
 
 
 def _show_numbers(user: User, reports: Sequence[tuple[str, TakeReport]]) -> tuple:
