@@ -32,6 +32,7 @@ from emage.hints import HintPlan, Placement
 from emage.motion import FPS, Motion
 from emage.project_json import (
     MAX_CAPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
     MAX_TAKES,
     MAX_TEXT_CHARACTERS,
     VERSION,
@@ -174,6 +175,7 @@ class _Writer:
                 "picture": asdict(project.picture),
                 "takes": [self._take(number, take) for number, take in enumerate(project.takes, start=1)],
                 "words": words,
+                "name": part.name[-MAX_NAME_CHARACTERS:] if name and is_whole_text(part.name) else None,
                 "transcript": {"text": project.text, "language": project.language} if project.text else None,
             }
         self._add_json(_PROJECT, content)
@@ -347,7 +349,7 @@ class _Reader:
             raise self._fault(f"its recording has the name {_shown(name)}")
         with self._open(self._expect(name, f"recording{suffix}")) as stream:
             path = self._files.put(name, stream)
-        recording = Recording.load(path, self._max_duration_s)
+        recording = Recording.load(path, self._max_duration_s, Path(saved.name or "").name or None)
         try:
             return recording.trim(*saved.trim)
         except AudioError as error:  # not the recording's fault

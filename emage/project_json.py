@@ -12,10 +12,11 @@ from emage.recording.transcript import MAX_WORD_CHARACTERS, MAX_WORDS
 from emage.render.settings import RenderSettings
 from emage.validation import checked
 
-VERSION = 3
-"""Version 1 has no words, version 2 no text of the transcript."""
+VERSION = 4
+"""Version 1 has no words, version 2 no text of the transcript, version 3 not the name that the recording came by."""
 MAX_TAKES = 64
 MAX_CAPTION_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 255
 MAX_TEXT_CHARACTERS = 1_000_000
 """Of a transcript's text: more than two hours of talk."""
 
@@ -57,3 +58,4 @@ class ProjectJson:
     takes: Annotated[list[TakeJson], Field(max_length=MAX_TAKES)]
     words: str | None = None
     transcript: TranscriptJson | None = None
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)] | None = None

@@ -68,6 +68,7 @@ def test_a_project_comes_back(project, tmp_path, folder):
         assert getattr(loaded, name) == getattr(project, name), name
     assert_same_motion(loaded.reference, project.reference)
     assert loaded.recording.file == folder / "recording.flac"
+    assert loaded.recording.name == project.recording.name == "My talk.FLAC"
     assert loaded.recording.file.read_bytes() == project.recording.file.read_bytes()
     assert (loaded.recording.start_frame, loaded.recording.end_frame) == (5, 35)
     np.testing.assert_array_equal(loaded.recording.part_sound, project.recording.part_sound)
@@ -154,12 +155,13 @@ def test_the_text_of_the_transcript_comes_back_and_files_without_it_are_read(pro
     assert (loaded.text, loaded.language) == ("Hello, you!", "de")
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         content = json.loads(archive.read("session.json"))
-    assert content["version"] == VERSION == 3
-    del content["transcript"]
+    assert content["version"] == VERSION == 4
+    del content["transcript"], content["name"]
     before = altered(spoken, tmp_path, session_json=json.dumps(content | {"version": 2}).encode())
     (tmp_path / "before").mkdir()
     loaded = Project.load(before, tmp_path / "before")
     assert (loaded.text, loaded.language, len(loaded.takes)) == ("", "en", 3)
+    assert loaded.recording.name == "recording.flac"
     with pytest.raises(SessionError, match="at most 1,000,000 characters"):
         replace(project, text="a" * 1_000_001)
 
@@ -211,7 +213,7 @@ def put(*keys, value):
         ({"session_json": bytes(5 << 20)}, "session.json is far too long"),
         (put("version", value="1"), "says no version"),
         (put("version", value=VERSION + 1), "newer version.*Update the program"),
-        (put("colour", value=1), "session.json: there is no field colour; known are picture, placement"),
+        (put("colour", value=1), "session.json: there is no field colour; known are name, picture, placement"),
         ({"session_json": lambda content: content.pop("trim")}, "session.json: the field trim is missing"),
         (put("trim", value=[9, 3]), "there is nothing from 0.30 to 0.10 s"),
         (put("trim", value=[0.5, 3]), "entry 1 of trim is 0.5; it must be a whole number"),

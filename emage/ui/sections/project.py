@@ -1,6 +1,7 @@
 """Project: all that the page shows in one zip, and back."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +107,7 @@ class ProjectSection(Section):
         path = replace(project, takes=takes).save(user.new_folder() / FILE_NAME)
         user.mark_saved(takes)
         size_mb = path.stat().st_size / 1e6
-        note = f"Saved: {size_mb:.1f} MB, {len(takes)} takes."
+        note = f"Saved: {size_mb:.1f} MB, {_count(takes)}."
         return gr.update(value=str(path), visible=True), note
 
     @tell
@@ -143,7 +144,7 @@ class ProjectSection(Section):
 
     def _show(self, project: Project, user: User, value: TimelineValue, smplx: bool, request: gr.Request) -> tuple:
         shown, registry = user.shown, self.service.registry
-        note = f"Loaded: {len(user.takes)} takes."
+        note = f"Loaded: {_count(user.takes)}."
         if not registry.offers(registry.choice(project.settings.weights)):
             weights = as_text(project.settings.weights or "")
             note += f" Its weights, {weights}, are not offered here: the page's own are chosen."
@@ -186,6 +187,10 @@ def _show_project(project: Project, folder: Path) -> tuple[Shown | None, Timelin
         reach = project.placement.reach(motion_frames, shown.recording.num_frames)
         shown = replace(shown, backdrop=replace(shown.backdrop, reference_span=reach))
     return shown, value
+
+
+def _count(takes: Sequence[StoredTake]) -> str:
+    return f"{len(takes)} take{'s' * (len(takes) != 1)}"
 
 
 def _loses_sound(take: StoredTake, saved: Recording | None) -> bool:
