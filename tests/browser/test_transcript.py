@@ -72,6 +72,9 @@ def test_a_session_brings_words_and_transcript_back_and_its_last_take(page, brow
         expect(later.locator("#transcript-note")).to_contain_text("24 words on the timeline.")
         assert _words_on_timeline(later) == _words_on_timeline(page)
         expect(later.locator("#details")).to_contain_text("s of speech, ")
+        expect(later.locator("#details")).not_to_contain_text("All ")  # its time is told already
+        expect(later.locator("#takes li input[type=checkbox]")).to_be_checked()
+        expect(later.locator("#takes li")).to_contain_text(WELCOME.audio.name)
         later.wait_for_function("document.querySelector('#result-stage section').stage?.key()")
 
 

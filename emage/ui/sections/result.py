@@ -10,7 +10,7 @@ import gradio as gr
 
 from emage.errors import Cancelled, HintError
 from emage.files import write_text
-from emage.generation.take import StoredTake
+from emage.generation.take import STAGE_ALL, StoredTake
 from emage.recording.recording import Recording
 from emage.ui.components.shared.faults import tell
 from emage.ui.components.shared.text import as_text
@@ -305,8 +305,8 @@ def _describe(take: StoredTake, note: str) -> str:
     if take.took_s is not None:
         made += f" · {take.took_s:.1f} s to make"
     lines = [made, note] if note else [made]
-    if take.stages_s:
-        lines.append(" · ".join(f"{stage} {seconds:.1f} s" for stage, seconds in take.stages_s))
+    if stages := [f"{stage} {seconds:.1f} s" for stage, seconds in take.stages_s if stage != STAGE_ALL]:
+        lines.append(" · ".join(stages))
     return "\n\n".join(lines)
 
 
