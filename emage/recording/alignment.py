@@ -8,7 +8,7 @@ import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import Progress, feed, make_aligner
+from emage.recording.decoder import Progress, feed, feed_by_blocks, make_aligner
 from emage.recording.pronunciation import Unit, check_language, is_english, pronounce
 from emage.recording.transcript import Word, count_words, share_out, split_tokens
 from emage.recording.transcript_files import Passage
@@ -21,6 +21,8 @@ _CHUNKS_S = (30.0, 20.0, 40.0, 12.0)
 """How long a chunk is; where its words are not found, the next length is tried, for another end often helps."""
 _THOROUGH_S = 120.0
 """Words that chunks have lost are looked for thoroughly, all at once, in so much of a recording at most."""
+_LEAST_SPOKEN = 0.5
+"""So much of it words fill at least: few words of another text fit somewhere."""
 _OVERLAP_S = 3.0
 """Words in the last seconds of a chunk are aligned again in the next, for they may be cut."""
 _LAST_CHUNK_S = 45.0
@@ -238,11 +240,12 @@ class _Aligner:
         end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
         spoken = self._find_by_chunks(words, at, end, must_fit)
-        if not (len(spoken) == len(words) and self._fit(spoken)) and end - at <= _THOROUGH_S * SAMPLE_RATE_HZ:
-            thorough = self._decode(words, at, end, may_leave=False, is_thorough=True)
-            if len(thorough) == len(words) and self._fit(thorough):
-                return thorough
-        return spoken
+        if (len(spoken) == len(words) and self._fit(spoken)) or end - at > _THOROUGH_S * SAMPLE_RATE_HZ:
+            return spoken
+        thorough = self._decode(words, at, end, may_leave=False, is_thorough=True)
+        lasts_s = sum(word.end_s - word.start_s for word in thorough)
+        is_whole = len(thorough) == len(words) and lasts_s >= _LEAST_SPOKEN * (end - at) / SAMPLE_RATE_HZ
+        return thorough if is_whole and self._fit(thorough) else spoken
 
     def _find_by_chunks(self, words: Sequence[list[str]], at: int, end: int, must_fit: bool) -> list[_Spoken]:
         start_s = at / SAMPLE_RATE_HZ
@@ -296,8 +299,11 @@ class _Aligner:
         if may_leave:
             arcs += [(i, len(names), _LEAVE) for i in range(len(names))]
         decoder.add_fsg("words", decoder.create_fsg("words", 0, len(names), arcs))
-        decoder.activate_search("words")
-        feed(decoder, self._samples[at:until])
+        if is_thorough:
+            feed_by_blocks(decoder, self._samples[at:until], "words", lambda done: self._report(at + done))
+        else:
+            decoder.activate_search("words")
+            feed(decoder, self._samples[at:until])
         if decoder.hyp() is None:
             return []
         segments = [segment for segment in decoder.seg() if segment.word[0] not in "<[("]

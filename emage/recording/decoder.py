@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 from pocketsphinx import Decoder
 
+from emage.recording.audio import SAMPLE_RATE_HZ
+
 Progress = Callable[[str, int, int], None]
 """Called with a stage, and the motion frames that are done of how many; what it raises ends the work."""
 
 _NOISE_STEPS = 2.0
-
-
+_BLOCK_S = 0.25
 _THOROUGH = {"bestpath": False, **dict.fromkeys(("beam", "wbeam", "pbeam"), 1e-250)}
 
 
@@ -35,15 +36,31 @@ def feed(decoder: Decoder, samples: np.ndarray) -> None:
     decoder.end_utt()
 
 
-def measure_mean(decoder: Decoder, samples: np.ndarray) -> str:
+def feed_by_blocks(decoder: Decoder, samples: np.ndarray, search: str | None, done: Callable[[int], None]) -> None:
+    """The same by and by, so that other threads come between: the decoder lets none in while it decodes a block.
+
+    search: the name of the decoder's; None for that of its language model. done: called after each block with the
+    samples that are decoded; what it raises ends the work.
+    """
+    decoder.set_cmn(_measure_mean(decoder, samples))
+    decoder.activate_search(*(() if search is None else (search,)))
+    decoder.start_utt()
+    block = round(_BLOCK_S * SAMPLE_RATE_HZ)
+    try:
+        for at in range(0, len(samples), block):
+            decoder.process_raw(to_pcm(samples[at : at + block]))
+            done(min(at + block, len(samples)))
+    finally:
+        decoder.end_utt()
+
+
+def _measure_mean(decoder: Decoder, samples: np.ndarray) -> str:
     """The mean of the cepstrum over (N,) floats at 16 kHz, as `decoder.set_cmn` takes it: words are recognised better
     by that of their own utterance than by what a decoder finds out as it goes."""
     decoder.add_fsg("any", decoder.create_fsg("any", 0, 1, [(0, 1, 1.0, "a")]))  # the least that can be decoded
     decoder.activate_search("any")
     feed(decoder, samples)
-    mean = decoder.get_cmn(True)
-    decoder.activate_search()
-    return mean
+    return decoder.get_cmn(True)
 
 
 def to_pcm(samples: np.ndarray) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
-from emage.recording.decoder import Progress, make_decoder, measure_mean, to_pcm
+from emage.recording.decoder import Progress, feed_by_blocks, make_decoder
 from emage.recording.features import loudness_envelope
 from emage.recording.pronunciation import is_english
 from emage.recording.transcript import Word
@@ -25,7 +25,6 @@ WHISPER_MODEL = "small"
 _HOP_S = 0.01
 _SHORTEST_S = 15.0
 _LONGEST_S = 30.0
-_BLOCK_S = 0.25  # the interpreter waits for the decoder
 
 
 def recognise_words(
@@ -63,15 +62,13 @@ def _by_pocketsphinx(samples: np.ndarray, progress: Progress | None) -> tuple[Wo
     """Utterance by utterance, cut where it is quietest."""
     decoder = make_decoder()
     words: list[Word] = []
-    block = round(_BLOCK_S * SAMPLE_RATE_HZ)
     for start, end in _utterances(samples):
-        decoder.set_cmn(measure_mean(decoder, samples[start:end]))
-        decoder.start_utt()
-        for at in range(start, end, block):
-            decoder.process_raw(to_pcm(samples[at : min(at + block, end)]))
+
+        def tell(done: int, start: int = start) -> None:
             if progress is not None:
-                progress(STAGE_RECOGNITION, num_frames(min(at + block, end)), num_frames(len(samples)))
-        decoder.end_utt()
+                progress(STAGE_RECOGNITION, num_frames(start + done), num_frames(len(samples)))
+
+        feed_by_blocks(decoder, samples[start:end], None, tell)
         if decoder.hyp() is None:  # nothing was said
             continue
         for segment in decoder.seg():
