@@ -8,7 +8,7 @@ from typing import Any, Literal
 from emage.errors import EmageError
 from emage.hub import EMBEDDED_DIR
 
-SizeName = Literal["smoke", "brief", "demo"]
+SizeName = Literal["smoke", "brief", "medium", "demo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class Ablation:
     out: Path
     """Where stages, scores and tables go. Given again, the command goes on from what is there."""
     size: SizeName = "demo"
-    """How long everything trains: smoke for seconds, to see that it runs; brief for half an hour of one core; demo for
-    six hours of two."""
+    """How long everything trains: smoke for seconds, to see that it runs; brief for half an hour of one core, medium for
+    two hours of one; demo for six hours of two."""
     seeds: tuple[int, ...] = (0,)
     """Of the generators; every row is trained once with each. The VQ-VAEs, which the rows share, have seed 0."""
     rows: tuple[str, ...] = ()
@@ -83,6 +83,18 @@ SIZES: dict[SizeName, Size] = {
         clip_seconds=15.0,
         hint_clips=8,
         resamples=200,
+    ),
+    "medium": Size(
+        stages={"batch_size": 32, "checkpoint_every": 100, "validate_every": 250, "validation_windows": 64}
+        | {"learning_rate": 1e-3, **_DECAYING},
+        vqvae={"steps": 800, "width": 96, "skin_points": 32, "posed_stride": 8},
+        global_motion={"steps": 500, "width": 64},
+        generator={"steps": 500, "hidden": 96, "audio_width": 32, "word_width": 64, "hint_stride": 4, "dropout": 0.0}
+        | {"batch_size": 16},
+        clips=24,
+        clip_seconds=30.0,
+        hint_clips=8,
+        resamples=1000,
     ),
     "demo": Size(
         stages={"batch_size": 32, "checkpoint_every": 100, "validate_every": 250, "validation_windows": 128}
