@@ -24,6 +24,7 @@ MAX_NPZ_BYTES = 1 << 30
 
 TEMPORARY_PREFIX = ".emage-"
 """Of a file that is being written, in its folder; one that stays is of a process that was killed."""
+MAX_FILE_NAME_CHARACTERS = 255
 _MAX_HEADER_BYTES = 4096
 _MAX_INDEX_BYTES = 1 << 18
 _ZIP_END, _ZIP_END_BYTES, _ZIP_COMMENT_BYTES = b"PK\5\6", 22, 0xFFFF
@@ -217,6 +218,13 @@ def write_text(path: str | Path, text: str) -> Path:
 def is_whole_text(text: str) -> bool:
     """Whether a text can be written to a file; one that was cut or decoded wrongly may hold half a character."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def clean_name(name: str) -> str | None:
+    """The name of a file as anybody gives it, for people to read and for names of files: without folders, and of one
+    that is too long its end; None where nothing is left, or it holds what is not to be seen, such as line ends."""
+    cleaned = re.split(r"[/\\]", name)[-1][-MAX_FILE_NAME_CHARACTERS:].strip()
+    return cleaned if cleaned.isprintable() and cleaned.strip(".") else None
 
 
 def check_writable(path: str | Path) -> None:

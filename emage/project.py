@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from emage.errors import AudioError, EmageError, OutputError, SessionError
-from emage.files import ZIP_DAMAGE, NewFiles, is_whole_text, new_file, open_zip, put_files, say_damage
+from emage.files import ZIP_DAMAGE, NewFiles, clean_name, is_whole_text, new_file, open_zip, put_files, say_damage
 from emage.generation.settings import TakeSettings
 from emage.generation.take import STAGE_ALL, StoredTake
 from emage.hints import HintPlan, Placement
 from emage.motion import FPS, Motion
 from emage.project_json import (
     MAX_CAPTION_CHARACTERS,
-    MAX_NAME_CHARACTERS,
     MAX_TAKES,
     MAX_TEXT_CHARACTERS,
     VERSION,
@@ -175,7 +174,7 @@ class _Writer:
                 "picture": asdict(project.picture),
                 "takes": [self._take(number, take) for number, take in enumerate(project.takes, start=1)],
                 "words": words,
-                "name": part.name[-MAX_NAME_CHARACTERS:] if name and is_whole_text(part.name) else None,
+                "recording_name": clean_name(part.name) if name else None,
                 "transcript": {"text": project.text, "language": project.language} if project.text else None,
             }
         self._add_json(_PROJECT, content)
@@ -349,7 +348,7 @@ class _Reader:
             raise self._fault(f"its recording has the name {_shown(name)}")
         with self._open(self._expect(name, f"recording{suffix}")) as stream:
             path = self._files.put(name, stream)
-        recording = Recording.load(path, self._max_duration_s, Path(saved.name or "").name or None)
+        recording = Recording.load(path, self._max_duration_s, clean_name(saved.recording_name or ""))
         try:
             return recording.trim(*saved.trim)
         except AudioError as error:  # not the recording's fault

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from emage.errors import SessionError
+from emage.files import MAX_FILE_NAME_CHARACTERS
 from emage.generation.settings import TakeSettings
 from emage.hints import Placement
 from emage.motion import MAX_FRAMES
@@ -16,7 +17,6 @@ VERSION = 4
 """Version 1 has no words, version 2 no text of the transcript, version 3 not the name that the recording came by."""
 MAX_TAKES = 64
 MAX_CAPTION_CHARACTERS = 200
-MAX_NAME_CHARACTERS = 255
 MAX_TEXT_CHARACTERS = 1_000_000
 """Of a transcript's text: more than two hours of talk."""
 
@@ -58,4 +58,4 @@ class ProjectJson:
     takes: Annotated[list[TakeJson], Field(max_length=MAX_TAKES)]
     words: str | None = None
     transcript: TranscriptJson | None = None
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)] | None = None
+    recording_name: Annotated[str, Field(max_length=MAX_FILE_NAME_CHARACTERS)] | None = None

@@ -87,6 +87,31 @@ def test_a_project_comes_back(project, tmp_path, folder):
     assert left_in(folder) == files
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("a\0b.wav", "recording.flac"),
+        ("\x1b[201~\x15echo\n.wav", "recording.flac"),
+        ("\u202evaw.exe", "recording.flac"),
+        ("..", "recording.flac"),
+        ("", "recording.flac"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\talks\\talk one.wav", "talk one.wav"),
+        ("Ω “talk”.wav", "Ω “talk”.wav"),
+    ],
+)
+def test_the_recordings_name_is_anybodys_text(project, tmp_path, folder, given, kept):
+    project.save(tmp_path / "whole.zip")
+    with zipfile.ZipFile(tmp_path / "whole.zip") as archive:
+        content = json.loads(archive.read("session.json"))
+    bad = altered(project, tmp_path, session_json=json.dumps(content | {"recording_name": given}).encode())
+    loaded = Project.load(bad, folder)
+    assert loaded.recording.name == kept
+    (tmp_path / "again").mkdir()
+    unseen = replace(project, recording=replace(project.recording, name=given))
+    assert Project.load(unseen.save(tmp_path / "again.zip"), tmp_path / "again").recording.name == kept
+
+
 def test_an_empty_project_comes_back(project, tmp_path, folder):
     loaded = Project.load(Project().save(tmp_path / "s.zip"), folder)
     assert (loaded.recording, loaded.reference, loaded.takes) == (None, None, ())
@@ -156,7 +181,7 @@ def test_the_text_of_the_transcript_comes_back_and_files_without_it_are_read(pro
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         content = json.loads(archive.read("session.json"))
     assert content["version"] == VERSION == 4
-    del content["transcript"], content["name"]
+    del content["transcript"], content["recording_name"]
     before = altered(spoken, tmp_path, session_json=json.dumps(content | {"version": 2}).encode())
     (tmp_path / "before").mkdir()
     loaded = Project.load(before, tmp_path / "before")
@@ -213,7 +238,7 @@ def put(*keys, value):
         ({"session_json": bytes(5 << 20)}, "session.json is far too long"),
         (put("version", value="1"), "says no version"),
         (put("version", value=VERSION + 1), "newer version.*Update the program"),
-        (put("colour", value=1), "session.json: there is no field colour; known are name, picture, placement"),
+        (put("colour", value=1), "session.json: there is no field colour; known are picture, placement"),
         ({"session_json": lambda content: content.pop("trim")}, "session.json: the field trim is missing"),
         (put("trim", value=[9, 3]), "there is nothing from 0.30 to 0.10 s"),
         (put("trim", value=[0.5, 3]), "entry 1 of trim is 0.5; it must be a whole number"),

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from pocketsphinx import Decoder
 
 from emage.errors import EmageError
 from emage.recording.audio import SAMPLE_RATE_HZ, check_samples, num_frames
@@ -39,10 +41,11 @@ _FITTING_PENALTY_ELSEWHERE = 5.0
 """Text of another recording has 4.6 and more nats a frame, where its own has 1.6 to 2.5; in other languages, whose
 phones the acoustic model does not know, its own has more."""
 _FITTING_PENALTY_THOROUGH = 4.6
-_FITTING_PENALTY_THOROUGH_ELSEWHERE = 5.5
+_FITTING_PENALTY_THOROUGH_ELSEWHERE = 6.1
 """A thorough search compares with more phones: 5.6 and more where its own has 1.2 to 4.8; elsewhere 6.5 and 3.2 to 6.1
-(Finnish, Russian, Czech, Danish, Greek, German, Polish, Swedish, Turkish and Hungarian by espeak-ng)."""
+(13 to 19 words of Finnish, Russian, Czech, Danish, Greek, German, Polish, Swedish, Turkish, Hungarian by espeak-ng)."""
 _FITTING_PENALTY_OF_ONE_WORD = 3.0
+_FITTING_PENALTY_OF_ONE_WORD_THOROUGH = 1.0
 _THOROUGH_SCALE = 1024
 """pocketsphinx gives scores of a search without a best path in units so much smaller."""
 _SMALLEST = 1e-300
@@ -101,7 +104,8 @@ def _told(words: list[Word], duration_s: float, spread: int, soundless: list[str
     if beyond:
         notices.append(
             f"{count_words(len(beyond))} from '{beyond[0].text[:40]}' on would come behind the recording's end "
-            f"({duration_s:.1f} s): kept, but not heard. Is it the transcript of this recording?"
+            f"({duration_s:.1f} s), or could not be found in it: kept, but not heard. Is it the transcript of this "
+            "recording?"
         )
     if spread:
         notices.append(f"{count_words(spread)} could not be found in the sound: placed by the transcript's times.")
@@ -176,16 +180,24 @@ class _Aligner:
         self._samples = samples
         self._english = is_english(language)
         self._progress = progress
-        self._decoder, self._thorough_decoder = make_aligner(), make_aligner(is_thorough=True)
+        self._decoder = make_aligner()
+        self._reported = 0
         tokens = sorted({token for run in runs for token in run.tokens})
         pronounced = pronounce(tokens, language, self._decoder.lookup_word)
         names: dict[Unit, str] = {}
         for unit in {unit: None for units in pronounced for unit in units}:
             names[unit] = unit.name if unit.phones is None else f"_{len(names)}"
             if unit.phones is not None:
-                for decoder in (self._decoder, self._thorough_decoder):
-                    decoder.add_word(names[unit], unit.phones, False)
+                self._decoder.add_word(names[unit], unit.phones, False)
+        self._own_words = {names[unit]: unit.phones for unit in names if unit.phones is not None}
         self._names = {token: [names[unit] for unit in units] for token, units in zip(tokens, pronounced, strict=True)}
+
+    @cached_property
+    def _thorough_decoder(self) -> Decoder:
+        decoder = make_aligner(is_thorough=True)
+        for name, phones in self._own_words.items():
+            decoder.add_word(name, phones, False)
+        return decoder
 
     def place(self, run: _Run, must_fit: bool) -> list[Word]:
         """The words of a run. must_fit: nothing but the sound tells their times.
@@ -213,9 +225,9 @@ class _Aligner:
             return run.fixed()
         return self._between(run, dict(zip(sounding, spoken, strict=False)))
 
-    def _fit(self, spoken: Sequence[_Spoken]) -> bool:
-        """Whether words seem to be what is said where they were found."""
-        return bool(spoken) and _penalty(spoken) <= _FITTING_PENALTY_OF_ONE_WORD / math.sqrt(len(spoken))
+    def _fit(self, spoken: Sequence[_Spoken], of_one_word: float = _FITTING_PENALTY_OF_ONE_WORD) -> bool:
+        """Whether words seem to be what is said where they were found. of_one_word: what one alone may have more."""
+        return bool(spoken) and _penalty(spoken) <= of_one_word / math.sqrt(len(spoken))
 
     def _between(self, run: _Run, spoken: dict[int, _Spoken]) -> list[Word]:
         """All words of a run: those without a sound from the end of the one before to the start of the one behind, and
@@ -240,12 +252,13 @@ class _Aligner:
         end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
         spoken = self._find_by_chunks(words, at, end, must_fit)
-        if (len(spoken) == len(words) and self._fit(spoken)) or end - at > _THOROUGH_S * SAMPLE_RATE_HZ:
+        is_found = len(spoken) == len(words) and self._fit(spoken)
+        if is_found or end - at > _THOROUGH_S * SAMPLE_RATE_HZ or _first_words(words, _most_units(at, end)) != words:
             return spoken
         thorough = self._decode(words, at, end, may_leave=False, is_thorough=True)
         lasts_s = sum(word.end_s - word.start_s for word in thorough)
         is_whole = len(thorough) == len(words) and lasts_s >= _LEAST_SPOKEN * (end - at) / SAMPLE_RATE_HZ
-        return thorough if is_whole and self._fit(thorough) else spoken
+        return thorough if is_whole and self._fit(thorough, _FITTING_PENALTY_OF_ONE_WORD_THOROUGH) else spoken
 
     def _find_by_chunks(self, words: Sequence[list[str]], at: int, end: int, must_fit: bool) -> list[_Spoken]:
         start_s = at / SAMPLE_RATE_HZ
@@ -291,8 +304,7 @@ class _Aligner:
     ) -> list[_Spoken]:
         """Words in a chunk of samples: all of them, or the first ones, as many as it holds; none where it fails."""
         decoder = self._thorough_decoder if is_thorough else self._decoder
-        most = round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10
-        if len(window := _first_words(words, most)) < len(words):
+        if len(window := _first_words(words, _most_units(at, until))) < len(words):
             words, may_leave = window, True
         names = [name for word in words for name in word]
         arcs = [(i, i + 1, 1.0, name) for i, name in enumerate(names)]
@@ -333,12 +345,18 @@ class _Aligner:
         return 1, _FITTING_PENALTY if self._english else _FITTING_PENALTY_ELSEWHERE
 
     def _report(self, done: int) -> None:
+        self._reported = max(self._reported, done)
         if self._progress is not None:
-            self._progress(STAGE_ALIGNMENT, num_frames(done), num_frames(len(self._samples)))
+            self._progress(STAGE_ALIGNMENT, num_frames(self._reported), num_frames(len(self._samples)))
 
 
 def _penalty(spoken: Sequence[_Spoken]) -> float:
     return sum(word.nats for word in spoken) / sum(word.frames for word in spoken)
+
+
+def _most_units(at: int, until: int) -> int:
+    """Of words, that so many samples hold."""
+    return round(_UNITS_PER_SECOND * (until - at) / SAMPLE_RATE_HZ) + 10
 
 
 def _first_words(words: Sequence[list[str]], max_units: int) -> list[list[str]]:

@@ -12,6 +12,8 @@ Progress = Callable[[str, int, int], None]
 
 _NOISE_STEPS = 2.0
 _BLOCK_S = 0.25
+_MEASURED_S = 30.0
+"""So long a piece is one; no thread comes between while it is measured."""
 _THOROUGH = {"bestpath": False, **dict.fromkeys(("beam", "wbeam", "pbeam"), 1e-250)}
 
 
@@ -59,8 +61,17 @@ def _measure_mean(decoder: Decoder, samples: np.ndarray) -> str:
     by that of their own utterance than by what a decoder finds out as it goes."""
     decoder.add_fsg("any", decoder.create_fsg("any", 0, 1, [(0, 1, 1.0, "a")]))  # the least that can be decoded
     decoder.activate_search("any")
-    feed(decoder, samples)
-    return decoder.get_cmn(True)
+    most = round(_MEASURED_S * SAMPLE_RATE_HZ)
+    pieces = np.array_split(samples, -(-len(samples) // most))
+    means = []
+    for piece in pieces:
+        feed(decoder, piece)
+        means.append(decoder.get_cmn(True))
+    if len(means) == 1:
+        return means[0]
+    values = [[float(each) for each in mean.split(",")] for mean in means]
+    mean = np.average(values, axis=0, weights=[len(piece) for piece in pieces])
+    return ",".join(f"{each:.2f}" for each in mean)
 
 
 def to_pcm(samples: np.ndarray) -> bytes:

@@ -1,5 +1,6 @@
 """The whole page in a real browser."""
 
+import base64
 import json
 import re
 import subprocess
@@ -33,6 +34,14 @@ _COUNT = """() => {
     if (!details.textContent.includes("Drawing the video")) return;
     for (const found of details.textContent.matchAll(/(\\d+)\\/900 frames/g)) counts.add(found[1]);
   }).observe(details, { subtree: true, childList: true, characterData: true });
+}"""
+
+_DROP = """(place, content) => {
+  const files = new DataTransfer();
+  files.items.add(new File([Uint8Array.from(atob(content), (each) => each.charCodeAt(0))], "talk.webm",
+    { type: "video/webm" }));
+  for (const kind of ["dragenter", "dragover", "drop"])
+    place.dispatchEvent(new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true }));
 }"""
 
 
@@ -101,6 +110,10 @@ def test_a_recording_that_browsers_take_for_a_video_is_taken(page, short_talk, t
     upload(page, webm, "1.5")
     expect(page.locator("#speech")).to_contain_text("0:02")  # in whole seconds
     expect(page.locator(".toast-body")).to_have_count(0)
+    page.locator("#speech button[aria-label='Clear']").click()
+    content = base64.b64encode(webm.read_bytes()).decode()
+    page.locator("#speech .upload-container").evaluate(_DROP, content)
+    expect(page.locator("#timeline [data-part=length]")).to_contain_text("1.5")
 
 
 def test_nothing_recorded_is_told(page):

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -67,21 +66,29 @@ def test_german_is_aligned_by_espeaks_pronunciations():
 ABROAD = {
     "cs": "Dobrý den, dnes mluvíme o velkém městě. Ne tady, ale tam. Tři přátelé čekají na nádraží.",
     "el": "Καλημέρα, σήμερα μιλάμε για μια μεγάλη πόλη. Όχι εδώ, αλλά εκεί. Τρεις φίλοι περιμένουν στον σταθμό.",
+    "da": "Goddag, i dag taler vi om en stor by. Ikke her, men der. Tre venner venter på stationen.",
     "fi": "Hyvää päivää, tänään puhumme isosta kaupungista. Ei täällä vaan tuolla. Kolme ystävää odottaa asemalla.",
+    "ru": "Добрый день, сегодня мы говорим о большом городе. Не здесь, а там. Три друга ждут на вокзале.",
     "pl": "Dzień dobry, dziś mówimy o dużym mieście. Nie tutaj, tylko tam. Trzej przyjaciele czekają na dworcu.",
 }
 
+SEEMS_TO_BE_THERE = ("da", "fi", "ru")
+"""Some of the words of the other text."""
 ANOTHER_TEXT = {
     "cs": "Včera jsem koupil nové červené auto a jel na sever k jezeru dívat se na hvězdy.",
     "el": "Χθες αγόρασα ένα καινούργιο κόκκινο αυτοκίνητο και πήγα βόρεια στη λίμνη να δω τα αστέρια.",
+    "da": "I går købte jeg en ny rød bil og kørte nordpå til søen for at se på stjernerne.",
     "fi": "Minä ostin eilen uuden punaisen auton ja ajoin sillä pohjoiseen järven rannalle katsomaan tähtiä.",
+    "ru": "Вчера я купил новую красную машину и поехал на север к озеру смотреть на звезды.",
     "pl": "Wczoraj kupiłem nowy czerwony samochód i pojechałem na północ nad jezioro oglądać gwiazdy.",
 }
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not here")
-@pytest.mark.parametrize("language", ABROAD)
-@pytest.mark.parametrize("times", [1, 6], ids=["in one chunk", "in several"])
+@pytest.mark.parametrize(
+    ("language", "times"),
+    [*((language, 1) for language in ABROAD), *((language, 6) for language in ABROAD if language != "da")],
+)
 def test_other_languages_are_aligned_to_their_last_word(tmp_path, language, times):
     """Said several times over, the same words come after the same times."""
     path = tmp_path / "speech.wav"
@@ -93,8 +100,14 @@ def test_other_languages_are_aligned_to_their_last_word(tmp_path, language, time
     if times > 1:
         begins_s = np.array([word.start_s for word in heard.words]).reshape(times, -1)
         assert np.quantile(np.ptp(np.diff(begins_s, axis=0), axis=0), 0.9) < 2 * FOUND_S
-    with suppress(EmageError):  # which tells it, too
-        assert align_words(recording.samples, [Passage(ANOTHER_TEXT[language])], language).notices
+    if times > 1:
+        return
+    if language in SEEMS_TO_BE_THERE:
+        heard = align_words(recording.samples, [Passage(ANOTHER_TEXT[language])], language)
+        assert "could not be found in it" in heard.notices[0]
+    else:
+        with pytest.raises(EmageError, match="does not seem to be what is said"):
+            align_words(recording.samples, [Passage(ANOTHER_TEXT[language])], language)
 
 
 def test_words_without_a_sound_stand_between_their_neighbours(welcome, said):

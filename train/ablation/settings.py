@@ -24,8 +24,8 @@ class Ablation:
     out: Path
     """Where stages, scores and tables go. Given again, the command goes on from what is there."""
     size: SizeName = "demo"
-    """How long everything trains: smoke for seconds, to see that it runs; brief for half an hour of one core, medium for
-    two hours of one; demo for six hours of two."""
+    """How long everything trains: smoke for seconds, to see that it runs; brief for half an hour of one core, medium
+    for two hours of one, demo for six of two."""
     seeds: tuple[int, ...] = (0,)
     """Of the generators; every row is trained once with each. The VQ-VAEs, which the rows share, have seed 0."""
     rows: tuple[str, ...] = ()

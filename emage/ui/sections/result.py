@@ -34,7 +34,7 @@ from emage.ui.service.pieces import MadeTake, TakePiece
 from emage.ui.service.users import Shown, User
 from emage.ui.service.words import WORDS_SUFFIX
 
-FIRST_STEP = "The page begins with an example. Record or upload speech of your own at any time."
+FIRST_STEP = "Record or upload speech of your own at any time, or begin with one of the examples."
 
 # On a phone the result lies below what was pressed.
 _SHOW_RESULT = """(...values) => {

@@ -456,7 +456,7 @@ def _have_other_seeds(user: User, seed: int) -> bool:
 
 def _combine(plan: HintPlan, seeds: Sequence[int]) -> list[NamedPlan]:
     """The grid of a plan. Raises HintError where it has one take alone."""
-    if not plan.spans and len(seeds) < 2:
+    if not plan.spans and len(set(seeds)) < 2:
         raise HintError(
             "There is nothing to combine yet: paint hints for two parts or more on the timeline, or give several seeds."
         )

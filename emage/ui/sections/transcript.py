@@ -25,7 +25,7 @@ NO_RECORDING = "Choose the recording first, then its transcript."
 LANGUAGES = (
     ("English", ENGLISH), ("German", "de"), ("French", "fr"), ("Spanish", "es"), ("Italian", "it"),
     ("Portuguese", "pt"), ("Dutch", "nl"), ("Polish", "pl"), ("Swedish", "sv"), ("Turkish", "tr"), ("Finnish", "fi"),
-    ("Danish", "da"), ("Norwegian", "nb"), ("Czech", "cs"), ("Hungarian", "hu"), ("Romanian", "ro"), ("Catalan", "ca"),
+    ("Danish", "da"), ("Norwegian", "no"), ("Czech", "cs"), ("Hungarian", "hu"), ("Romanian", "ro"), ("Catalan", "ca"),
     ("Greek", "el"), ("Russian", "ru"), ("Ukrainian", "uk"), ("Indonesian", "id"),
 )  # fmt: skip
 """Names and codes of languages that can be chosen; where they cannot be aligned on this machine, that is told."""

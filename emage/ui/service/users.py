@@ -189,7 +189,7 @@ class User:
         with self._lock:
             before = self._takes, self._chosen, self._laid_aside, self._shown, self._reference, self._standing
             self._takes = tuple(replace(take, number=self.next_number()) for take in takes)
-            self.choose(take.number for take in self._takes)
+            self.choose(take.number for take in self._takes[-MAX_CHOSEN:])
             self._laid_aside, self._standing = TimelineValue(), None
             self._shown, self._reference = shown, reference
             if shown is not None:

@@ -117,11 +117,11 @@ function listenToTools() {
   }, { signal: listening.signal });
   // A wheel that is not meant for the stage scrolls the page.
   stageView.addEventListener("wheel", (event) => {
-    const isMeant = event.ctrlKey || document.fullscreenElement || stageView.contains(document.activeElement);
+    const isMeant = event.ctrlKey || document.fullscreenElement || part("picture").contains(document.activeElement);
     if (!isMeant) event.stopImmediatePropagation();
   }, { capture: true });
   canvas.addEventListener("pointerdown", () => stageView.focus({ preventScroll: true }));
-  stageView.addEventListener("keydown", (event) => {
+  part("picture").addEventListener("keydown", (event) => {
     if (!event.metaKey && !event.altKey && !event.ctrlKey && handleKey(event)) event.preventDefault();
   });
 }

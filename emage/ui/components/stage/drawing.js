@@ -101,9 +101,11 @@ function showCaptions() {
 function listCaptions(isListed) {
   const captions = part("captions");
   if (captions.classList.contains("listed") !== isListed) {
+    const focused = /** @type {HTMLElement | null} */ (captions.querySelector(":focus"));
     captions.classList.toggle("listed", isListed);
     if (isListed) part("view").after(captions);
     else canvas.after(captions);
+    focused?.focus({ preventScroll: true });
   }
   return isListed;
 }
