@@ -159,7 +159,7 @@ def test_who_waits_for_the_first_take_reads_that_it_is_being_made(page, halts):
     page.click("#generate")
     expect(page.get_by_test_id("toast-body")).to_contain_text(FAULT)
     expect(empty).to_contain_text("press Generate")
-    expect(page.locator("#details")).to_contain_text("A recording is in already")
+    expect(page.locator("#details")).to_contain_text("Record or upload speech of your own")
 
 
 def test_another_camera_size_and_body_for_the_take_that_is_there(page, tmp_path, monkeypatch):
