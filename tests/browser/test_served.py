@@ -231,7 +231,7 @@ def test_eight_users_at_once_have_their_own_and_leave_nothing(start, tmp_path):
             assert person.made(Motion.load(archive.extract("takes/1.npz", person.folder)))
     check_out_of_reach(server, people[0].folder / "talk.wav")
     leave(people)
-    assert list(server.uploads.glob("user-*")) == []
+    wait_until(lambda: not list(server.uploads.glob("user-*")))  # a folder goes after its files
     # Where the weights are the Hub's some memory stays for a reason not found yet: 6 % a round of eight users.
     wait_until(lambda: server.memory_mb() < 1.5 * before_mb)
     assert "Traceback" not in server.log.read_text()
