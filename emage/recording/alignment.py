@@ -251,6 +251,8 @@ class _Aligner:
         last ones. must_fit: the search ends where it has gone on for long without a fit."""
         end = min(round(end_s * SAMPLE_RATE_HZ), len(self._samples))
         at = min(round(start_s * SAMPLE_RATE_HZ), end)
+        if at == end:  # behind the recording's end
+            return []
         spoken = self._find_by_chunks(words, at, end, must_fit)
         is_found = len(spoken) == len(words) and self._fit(spoken)
         if is_found or end - at > _THOROUGH_S * SAMPLE_RATE_HZ or _first_words(words, _most_units(at, end)) != words:

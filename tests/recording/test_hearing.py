@@ -151,6 +151,13 @@ def test_words_behind_the_end_are_kept_and_told(welcome, said):
     assert aligned.words == (*said, Word("later", 20.0, 21.0))
     assert f"1 word from 'later' on would come behind the recording's end ({duration_s:.1f} s)" in aligned.notices[0]
 
+    caption = align_words(welcome.samples, [*words, Passage("much later", 20.0, 21.0)])
+    assert [(word.text, word.start_s) for word in caption.words[-2:]] == [
+        ("much", 20.0),
+        ("later", pytest.approx(20.5, abs=0.2)),
+    ]
+    assert "2 words from 'much' on would come behind the recording's end" in caption.notices[0]
+
     longer = " ".join(word.text for word in said) + " and " + EXAMPLES["story"].text * 3
     heard = hear_text(welcome, longer)
     assert len(heard.words) == len(longer.split())

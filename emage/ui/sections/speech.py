@@ -31,7 +31,8 @@ TAKE_VIDEOS_JS = f"""() => {{
     if (!files?.[0]?.type.startsWith("video/") || !input) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    event.target.dispatchEvent(new DragEvent("dragleave", {{ bubbles: true }})); // it does not wait for a drop any more
+    // It does not wait for a drop any more.
+    if (event.type === "drop") event.target.dispatchEvent(new DragEvent("dragleave", {{ bubbles: true }}));
     input.files = files;
     input.dispatchEvent(new Event("change", {{ bubbles: true }}));
   }};
